@@ -1,0 +1,98 @@
+"""Judging what came back: which outcome it is, and the error in whichever of the cloud's shapes it came.
+
+The shapes are those of workspace-api.md 3.1, looked for in the order of the official SDK; `error_message` beside
+`error_msg` because both are in use.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from dashboard.cloud import parsing
+from dashboard.cloud.rules import Kind, Outcome
+
+ERROR_SHAPES = (
+    ("error_code", ("error_msg", "error_message")),
+    ("errorCode", ("errorMsg", "errorMessage")),
+    ("code", ("message",)),
+)
+GATEWAY_CODES = ("APIGW.", "APIG.")
+LONGEST_MESSAGE = 500  # the documented maximum is 255 characters
+
+
+UNREADABLE = object()  # stands for the body of an answer that has none, since None is the JSON literal null
+
+
+class SpoiledError(Exception):
+    """The body cannot be read; `outcome` is what that makes of a 2xx."""
+
+    def __init__(self, outcome: Outcome, cause: str) -> None:
+        super().__init__(cause)
+        self.outcome, self.cause = outcome, cause
+
+
+def parse(body: bytes) -> object:
+    """The JSON of the body; a repeated member counts as its last mention. Raises SpoiledError."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise SpoiledError(Outcome.NONSENSE, "not JSON" if body else "empty") from None
+
+
+def outcome_of(kind: Kind, status: int, body: object) -> Outcome:
+    """The outcome of an answer; `body` is its JSON, or UNREADABLE."""
+    if 200 <= status < 300:
+        return Outcome.DONE if _is_success(kind, status, body) else Outcome.NONSENSE
+    if 300 <= status < 400:
+        return Outcome.REDIRECTED
+    if 500 <= status < 600:
+        return Outcome.FAILED
+    if status == 401:
+        return Outcome.UNAUTHENTICATED
+    if status == 429:
+        code, _ = error_in(body)
+        return Outcome.THROTTLED_BY_GATEWAY if code.startswith(GATEWAY_CODES) else Outcome.THROTTLED
+    return Outcome.REFUSED if 400 <= status < 500 else Outcome.NONSENSE
+
+
+def _is_success(kind: Kind, status: int, body: object) -> bool:
+    """A read answers 200 with an object, a sign-in 201. A PATCH is documented to answer 200 with the literal `null`;
+    an object without an error is taken too, since a later version of the API may return the group. Anything else,
+    an empty body above all, is no proof of a change.
+    """
+    if status != (201 if kind is Kind.SIGN_IN else 200):
+        return False
+    if kind is Kind.WRITE and body is None:
+        return True
+    return isinstance(body, dict) and not _claims_failure(body)
+
+
+def _claims_failure(body: Mapping[str, object]) -> bool:
+    return bool({"error_code", "error_msg", "error_message", "errorCode", "errorMsg"} & body.keys()) or isinstance(
+        body.get("error"), dict
+    )
+
+
+def error_in(body: object) -> tuple[str, str]:
+    """The cloud's own error code and message, both empty when it gave none; on one line, at most 500 characters."""
+    for candidate in _candidates(body):
+        for code_name, message_names in ERROR_SHAPES:
+            code = _word(candidate.get(code_name))
+            message = next(filter(None, (_word(candidate.get(name)) for name in message_names)), "")
+            if code or message:
+                return code, message
+    return "", ""
+
+
+def _candidates(body: object) -> Iterator[Mapping[str, object]]:
+    top = parsing.members(body)
+    yield top
+    yield from (value for value in top.values() if isinstance(value, dict))
+
+
+def _word(value: object) -> str:
+    """Text or a number as one harmless line: what the cloud says goes into logs, where line breaks forge entries."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    text = parsing.text({"": str(value)}, "") or ""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()[:LONGEST_MESSAGE]

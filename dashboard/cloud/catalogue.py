@@ -1,0 +1,103 @@
+"""What a group may choose from: disk types, images, ceilings, free names (workspace-api.md 2.5, 2.6, 2.8 and 5)."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from dashboard.cloud import parsing
+
+# What IMS must be asked for each `image_type` of the PATCH. The two vocabularies clash: "gold" is a Marketplace
+# image here and a public image in IMS (workspace-api.md 5.3).
+IMAGE_QUERIES = {
+    "gold": {"__imagetype": "market"},
+    "public": {"__imagetype": "gold", "visibility": "public", "protected": "true"},
+    "private": {"__imagetype": "private", "owner": "{project_id}"},
+    "shared": {"__imagetype": "shared", "visibility": "shared", "member_status": "accepted"},
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of IMS. `min_disk` is the smallest system disk in GB; `product_id` is set for Marketplace images."""
+
+    id: str
+    image_type: str
+    name: str | None = None
+    product_id: str | None = None
+    min_disk: int | None = None
+    os_version: str | None = None
+    is_withdrawn: bool = False
+
+    @classmethod
+    def from_api(cls, data: object, image_type: str) -> Self | None:
+        image = parsing.members(data)
+        image_id = parsing.text(image, "id")
+        if not image_id:
+            return None
+        return cls(
+            id=image_id,
+            image_type=image_type,
+            name=parsing.text(image, "name"),
+            product_id=parsing.text(image, "__productcode"),
+            min_disk=parsing.integer(image, "min_disk"),
+            os_version=parsing.text(image, "__os_version"),
+            is_withdrawn=parsing.text(image, "__is_offshelved") == "true",
+        )
+
+
+@dataclass(frozen=True)
+class VolumeType:
+    """A disk type on offer; `sold_out_zones` of `zones` have none left."""
+
+    volume_type: str
+    name: str | None = None
+    zones: tuple[str, ...] = ()
+    sold_out_zones: tuple[str, ...] = ()
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        volume = parsing.members(data)
+        volume_type = parsing.text(volume, "volume_type")
+        if not volume_type:
+            return None
+        specs = parsing.members(volume.get("volume_type_extra_specs"))
+        return cls(
+            volume_type=volume_type,
+            name=_english(volume),
+            zones=_comma_separated(specs, "availability_zone"),
+            sold_out_zones=_comma_separated(specs, "sold_out_availability_zone"),
+        )
+
+
+@dataclass(frozen=True)
+class Restrict:
+    """The tenant's ceilings: most sessions on one server, most server groups."""
+
+    max_session: int | None = None
+    max_group_count: int | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self:
+        restrict = parsing.members(data)
+        return cls(parsing.integer(restrict, "max_session"), parsing.integer(restrict, "max_group_count"))
+
+
+@dataclass(frozen=True)
+class NameVerdict:
+    """Whether a name is free and well formed; `broken_rule` is `naming` or `duplicate` when it is not."""
+
+    is_valid: bool | None
+    broken_rule: str | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self:
+        verdict = parsing.members(data)
+        return cls(parsing.flag(verdict, "result"), parsing.text(verdict, "validate_rule"))
+
+
+def _english(volume: parsing.Members) -> str | None:
+    names = parsing.each(volume, "name", parsing.members)
+    return next((parsing.text(name, "value") for name in names if name.get("language") == "en-us"), None)
+
+
+def _comma_separated(data: parsing.Members, name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (parsing.text(data, name) or "").split(",") if part.strip())

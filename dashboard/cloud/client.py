@@ -1,0 +1,269 @@
+"""The cloud's API: one client for each project, one `_request()`, one method for each endpoint.
+
+A client is shared by all threads, and with it the credential, the connections, the breakers and the last good copy.
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from dashboard.cloud import parsing
+from dashboard.cloud.auth import auth_for
+from dashboard.cloud.catalogue import IMAGE_QUERIES, Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.errors import BadAnswerError, CloudError, NotFoundError, RejectedError, ThrottledError
+from dashboard.cloud.limits import LIMITS, Deadline, Limits
+from dashboard.cloud.paging import MOST_ROWS, ROWS, Identified, Page, read_all
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
+from dashboard.cloud.restraint import Breaker, RetryBudget
+from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
+from dashboard.cloud.transport import Call, Reply, Transport
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=Identified)
+
+OPEN_SESSIONS = ("Active", "Disconnected", "AppcInit")
+SESSION_AGE = timedelta(days=365)  # no page limits the range; an open session is not older than this
+CLOCK_SKEW = timedelta(minutes=15)  # the most that the cloud tolerates in a signature
+IMAGES_A_PAGE = 500
+MOST_IMAGES = 10_000
+
+
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    """What a list read gave. `as_of` is when the cloud answered (aware, UTC); `problem` says that the cloud is away
+    now, and that `value` is the last good copy.
+    """
+
+    value: T
+    as_of: datetime
+    problem: CloudError | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The cloud accepted a change; whether it took effect only a read can tell."""
+
+    http_status: int
+    request_id: str
+    duration_ms: int
+
+
+class Client:
+    """All methods raise a CloudError when they cannot do what they say."""
+
+    def __init__(self, project: Project, limits: Limits = LIMITS) -> None:
+        self.project = project
+        self._limits = limits
+        self._transport = Transport(project, limits)
+        self._auth = auth_for(project, self._transport)
+        self._budget = RetryBudget()
+        self._breakers = {
+            project.workspace_endpoint: Breaker("Workspace"),
+            project.ims_endpoint: Breaker("IMS"),
+        }
+        self._last_list: Reading[tuple[ServerGroup, ...]] | None = None
+
+    def close(self) -> None:
+        """Closes the idle connections; the client stays usable."""
+        self._transport.close()
+
+    # Server groups
+
+    def list_server_groups(self) -> Reading[tuple[ServerGroup, ...]]:
+        """All groups, primary and standby; the last good copy while the cloud is away."""
+        try:
+            page = self._all_pages(self._get("ListServerGroups", "app-server-groups"), ServerGroup.from_api)
+        except CloudError as error:
+            is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
+            if self._last_list is None or is_refusal:
+                raise
+            return replace(self._last_list, problem=error)
+        self._last_list = Reading(page.items, page.as_of)
+        return self._last_list
+
+    def show_server_group(self, group_id: str) -> ServerGroup:
+        """The group as it is now, never a copy."""
+        call = self._get("ShowServerGroup", f"app-server-groups/{_segment(group_id)}")
+        reply, duration_ms = self._request(call)
+        group = ServerGroup.from_api(reply.body)
+        if group is None or group.id.casefold() != group_id.casefold():
+            raise _bad_answer(call, reply, duration_ms, "is not the server group that was asked for")
+        return group
+
+    def update_server_group(self, group_id: str, payload: Mapping[str, object]) -> Answer:
+        """One PATCH with the members of `payload`. OutcomeUnknownError means: read, do not send again."""
+        call = self._workspace("UpdateServerGroup", Kind.WRITE, "PATCH", f"app-server-groups/{_segment(group_id)}")
+        reply, duration_ms = self._request(replace(call, payload=payload))
+        return Answer(reply.http_status or 0, reply.request_id, duration_ms)
+
+    def show_server_group_state(self, group_id: str) -> ServerGroupState:
+        """How many of the group's servers are in which status."""
+        call = self._get("ShowServerGroupState", f"app-server-groups/{_segment(group_id)}/state")
+        return ServerGroupState.from_api(self._request(call)[0].body)
+
+    def show_restrict(self) -> Restrict:
+        """The tenant's ceilings."""
+        return Restrict.from_api(
+            self._request(self._get("ShowServerGroupRestrict", "app-server-groups/resources/restrict"))[0].body
+        )
+
+    def validate_name(self, name: str) -> NameVerdict:
+        """Whether a group may be called so. The call is a POST that changes nothing."""
+        call = self._workspace("ValidateServerGroup", Kind.READ, "POST", "app-server-groups/rules/validate")
+        return NameVerdict.from_api(self._request(replace(call, payload={"name": name}))[0].body)
+
+    # What stands behind a group, and what it may choose from
+
+    def list_servers(self, group_id: str | None = None) -> tuple[Server, ...]:
+        """The servers of a group, or of the whole project."""
+        query = {} if group_id is None else {"server_group_id": group_id}
+        return self._all_pages(self._get("ListServers", "app-servers", query), Server.from_api).items
+
+    def list_sessions(self, group_id: str, states: tuple[str, ...] = OPEN_SESSIONS) -> tuple[Session, ...]:
+        """The group's sessions in one of the states, as far as they began within the last year."""
+        now = datetime.now(UTC)
+        query = {
+            "query_begin_time": _timestamp(now - SESSION_AGE),
+            "query_end_time": _timestamp(now + CLOCK_SKEW),
+            "app_server_group_id": group_id,
+            "session_state": ",".join(states),
+        }
+        return self._all_pages(self._get("ListSessions", "session/list-sessions", query), Session.from_api).items
+
+    def list_volume_types(self) -> tuple[VolumeType, ...]:
+        """The disk types on offer."""
+        reply, _ = self._request(self._get("ListVolumeType", "volume-type"))
+        return parsing.each(parsing.members(reply.body), "volume_types", VolumeType.from_api)
+
+    def list_images(self, image_type: str) -> tuple[Image, ...]:
+        """The usable Windows images of IMS that belong to an `image_type` of the PATCH (gold, public, ...).
+
+        IMS gives neither a total nor a next page: the id of the last image marks where to go on (workspace-api.md 5.1).
+        """
+        query = {"status": "active", "__os_type": "Windows", "limit": str(IMAGES_A_PAGE), **IMAGE_QUERIES[image_type]}
+        if "owner" in query:
+            query["owner"] = self.project.project_id
+        call = Call("ListImages", Kind.READ, "GET", self.project.ims_endpoint, "/v2/cloudimages", query)
+        images: dict[str, Image] = {}
+        while len(images) < MOST_IMAGES:
+            reply, _ = self._request(call)
+            page = parsing.each(parsing.members(reply.body), "images", lambda data: Image.from_api(data, image_type))
+            fresh = {image.id: image for image in page if image.id not in images}
+            images |= fresh
+            if len(fresh) < IMAGES_A_PAGE:
+                break
+            call = replace(call, query={**query, "marker": page[-1].id})
+        return tuple(images.values())
+
+    # The one door
+
+    def _request(self, call: Call, deadline: Deadline | None = None) -> tuple[Reply, int]:
+        """The reply of a call that succeeded and the milliseconds it took in all; else raises what the rules say."""
+        begun = time.monotonic()
+        with self._breakers[call.endpoint].watched() as verdict:
+            reply, rule = self._settled(call, deadline or Deadline(self._limits.whole))
+            verdict.is_outage = rule.is_outage
+        duration_ms = round((time.monotonic() - begun) * 1000)
+        if rule.error is not None:
+            raise self._error(rule.error, call, reply, duration_ms)
+        self._budget.give()
+        return reply, duration_ms
+
+    def _settled(self, call: Call, deadline: Deadline) -> tuple[Reply, Rule]:
+        """Sends the request as often as its rule allows."""
+        resent, has_new_token = 0, False
+        while True:
+            self._auth.get_ready(deadline)
+            reply = self._transport.exchange(call, self._auth, deadline)
+            rule = RULES[call.kind][reply.outcome]
+            if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._auth.renew(reply.request, deadline):
+                has_new_token = True
+            elif rule.again is Again.AFTER_A_PAUSE and self._waited(resent, reply.retry_after, deadline):
+                resent += 1
+            else:
+                return reply, rule
+
+    def _waited(self, resent: int, retry_after: float, deadline: Deadline) -> bool:
+        """Sleeps before another attempt: full jitter, at least what `Retry-After` asks. False without waiting when
+        no attempt, no budget or no time is left for one.
+        """
+        jitter = random.uniform(0, self._limits.backoff * 2**resent)  # noqa: S311 - spreads load, guards no secret
+        wait = max(jitter, retry_after)
+        if resent + 1 >= self._limits.attempts or wait >= deadline.left() or not self._budget.take():
+            return False
+        time.sleep(wait)
+        return True
+
+    def _error(self, kind: type[CloudError], call: Call, reply: Reply, duration_ms: int) -> CloudError:
+        if kind is RejectedError:
+            kind = REFUSALS.get(reply.http_status or 0, RejectedError)
+        code, message = (self._auth.redacted(word) for word in reply.error)
+        cause = f" [{reply.cause}]" if reply.cause else ""
+        return kind(
+            f"{call.name} {reply.outcome.value}{cause}",
+            http_status=reply.http_status,
+            error_code=code,
+            error_msg=message,
+            request_id=self._auth.redacted(reply.request_id),
+            duration_ms=duration_ms,
+        )
+
+    def _get(self, name: str, path: str, query: Mapping[str, str] | None = None) -> Call:
+        return self._workspace(name, Kind.READ, "GET", path, query)
+
+    def _workspace(self, name: str, kind: Kind, method: str, path: str, query: Mapping[str, str] | None = None) -> Call:
+        project = self.project
+        return Call(name, kind, method, project.workspace_endpoint, f"/v1/{project.project_id}/{path}", query or {})
+
+    def _all_pages(self, call: Call, read: Callable[[object], Row | None]) -> Page[Row]:
+        """The whole list within one deadline."""
+        deadline = Deadline(self._limits.whole)
+
+        def fetch(offset: int) -> Page[Row]:
+            page_call = replace(call, query={**call.query, "offset": str(offset), "limit": str(ROWS)})
+            reply, duration_ms = self._request(page_call, deadline)
+            body = parsing.members(reply.body)
+            total = parsing.integer(body, "count")
+            if not isinstance(body.get("items"), list) or total is None or not 0 <= total <= MOST_ROWS:
+                raise _bad_answer(call, reply, duration_ms, "is not a list with its count")
+            return Page(parsing.each(body, "items", read), total, reply.answered_at)
+
+        return read_all(fetch)
+
+
+def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"the answer to {call.name} {complaint}",
+        http_status=reply.http_status,
+        request_id=reply.request_id,
+        duration_ms=duration_ms,
+    )
+
+
+def _segment(group_id: str) -> str:
+    """An id fit for a path. Anything else could lead to another path (`..`), and the cloud has no such group."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", group_id):
+        raise NotFoundError("no server group can have this id")
+    return group_id
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+_clients: dict[Project, Client] = {}
+_clients_lock = threading.Lock()
+
+
+def client_for(project: Project) -> Client:
+    """The project's one client in this process."""
+    with _clients_lock:
+        if project not in _clients:
+            _clients[project] = Client(project)
+        return _clients[project]

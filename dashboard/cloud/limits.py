@@ -1,0 +1,40 @@
+"""How long a call may take and how large an answer may be (quality.md 1)."""
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds, except `body` in bytes (decompressed) and `attempts` in requests.
+
+    `whole` covers every attempt of a call with the pauses between them. `backoff` is the longest first pause.
+    """
+
+    connect: float = 3.0
+    read: float = 10.0
+    whole: float = 15.0
+    body: int = 5 * 1024 * 1024
+    attempts: int = 3
+    backoff: float = 0.25
+
+
+LIMITS = Limits()
+
+
+class Deadline:
+    """The moment by which a call must have ended."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that remain; zero or less when it has passed."""
+        return self._end - time.monotonic()
+
+    def within(self, seconds: float) -> float:
+        """The shorter of `seconds` and what remains, for a single wait. Raises TimeoutError when nothing remains."""
+        left = self.left()
+        if left <= 0:
+            raise TimeoutError("the deadline of the whole call has passed")
+        return min(seconds, left)

@@ -1,0 +1,53 @@
+"""Reading a list to its end: 100 rows a call, all pages after the first at the same time."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+ROWS = 100  # the API's largest page (workspace-api.md 2)
+PAGES_AT_ONCE = 10
+MOST_ROWS = 100_000  # a count beyond this is taken for nonsense
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=Identified)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some rows of a list that has `total` rows in all, as of the moment the cloud answered (aware, UTC)."""
+
+    items: tuple[T, ...]
+    total: int
+    as_of: datetime
+
+
+def read_all(fetch: Callable[[int], Page[T]]) -> Page[T]:
+    """The whole list, `fetch` being given offsets. A list that shifted between its pages is read once more, since a
+    row may have slipped from one page to another unseen; then it is taken as it is, each row once.
+    """
+    pages = _read_once(fetch)
+    if _has_shifted(pages):
+        pages = _read_once(fetch)
+    rows = {row.id: row for page in pages for row in page.items}
+    return Page(tuple(rows.values()), len(rows), min(page.as_of for page in pages))
+
+
+def _read_once(fetch: Callable[[int], Page[T]]) -> Sequence[Page[T]]:
+    first = fetch(0)
+    offsets = range(ROWS, first.total, ROWS)
+    if not offsets:
+        return [first]
+    with ThreadPoolExecutor(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
+        return [first, *pool.map(fetch, offsets)]
+
+
+def _has_shifted(pages: Sequence[Page[T]]) -> bool:
+    ids = [row.id for page in pages for row in page.items]
+    return len({page.total for page in pages}) > 1 or len(set(ids)) < len(ids)

@@ -1,0 +1,186 @@
+"""What the cloud has, as frozen dataclasses with the API's own names (workspace-api.md 2).
+
+Every `from_api()` is total: members that are absent or of a wrong type are None (lists: empty), unknown enum values
+stay the text they came as. An item without an id is None, because nothing can be done with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from dashboard.cloud import parsing
+
+EditableValue = str | int | bool | None
+
+
+@dataclass(frozen=True)
+class Tag:
+    key: str
+    value: str
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        tag = parsing.members(data)
+        key = parsing.text(tag, "key")
+        return cls(key, parsing.text(tag, "value") or "") if key else None
+
+
+@dataclass(frozen=True)
+class RoutePolicy:
+    """When a server takes no more sessions: a count, and three thresholds in percent."""
+
+    max_session: int | None = None
+    cpu_threshold: int | None = None
+    gpu_threshold: int | None = None
+    mem_threshold: int | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        return cls(**parsing.plain_members(cls, data)) if isinstance(data, dict) else None
+
+
+@dataclass(frozen=True)
+class Product:
+    """The package that the group's servers are made from. `memory` is in MB, `sessions` its default of sessions."""
+
+    product_id: str | None = None
+    flavor_id: str | None = None
+    type: str | None = None
+    architecture: str | None = None
+    cpu: str | None = None
+    memory: str | None = None
+    is_gpu: bool | None = None
+    gpu_desc: str | None = None
+    charge_mode: str | None = None
+    sessions: int | None = None
+    status: str | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        return cls(**parsing.plain_members(cls, data)) if isinstance(data, dict) else None
+
+
+@dataclass(frozen=True)
+class ServerGroup:
+    """A server group. Only ShowServerGroup returns `route_policy`, `image_type` and `image_product_id`, and older
+    regions do not even there (workspace-api.md 2.2): None means "not said", never "off" or "empty".
+    """
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    server_group_status: bool | None = None
+    app_type: str | None = None
+    storage_mount_policy: str | None = None
+    image_id: str | None = None
+    image_name: str | None = None
+    image_type: str | None = None
+    image_product_id: str | None = None
+    os_type: str | None = None
+    is_vdi: bool | None = None
+    system_disk_type: str | None = None
+    system_disk_size: int | None = None
+    ou_name: str | None = None
+    route_policy: RoutePolicy | None = None
+    product_id: str | None = None
+    product_info: Product | None = None
+    extra_session_type: str | None = None
+    extra_session_size: int | None = None
+    subnet_id: str | None = None
+    subnet_name: str | None = None
+    project_name: str | None = None
+    enterprise_project_id: str | None = None
+    site_type: str | None = None
+    site_id: str | None = None
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    primary_server_group_ids: tuple[str, ...] = ()
+    secondary_server_group_ids: tuple[str, ...] = ()
+    app_server_count: int | None = None
+    app_server_flavor_count: int | None = None
+    app_group_count: int | None = None
+    tags: tuple[Tag, ...] = ()
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        group = parsing.members(data)
+        group_id = parsing.text(group, "id")
+        if not group_id:
+            return None
+        return cls(
+            id=group_id,
+            route_policy=RoutePolicy.from_api(group.get("route_policy")),
+            product_info=Product.from_api(group.get("product_info")),
+            tags=parsing.each(group, "tags", Tag.from_api),
+            **parsing.plain_members(cls, group),
+        )
+
+    def value(self, path: str) -> EditableValue:
+        """One of the sixteen editable values by its path in the API body, such as `route_policy.max_session`."""
+        holder: object = self
+        for step in path.split("."):
+            holder = getattr(holder, step) if holder is not None else None
+        if holder is None or isinstance(holder, str | int | bool):
+            return holder
+        raise AttributeError(f"{path} names no single value of a server group")
+
+
+@dataclass(frozen=True)
+class ServerGroupState:
+    """How many servers of a group are in which status. The keys stay the cloud's own, unknown ones too."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_api(cls, data: object) -> Self:
+        statuses = parsing.members(parsing.members(data).get("aps_status"))
+        counts = ((status, parsing.integer(statuses, status)) for status in statuses)
+        return cls({status: count for status, count in counts if count is not None})
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server; `image_id` shows which servers still run an older image than their group's."""
+
+    id: str
+    name: str | None = None
+    machine_name: str | None = None
+    server_group_id: str | None = None
+    status: str | None = None
+    vm_status: str | None = None
+    task_status: str | None = None
+    maintain_status: bool | None = None
+    session_count: int | None = None
+    image_id: str | None = None
+    availability_zone: str | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        server = parsing.members(data)
+        server_id = parsing.text(server, "id")
+        return cls(id=server_id, **parsing.plain_members(cls, server)) if server_id else None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A person's session on a server. `session_type` "1" is a shared desktop, "2" an application."""
+
+    id: str
+    login_user: str | None = None
+    app_server_group_id: str | None = None
+    session_state: str | None = None
+    session_type: str | None = None
+    app_name: str | None = None
+    machine_name: str | None = None
+    start_time: datetime | None = None
+
+    @classmethod
+    def from_api(cls, data: object) -> Self | None:
+        session = parsing.members(data)
+        session_id = parsing.text(session, "id")
+        return cls(id=session_id, **parsing.plain_members(cls, session)) if session_id else None

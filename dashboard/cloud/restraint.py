@@ -1,0 +1,91 @@
+"""Leaving a cloud in trouble alone: a budget for retries and a breaker, both shared by all threads (quality.md 1)."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dashboard.cloud.errors import SuspendedError
+
+
+class RetryBudget:
+    """A bucket of tokens: a retry takes one, a success puts a tenth back.
+
+    Nothing flows in while nothing succeeds, so that an outage costs at most `size` retries whatever the number of
+    calls; in ordinary times one call in ten may be retried for ever.
+    """
+
+    def __init__(self, size: int = 40, refill: float = 0.1) -> None:
+        self._size, self._refill = float(size), refill
+        self._tokens = self._size
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        with self._lock:
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
+
+    def give(self) -> None:
+        with self._lock:
+            self._tokens = min(self._size, self._tokens + self._refill)
+
+
+@dataclass
+class Verdict:
+    """What a call says about the cloud: True an outage, False alive, None nothing (it was never sent)."""
+
+    is_outage: bool | None = None
+
+
+class Breaker:
+    """Opens for 15 s when half of the last 20 calls met an outage, then lets a single probe through."""
+
+    WINDOW = 20
+    OPEN_FOR = 15.0
+
+    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._service, self._clock = service, clock
+        self._recent: deque[bool] = deque(maxlen=self.WINDOW)
+        self._open_until: float | None = None
+        self._is_probing = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def watched(self) -> Iterator[Verdict]:
+        """Around a call, which sets the verdict's fields. Raises SuspendedError instead while the breaker is open."""
+        verdict = Verdict()
+        is_probe = self._admit()
+        try:
+            yield verdict
+        finally:
+            self._settle(verdict, is_probe=is_probe)
+
+    def _admit(self) -> bool:
+        with self._lock:
+            if self._open_until is None:
+                return False
+            wait = self._open_until - self._clock()
+            if wait > 0 or self._is_probing:
+                raise self._suspended(max(wait, 0.0))
+            self._is_probing = True
+            return True
+
+    def _settle(self, verdict: Verdict, *, is_probe: bool) -> None:
+        with self._lock:
+            if is_probe:
+                self._is_probing = False
+                self._open_until = None if verdict.is_outage is False else self._clock() + self.OPEN_FOR
+                self._recent.clear()
+            elif verdict.is_outage is not None and self._open_until is None:
+                self._recent.append(verdict.is_outage)
+                if sum(self._recent) * 2 >= self.WINDOW:
+                    self._open_until = self._clock() + self.OPEN_FOR
+
+    def _suspended(self, wait: float) -> SuspendedError:
+        retry_at = datetime.now(UTC) + timedelta(seconds=wait)
+        return SuspendedError(f"{self._service} failed too often and is left alone for now", retry_at=retry_at)

@@ -1,0 +1,97 @@
+"""What a call may come to, and what each outcome means for a read, a write and a sign-in: one table (quality.md 1).
+
+Only two failures of a write are certain: a connection that never opened, and a 4xx that refuses it. After bytes have
+left, anything else is unknown, and what is unknown is never sent again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from dashboard.cloud import errors
+
+
+class Kind(Enum):
+    """What a call does to the cloud. ValidateServerGroup is a POST and yet a read: it changes nothing."""
+
+    READ = "read"
+    WRITE = "write"
+    SIGN_IN = "sign-in"
+
+
+class Outcome(Enum):
+    """What came of one request, as the end of a sentence."""
+
+    DONE = "was answered"
+    NEVER_OPENED = "could not be sent: the connection never opened"
+    NO_ANSWER = "got no answer in time"
+    BROKE_OFF = "lost its connection before the answer"
+    TRUNCATED = "got an answer that breaks off"
+    NONSENSE = "got an answer that makes no sense"
+    REDIRECTED = "was redirected, which the cloud never does"
+    UNAUTHENTICATED = "was refused: the credential is not accepted"
+    THROTTLED = "was refused: too many calls"
+    THROTTLED_BY_GATEWAY = "was refused by the gateway: too many calls"
+    REFUSED = "was refused"
+    FAILED = "failed inside the cloud"
+
+
+class Again(Enum):
+    """Whether the request may be sent once more."""
+
+    NEVER = "never"
+    AFTER_A_PAUSE = "after a pause, within attempts, deadline and retry budget"
+    AFTER_SIGN_IN = "once, with a new token"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`error` is what the caller gets in the end; `is_outage` is what the breaker counts."""
+
+    error: type[errors.CloudError] | None
+    again: Again = Again.NEVER
+    is_outage: bool = False
+
+
+_READ = {
+    Outcome.DONE: Rule(None),
+    Outcome.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
+    Outcome.NO_ANSWER: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    Outcome.BROKE_OFF: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    Outcome.TRUNCATED: Rule(errors.BadAnswerError, Again.AFTER_A_PAUSE, is_outage=True),
+    Outcome.NONSENSE: Rule(errors.BadAnswerError, is_outage=True),
+    Outcome.REDIRECTED: Rule(errors.BadAnswerError, is_outage=True),
+    Outcome.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
+    Outcome.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    Outcome.REFUSED: Rule(errors.RejectedError),
+    Outcome.FAILED: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+}
+
+_WRITE = {
+    Outcome.DONE: Rule(None),
+    Outcome.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
+    Outcome.NO_ANSWER: Rule(errors.OutcomeUnknownError, is_outage=True),
+    Outcome.BROKE_OFF: Rule(errors.OutcomeUnknownError, is_outage=True),
+    Outcome.TRUNCATED: Rule(errors.OutcomeUnknownError, is_outage=True),
+    Outcome.NONSENSE: Rule(errors.OutcomeUnknownError, is_outage=True),
+    Outcome.REDIRECTED: Rule(errors.OutcomeUnknownError, is_outage=True),
+    Outcome.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
+    Outcome.THROTTLED: Rule(errors.ThrottledError),
+    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    Outcome.REFUSED: Rule(errors.RejectedError),
+    Outcome.FAILED: Rule(errors.OutcomeUnknownError, is_outage=True),
+}
+
+# A sign-in is tried once: a second refusal costs an attempt before IAM locks the account.
+_SIGN_IN = {outcome: Rule(errors.SignInError) for outcome in Outcome} | {Outcome.DONE: Rule(None)}
+
+RULES: Mapping[Kind, Mapping[Outcome, Rule]] = {Kind.READ: _READ, Kind.WRITE: _WRITE, Kind.SIGN_IN: _SIGN_IN}
+
+REFUSALS: Mapping[int, type[errors.RejectedError]] = {
+    400: errors.InvalidError,
+    401: errors.UnauthenticatedError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    429: errors.ThrottledError,
+}

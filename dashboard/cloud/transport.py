@@ -1,0 +1,188 @@
+"""One request on the wire and what came of it: never an exception for what the network or the cloud does."""
+
+import email.utils
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import requests
+import urllib3.exceptions
+from requests.auth import AuthBase
+
+from dashboard.cloud import answers, parsing
+from dashboard.cloud.answers import SpoiledError
+from dashboard.cloud.limits import Deadline, Limits
+from dashboard.cloud.projects import Project
+from dashboard.cloud.rules import Kind, Outcome
+from dashboard.cloud.wire import Adapter, Passage, passage
+
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+CHUNK = 64 * 1024
+CONNECTIONS = 32  # kept open for each host; more may be open at a time
+
+
+@dataclass(frozen=True)
+class Call:
+    """What to ask. `name` is the API's name of the call, for messages."""
+
+    name: str
+    kind: Kind
+    method: str
+    endpoint: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    payload: Mapping[str, object] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON."""
+
+    request: requests.PreparedRequest = field(repr=False)
+    outcome: Outcome
+    cause: str = ""
+    http_status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: object = field(default=None, repr=False)
+    answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def error(self) -> tuple[str, str]:
+        return answers.error_in(self.body)
+
+    @property
+    def request_id(self) -> str:
+        """The gateway's id of the request, from the header as the SDK does, else from the body."""
+        in_body = parsing.text(parsing.members(self.body), "request_id")
+        return self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or ""
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds the cloud asks to wait (a number or a date), zero if it does not ask or asks nonsense."""
+        value = self.headers.get("Retry-After", "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value[:9])
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return 0.0
+
+
+class Transport:
+    """The way out to one project's cloud, shared by all threads.
+
+    It uses the adapter of `requests` without a session on purpose: a session follows redirects to another host with
+    `X-Auth-Token` on them, reads a redirect's body without a limit even when told not to follow it, keeps cookies, and
+    takes proxies, CA bundles and `.netrc` from the process's environment.
+    """
+
+    def __init__(self, project: Project, limits: Limits) -> None:
+        self._limits = limits
+        self._adapter = Adapter(pool_maxsize=CONNECTIONS)
+        self._verify: str | bool = project.ca_bundle or True
+        has_way_out = bool(project.proxy) and not project.is_simulated
+        self._proxies = {"http": project.proxy, "https": project.proxy} if has_way_out else {}
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def exchange(self, call: Call, auth: AuthBase | None, deadline: Deadline) -> Reply:
+        """Sends one request once; it ends with the deadline at the latest, apart from the time DNS takes."""
+        request = _prepared(call, auth)
+        if deadline.left() <= 0:
+            return Reply(request, Outcome.NEVER_OPENED, "no time was left to send it")
+        way = Passage(deadline)
+        before = passage.set(way)
+        try:
+            return self._exchange(call, request, way)
+        finally:
+            passage.reset(before)
+
+    def _exchange(self, call: Call, request: requests.PreparedRequest, way: Passage) -> Reply:
+        try:
+            response = self._adapter.send(
+                request,
+                stream=True,
+                timeout=(way.deadline.within(self._limits.connect), way.deadline.within(self._limits.read)),
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+        except NETWORK_ERRORS as error:
+            return Reply(request, _outcome_without_answer(error, way), _cause(error))
+        with response:
+            return self._read(call, request, response)
+
+    def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
+        """A status outside 2xx means what it says even when its body cannot be read."""
+        cause = ""
+        try:
+            body = answers.parse(self._body(response))
+            outcome = answers.outcome_of(call.kind, response.status_code, body)
+        except SpoiledError as spoiled:
+            body = answers.UNREADABLE
+            outcome = answers.outcome_of(call.kind, response.status_code, body)
+            if outcome is Outcome.NONSENSE:
+                outcome, cause = spoiled.outcome, spoiled.cause
+        return Reply(request, outcome, cause, response.status_code, response.headers, body)
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The decompressed body. The size that counts is the decompressed one: a small gzip can hold gigabytes."""
+        body = bytearray()
+        for chunk in _chunks(response):
+            body += chunk
+            if len(body) > self._limits.body:
+                raise SpoiledError(Outcome.NONSENSE, f"more than {self._limits.body} bytes")
+        return bytes(body)
+
+
+def _prepared(call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "Streamwarden"}
+    request = requests.Request(
+        method=call.method,
+        url=call.endpoint + call.path,
+        headers=headers,
+        params=call.query,
+        json=None if call.payload is None else dict(call.payload),
+        auth=auth,
+    )
+    return request.prepare()
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from response.raw.stream(CHUNK, decode_content=True)
+    except urllib3.exceptions.DecodeError:
+        raise SpoiledError(Outcome.NONSENSE, "cannot be decompressed") from None
+    except (urllib3.exceptions.TimeoutError, TimeoutError):
+        raise SpoiledError(Outcome.NO_ANSWER, "the answer did not end in time") from None
+    except NETWORK_ERRORS as error:
+        raise SpoiledError(Outcome.TRUNCATED, _cause(error)) from None
+
+
+def _outcome_without_answer(error: Exception, way: Passage) -> Outcome:
+    if not way.has_left:
+        return Outcome.NEVER_OPENED
+    timed_out = isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError)
+    return Outcome.NO_ANSWER if timed_out else Outcome.BROKE_OFF
+
+
+def _cause(error: BaseException) -> str:
+    """What the operating system or TLS said, without what the wrapping exceptions repeat of the request."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return f"certificate not trusted: {found.verify_message}"
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        if isinstance(found, TimeoutError):
+            return "timed out"
+        found = _wrapped(found)
+    return type(error).__name__
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """The exception inside: `requests` and urllib3 carry it as a reason or an argument, Python as the cause."""
+    inside = getattr(error, "reason", None) or next(iter(error.args), None)
+    return inside if isinstance(inside, BaseException) else error.__cause__ or error.__context__
