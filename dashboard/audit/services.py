@@ -1,0 +1,161 @@
+"""The only way into the ledger. Everything here adds rows; a failure to add one is a `LedgerError`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from dashboard.accounts.models import Actor
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+
+MAX_TEXT = 2000
+"""Characters kept of a text that came from outside: a refused attempt must not fill the ledger."""
+
+
+class LedgerError(Exception):
+    """The ledger could not be written. Whatever was to be recorded must not happen."""
+
+
+class ChangeUnderWayError(Exception):
+    """Another change to this group has not ended yet. Nothing was recorded."""
+
+
+class LedgerMovedError(Exception):
+    """Something was recorded for this group since it was looked at: look again. Nothing was recorded."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field on its way from one value to another; `field` is its path in the API body."""
+
+    field: str
+    label: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an intent is made of: who wants to change what on which group, and why.
+
+    `group_name` is the name the group has at the time; `key` makes one submit one change, however often it arrives.
+    """
+
+    project: str
+    group_id: str
+    group_name: str
+    changes: tuple[Change, ...]
+    kind: Kind
+    reason: str
+    by: Actor
+    key: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a change and how that is known, with the cloud's own words where it said any."""
+
+    outcome: Outcome
+    proof: str
+    http_status: int | None = None
+    error_code: str = ""
+    error_msg: str = ""
+    request_id: str = ""
+    duration_ms: int | None = None
+
+
+@contextmanager
+def _appending() -> Iterator[None]:
+    """One writer at a time: SQLite's BEGIN IMMEDIATE does it there, a table lock on PostgreSQL."""
+    try:
+        with transaction.atomic(durable=True):
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("LOCK TABLE audit_changeintent IN SHARE ROW EXCLUSIVE MODE")
+            yield
+    except DatabaseError as error:
+        raise LedgerError(str(error)) from error
+
+
+def last_number(project: str, group_id: str) -> int:
+    """The number of the newest intent for this group, 0 when there is none."""
+    newest = ChangeIntent.objects.for_group(project, group_id).first()
+    return newest.number if newest else 0
+
+
+def find_by_key(key: str) -> ChangeIntent | None:
+    return ChangeIntent.objects.filter(key=key).first()
+
+
+def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) -> tuple[ChangeIntent, bool]:
+    """Write down what is about to happen; True when the row is new, False when its key was used before.
+
+    Writes to one group queue up here. `seen_number` is what `last_number` said before the group was read: if the
+    ledger has moved on since, what was read may be old (`LedgerMovedError`). An unsettled intent younger than
+    `patience` is a change under way (`ChangeUnderWayError`). `LedgerError`: nothing may be sent.
+    """
+    with _appending():
+        if (known := find_by_key(attempt.key)) is not None:
+            return known, False
+        earlier = ChangeIntent.objects.for_group(attempt.project, attempt.group_id)
+        if earlier.filter(at__gte=timezone.now() - patience).unsettled().exists():
+            raise ChangeUnderWayError
+        if earlier.filter(number__gt=seen_number).exists():
+            raise LedgerMovedError
+        return _add_intent(attempt), True
+
+
+def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
+    """Write down what came of an intent. An intent that someone else settled meanwhile keeps that outcome."""
+    with _appending():
+        newest = intent.outcomes.order_by("-number").first()
+        if newest is not None and newest.outcome != Outcome.UNKNOWN:
+            return newest
+        return _add_outcome(intent, verdict)
+
+
+def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
+    """Write down an attempt that ended before anything was sent: intent and outcome at once."""
+    with _appending():
+        if (known := find_by_key(attempt.key)) is not None:
+            return known
+        intent = _add_intent(attempt)
+        _add_outcome(intent, verdict)
+    return intent
+
+
+def _add_intent(attempt: Attempt) -> ChangeIntent:
+    intent = ChangeIntent.objects.create(
+        key=attempt.key,
+        at=timezone.now(),
+        project=attempt.project,
+        group_id=attempt.group_id[:128],
+        group_name=attempt.group_name[:255],
+        actor=attempt.by.user.get_username(),
+        actor_id=attempt.by.user.pk,
+        from_address=attempt.by.address,
+        kind=attempt.kind,
+        reason=attempt.reason[:MAX_TEXT],
+    )
+    FieldChange.objects.bulk_create(
+        FieldChange(intent=intent, field=change.field, label=change.label, before=change.before, after=change.after)
+        for change in attempt.changes
+    )
+    return intent
+
+
+def _add_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
+    return ChangeOutcome.objects.create(
+        intent=intent,
+        at=timezone.now(),
+        outcome=verdict.outcome,
+        proof=verdict.proof,
+        http_status=verdict.http_status,
+        error_code=verdict.error_code[:64],
+        error_msg=verdict.error_msg[:MAX_TEXT],
+        request_id=verdict.request_id[:128],
+        duration_ms=verdict.duration_ms,
+    )

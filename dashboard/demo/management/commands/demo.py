@@ -1,0 +1,125 @@
+"""`make demo`: the whole product on this machine, against the simulator, with people to sign in as."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from dashboard.accounts.models import User
+
+PEOPLE = {"helpdesk": "help desk", "admin": "administrator", "auditor": "auditor", "viewer": "viewer"}
+HOST = "127.0.0.1"
+STARTS_WITHIN = 30.0
+
+
+class Command(BaseCommand):
+    help = "Serves the dashboard and the simulator on this machine, with demo people, until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--simulator-port", type=int, default=8001)
+        parser.add_argument("--password", default="", help="one password for all four; otherwise one is made up each")
+
+    def handle(self, *_args: Any, port: int, simulator_port: int, password: str, **_options: Any) -> None:
+        if settings.IS_PRODUCTION:
+            raise CommandError("The demo makes accounts with printed passwords; it does not run in production.")
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        passwords = {name: password or secrets.token_urlsafe(9) for name in PEOPLE}
+        for name, role in PEOPLE.items():
+            _make_person(name, role, passwords[name])
+        _stop_on_signals()
+        servers: list[subprocess.Popen[bytes]] = []
+        try:
+            servers.append(_start([sys.executable, "manage.py", "simulator", "--port", str(simulator_port)]))
+            _wait_for(f"http://{HOST}:{simulator_port}/_simulator/requests", servers[-1], "simulator", simulator_port)
+            servers.append(_start(_dashboard(port)))
+            _wait_for(f"http://{HOST}:{port}/healthz", servers[-1], "dashboard", port)
+            self._greet(port, simulator_port, passwords)
+            _until_one_stops(servers)
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopped. The data is kept; `make demo-reset` starts over.")
+        finally:
+            _stop(servers)
+
+    def _greet(self, port: int, simulator_port: int, passwords: dict[str, str]) -> None:
+        lines = [
+            "",
+            f"Streamwarden   http://{HOST}:{port}/   (this machine only)",
+            f"Simulator      http://{HOST}:{simulator_port}/   (stands in for the cloud)",
+            "",
+            *(f"  {name:<10} {passwords[name]:<14} {role}" for name, role in PEOPLE.items()),
+            "",
+            "Ctrl-C stops both.",
+        ]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _make_person(name: str, role: str, password: str) -> None:
+    user, _ = User.objects.get_or_create(username=name)
+    user.set_password(password)
+    user.save()
+    user.groups.set([Group.objects.get(name=role)])
+
+
+def _dashboard(port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gunicorn", "dashboard.wsgi", "--bind", f"{HOST}:{port}", "--threads", "8"),
+        *("--log-level", "warning", "--no-control-socket"),
+    ]
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    """Its own process group: Ctrl-C reaches only this command, which then stops both in order."""
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, env=os.environ, start_new_session=True)  # noqa: S603 (our own commands)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], name: str, port: int) -> None:
+    give_up = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < give_up:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(address, timeout=1):  # noqa: S310 (http to this machine)
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise CommandError(
+        f"The {name} did not start. Is port {port} taken? Choose others: make demo PORT=9000 SIMULATOR_PORT=9001"
+    )
+
+
+def _stop_on_signals() -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _until_one_stops(servers: list[subprocess.Popen[bytes]]) -> None:
+    while all(server.poll() is None for server in servers):
+        time.sleep(0.2)
+    raise CommandError("One of the two servers stopped; its last words are above.")
+
+
+def _stop(servers: list[subprocess.Popen[bytes]]) -> None:
+    for server in reversed(servers):
+        server.terminate()
+    for server in servers:
+        try:
+            server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            server.kill()

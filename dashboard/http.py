@@ -1,0 +1,103 @@
+"""What every page needs to know of a request, and what every answer carries."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from dashboard.accounts.models import Actor, User
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
+THEMES = ("auto", "light", "dark")
+
+
+class SignedInRequest(HttpRequest):
+    """A request as views get it: signed in, and knowing whether htmx made it."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+class Project(Protocol):
+    """What pages show of the cloud project in their address."""
+
+    slug: str
+    title: str
+    region: str
+
+    @property
+    def is_simulated(self) -> bool: ...
+
+
+def requires(
+    permission: str,
+) -> Callable[[Callable[Concatenate[SignedInRequest, P], R]], Callable[Concatenate[SignedInRequest, P], R]]:
+    """Decorate a view that answers 403 to everyone without `permission`."""
+
+    def decorate(
+        view: Callable[Concatenate[SignedInRequest, P], R],
+    ) -> Callable[Concatenate[SignedInRequest, P], R]:
+        @wraps(view)
+        def guarded(request: SignedInRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            if not request.user.has_perm(permission):
+                raise PermissionDenied(permission)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def actor(request: SignedInRequest) -> Actor:
+    return Actor(user=request.user, address=request.META.get("REMOTE_ADDR", ""))
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Every page is behind the sign-in unless it says otherwise.
+
+    A partial that asks after the session has ended sends the whole browser to the sign-in and back to the page it is
+    on: a sign-in form must not appear inside a table row.
+    """
+
+    def handle_no_permission(  # type: ignore[override]  # a redirect that htmx follows, where htmx asked
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseBase:
+        htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by HtmxMiddleware
+        if not htmx:
+            return super().handle_no_permission(request, view_func)
+        query = urlencode({self.redirect_field_name: htmx.current_url_abs_path or "/"})
+        return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
+
+
+class PrivatePages:
+    """No page is stored by a browser or proxy, or read by another site: each shows what one person may see."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+
+def page_frame(request: HttpRequest) -> dict[str, object]:
+    """Template context of the frame around every page: where one is, and in which light."""
+    match = request.resolver_match
+    project = match.kwargs.get("project") if match else None
+    theme = request.COOKIES.get("theme")
+    return {
+        "project": project or next(iter(settings.CLOUD_PROJECTS), None),
+        "theme": theme if theme in THEMES else "auto",
+    }

@@ -1,0 +1,36 @@
+"""Pages that belong to no room: the door mat, the sign of life, the light switch."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.http import THEMES
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponseBase:
+    if not settings.CLOUD_PROJECTS:
+        return render(request, "no_project.html", status=503)
+    return redirect("server-groups:list", settings.CLOUD_PROJECTS[0])
+
+
+@require_safe
+@login_not_required
+def healthz(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_POST
+@login_not_required
+def choose_theme(request: HttpRequest) -> HttpResponseBase:
+    wanted, back = request.POST.get("theme", ""), request.POST.get("next", "/")
+    response = redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
+    if wanted in THEMES:
+        response.set_cookie(
+            "theme", wanted, max_age=60 * 60 * 24 * 365, samesite="Lax", secure=request.is_secure(), httponly=True
+        )
+    return response

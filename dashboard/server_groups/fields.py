@@ -1,0 +1,271 @@
+"""THE table of editable fields: Tables 3 and 4 of the API page, each once.
+
+The form, the client-side attributes, the PATCH body, the audit labels, the effect badges and the field-level
+permissions are derived from it. Adding a field is adding a line. Limits are those of the API page and, where it is
+silent, of the provider's OpenAPI definitions: name, description, disk size, organisation name, image ids.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from django import forms
+
+from dashboard.accounts.roles import EDIT, SWITCH
+from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups.inputs import (
+    FreeTextField,
+    OptionField,
+    PatternField,
+    StatusField,
+    StrictField,
+    Value,
+    WholeNumberField,
+)
+
+
+class Section(Enum):
+    IDENTITY = "Identity"
+    AVAILABILITY = "Availability"
+    ROUTING = "Routing"
+    STORAGE = "Storage"
+    IMAGE = "Image and disk"
+    DIRECTORY = "Directory"
+
+
+class Effect(Enum):
+    """When a change bites (note at the head of the API page)."""
+
+    NOW = "now"
+    NEXT_SIGN_IN = "next sign-in"
+    NEW_SERVERS = "new servers only"
+    ROUTING = "routing is recalculated"
+
+
+def always(_group: ServerGroup) -> str:
+    return ""
+
+
+def multi_session_only(group: ServerGroup) -> str:
+    """Terraform's documentation of the provider: `route_policy` only where `is_vdi` is false."""
+    return "Only for multi-session groups; each server of this group serves one session." if group.is_vdi else ""
+
+
+@dataclass(frozen=True)
+class EditableField:
+    path: str
+    """Its place in the body of the PATCH; nested members joined by a dot."""
+    label: str
+    section: Section
+    effect: Effect
+    make: Callable[[], StrictField]
+    help: str = ""
+    unit: str = ""
+    permission: str = EDIT
+    reason_not_applicable: Callable[[ServerGroup], str] = always
+    """Why the field does not apply to a group; an empty text when it does."""
+
+    @property
+    def name(self) -> str:
+        """Its name in forms and addresses."""
+        return self.path.replace(".", "__")
+
+    def display(self, value: Value) -> str:
+        """A value of the API in the words of the form."""
+        if value is None:
+            return "not known"
+        if value == "":
+            return "empty"
+        field = self.make()
+        if isinstance(field, StatusField):
+            return "On" if value else "Off"
+        if isinstance(field, OptionField):
+            return dict(field.options).get(str(value), str(value))
+        return f"{value} {self.unit}".strip()
+
+
+def _percentage() -> StrictField:
+    return WholeNumberField(1, 100)
+
+
+FIELDS = (
+    EditableField(
+        "name",
+        "Name",
+        Section.IDENTITY,
+        Effect.NOW,
+        lambda: PatternField(
+            r"[A-Za-z0-9_\u4e00-\u9fa5\-]{1,64}",
+            "Use letters, digits, _ and -; spaces are not allowed.",
+            min_length=1,
+            max_length=64,
+        ),
+        help="1 to 64 letters, digits, _ or -, no spaces. Chinese letters are allowed.",
+    ),
+    EditableField(
+        "app_type",
+        "Application type",
+        Section.IDENTITY,
+        Effect.NOW,
+        lambda: OptionField([("COMMON_APP", "Common app"), ("SESSION_DESKTOP_APP", "Session desktop app")]),
+        help="A primary group hands it on to its standby.",
+    ),
+    EditableField(
+        "description",
+        "Description",
+        Section.IDENTITY,
+        Effect.NOW,
+        lambda: FreeTextField(255, forms.Textarea),
+        help="0 to 255 characters.",
+    ),
+    EditableField(
+        "server_group_status",
+        "Status",
+        Section.AVAILABILITY,
+        Effect.NOW,
+        StatusField,
+        help="Off: new sign-ins are refused. What happens to open sessions is not documented.",
+        permission=SWITCH,
+    ),
+    EditableField(
+        "route_policy.max_session",
+        "Maximum sessions",
+        Section.ROUTING,
+        Effect.ROUTING,
+        lambda: WholeNumberField(1, 1024),
+        help="1 to 1024 on a single server.",
+        unit="per server",
+        reason_not_applicable=multi_session_only,
+    ),
+    EditableField(
+        "route_policy.cpu_threshold",
+        "CPU threshold",
+        Section.ROUTING,
+        Effect.NOW,
+        _percentage,
+        help="1 to 100. Above it a server takes no new sessions.",
+        unit="%",
+        reason_not_applicable=multi_session_only,
+    ),
+    EditableField(
+        "route_policy.gpu_threshold",
+        "GPU threshold",
+        Section.ROUTING,
+        Effect.NOW,
+        _percentage,
+        help="1 to 100. Above it a server takes no new sessions.",
+        unit="%",
+        reason_not_applicable=multi_session_only,
+    ),
+    EditableField(
+        "route_policy.mem_threshold",
+        "Memory threshold",
+        Section.ROUTING,
+        Effect.NOW,
+        _percentage,
+        help="1 to 100. Above it a server takes no new sessions.",
+        unit="%",
+        reason_not_applicable=multi_session_only,
+    ),
+    EditableField(
+        "storage_mount_policy",
+        "NAS directories mounted",
+        Section.STORAGE,
+        Effect.NEXT_SIGN_IN,
+        lambda: OptionField([("ANY", "Personal and shared"), ("USER", "Personal only"), ("SHARE", "Shared only")]),
+        help="A primary group hands it on to its standby.",
+    ),
+    EditableField(
+        "image_type",
+        "Image type",
+        Section.IMAGE,
+        Effect.NEW_SERVERS,
+        lambda: OptionField(
+            [
+                ("gold", "Marketplace image"),
+                ("public", "Public image"),
+                ("private", "Private image"),
+                ("shared", "Shared image"),
+                ("other", "Other"),
+            ]
+        ),
+    ),
+    EditableField(
+        "image_id",
+        "Image ID",
+        Section.IMAGE,
+        Effect.NEW_SERVERS,
+        lambda: PatternField(
+            r"[!-~]{1,128}", "Use Latin letters, digits and signs, no spaces.", min_length=1, max_length=128
+        ),
+        help="1 to 128 characters, no spaces. Old applications may fail to connect after a change of image.",
+    ),
+    EditableField(
+        "image_product_id",
+        "Image product ID",
+        Section.IMAGE,
+        Effect.NEW_SERVERS,
+        lambda: PatternField(
+            r"[!-~]{0,128}", "Use Latin letters, digits and signs, no spaces.", min_length=0, max_length=128
+        ),
+        help="0 to 128 characters, no spaces. Needed for a Marketplace image.",
+    ),
+    EditableField(
+        "system_disk_type",
+        "System disk type",
+        Section.IMAGE,
+        Effect.NEW_SERVERS,
+        lambda: OptionField(
+            [
+                ("ESSD", "ESSD, Extreme SSD"),
+                ("SSD", "SSD, Ultra-high I/O"),
+                ("GPSSD", "GPSSD, General-purpose SSD"),
+                ("SAS", "SAS, High I/O"),
+                ("SATA", "SATA, Common I/O"),
+            ]
+        ),
+    ),
+    EditableField(
+        "system_disk_size",
+        "System disk size",
+        Section.IMAGE,
+        Effect.NEW_SERVERS,
+        lambda: WholeNumberField(10, 32768),
+        help="10 to 32768, and not less than the image needs.",
+        unit="GB",
+    ),
+    EditableField(
+        "ou_name",
+        "Organisational unit",
+        Section.DIRECTORY,
+        Effect.NEW_SERVERS,
+        lambda: FreeTextField(255),
+        help="0 to 255 characters. Only where a directory is connected.",
+    ),
+)
+
+BY_PATH: Mapping[str, EditableField] = {field.path: field for field in FIELDS}
+STATUS = BY_PATH["server_group_status"]
+
+
+def snapshot(group: ServerGroup) -> dict[str, Value]:
+    """The value of every editable field, by path."""
+    return {field.path: group.value(field.path) for field in FIELDS}
+
+
+def payload(changes: Mapping[str, Value], group: ServerGroup) -> dict[str, object]:
+    """The body of the PATCH: exactly the changed fields.
+
+    Nobody has documented whether a partial `route_policy` is merged or replaces the stored one, so that a change to
+    one threshold takes the others along as they were read a moment ago.
+    """
+    body: dict[str, object] = {}
+    for path, value in changes.items():
+        parent, _, member = path.rpartition(".")
+        if parent:
+            known = {f.path: group.value(f.path) for f in FIELDS if f.path.startswith(f"{parent}.")}
+            merged = {p: v for p, v in (known | dict(changes)).items() if p in known and v is not None}
+            body[parent] = {p.rpartition(".")[2]: v for p, v in merged.items()}
+        else:
+            body[member] = value
+    return body

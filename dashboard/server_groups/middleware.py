@@ -1,0 +1,31 @@
+"""A cloud that cannot be read becomes an honest page instead of a server error."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from dashboard.audit.services import ChangeUnderWayError, LedgerError
+from dashboard.cloud.errors import CloudError, NotFoundError
+
+
+class ProblemPages:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        match exception:
+            case NotFoundError():
+                return render(request, "404.html", status=404)
+            case CloudError():
+                return render(request, "server_groups/cloud_away.html", {"problem": exception}, status=503)
+            case LedgerError():
+                return render(request, "audit/ledger_away.html", {"problem": exception}, status=503)
+            case ChangeUnderWayError():
+                return render(request, "server_groups/change_under_way.html", status=409)
+            case _:
+                return None

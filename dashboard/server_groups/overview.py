@@ -1,0 +1,62 @@
+"""What a group looks like this second: read live, side by side, for its page and for the switch-off dialog."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dashboard.cloud.client import Client, client_for
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A group and what hangs on it. A part that could not be read is None: nothing here is guessed."""
+
+    group: ServerGroup
+    state: ServerGroupState | None
+    sessions: tuple[Session, ...] | None
+    partners: tuple[ServerGroup, ...] | None
+    """Its standby groups, or the primary of a standby."""
+
+    @property
+    def ready(self) -> int | None:
+        return self.state.counts.get("REGISTERED", 0) if self.state else None
+
+    @property
+    def active(self) -> int | None:
+        return self._count("Active")
+
+    @property
+    def disconnected(self) -> int | None:
+        return self._count("Disconnected")
+
+    def _count(self, state: str) -> int | None:
+        return None if self.sessions is None else sum(session.session_state == state for session in self.sessions)
+
+
+def read_overview(project: Project, group_id: str) -> Overview:
+    """Raises CloudError only when the group itself cannot be read."""
+    client = client_for(project)
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        state = pool.submit(_or_none, lambda: client.show_server_group_state(group_id))
+        sessions = pool.submit(_or_none, lambda: client.list_sessions(group_id))
+        group = client.show_server_group(group_id)
+        partners = _or_none(lambda: _read_partners(client, group))
+        return Overview(group, state.result(), sessions.result(), partners)
+
+
+def _read_partners(client: Client, group: ServerGroup) -> tuple[ServerGroup, ...]:
+    ids = group.primary_server_group_ids or group.secondary_server_group_ids
+    return tuple(client.show_server_group(partner_id) for partner_id in ids)
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except CloudError:
+        return None

@@ -1,0 +1,339 @@
+"""The only place that changes a group: intent, PATCH, proof, outcome, in this order.
+
+The cloud answers `200 null`, which proves nothing, so each write is proved by a read. There is no transaction around
+the PATCH: it would roll the evidence back. A process that dies in between leaves an intent without an outcome, which
+`settle_change` settles by reading, never by sending again.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
+
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from dashboard.accounts.models import Actor
+from dashboard.audit.models import ChangeIntent, Kind, Outcome, Value
+from dashboard.audit.services import (
+    Attempt,
+    Change,
+    ChangeUnderWayError,
+    LedgerError,
+    LedgerMovedError,
+    Verdict,
+    find_by_key,
+    last_number,
+    record_closed,
+    record_intent,
+    record_outcome,
+)
+from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import CloudError, NotFoundError, NotSentError, OutcomeUnknownError, SuspendedError
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, payload
+
+logger = logging.getLogger(__name__)
+
+WAITS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds to wait before each read that settles a change: a change can show, or even happen, seconds late."""
+WAITS_IN_REQUEST = WAITS[:2]
+"""A page waits for these; after that it shows the change as pending and asks again by itself."""
+CALL_SECONDS = 15
+"""The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
+QUEUE_SECONDS = 5.0
+"""How long a write waits for another one to the same group."""
+
+
+class ConflictError(Exception):
+    """Someone else changed the same fields to something else meanwhile. Recorded; nothing was sent."""
+
+    def __init__(self, group: ServerGroup, fields: tuple[str, ...]) -> None:
+        super().__init__(f"changed meanwhile: {', '.join(fields)}")
+        self.group = group
+        self.fields = fields
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a write. `intent` is None when the group already was as wanted: nothing sent, nothing recorded."""
+
+    intent: ChangeIntent | None
+    group: ServerGroup | None = None
+    moved: tuple[str, ...] = ()
+    """Labels of the fields that others changed since the person looked."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    project: Project
+    group_id: str
+    changes: Mapping[str, Value]
+    seen: ServerGroup | None
+    kind: Kind
+    reason: str
+    key: str
+    by: Actor
+
+    def attempt(self, changes: Mapping[str, Value], before: ServerGroup | None) -> Attempt:
+        return Attempt(
+            project=self.project.slug,
+            group_id=self.group_id,
+            group_name=(before and before.name) or _last_known_name(self.project, self.group_id),
+            changes=tuple(
+                Change(path, BY_PATH[path].label, before.value(path) if before else None, value)
+                for path, value in changes.items()
+            ),
+            kind=self.kind,
+            reason=self.reason,
+            by=self.by,
+            key=self.key,
+        )
+
+
+def update_server_group(
+    *,
+    project: Project,
+    group_id: str,
+    changes: Mapping[str, Value],
+    seen: ServerGroup | None,
+    reason: str,
+    key: str,
+    by: Actor,
+    kind: Kind = Kind.EDIT,
+) -> Written:
+    """Bring fields of a group to new values with one PATCH, and record it.
+
+    `changes` maps a field's path to its new value; `seen` is the group as the person saw it, None when they named a
+    wanted state instead of editing what they saw. The same `key` again returns the first answer.
+
+    Raises PermissionDenied (recorded), ConflictError (recorded), LedgerError and ChangeUnderWayError (nothing sent),
+    NotFoundError and SuspendedError (nothing sent, nothing recorded). Every other failure is an outcome.
+    """
+    scope = f"{by.user.pk}/{project.slug}/{group_id}/{key}"
+    order = _Order(
+        project, group_id, changes, seen, kind, reason, key=hashlib.sha256(scope.encode()).hexdigest(), by=by
+    )
+    forbidden = [BY_PATH[path].label for path in changes if not by.may(BY_PATH[path].permission)]
+    if forbidden:
+        refuse(
+            project=project,
+            group_id=group_id,
+            attempted=changes,
+            because=f"No permission to change: {', '.join(forbidden)}.",
+            by=by,
+        )
+    if (first := find_by_key(order.key)) is not None:
+        return Written(first)
+    return _when_its_turn_comes(order)
+
+
+def switch_server_group(*, project: Project, group_id: str, on: bool, reason: str, key: str, by: Actor) -> Written:
+    """Bring a group to the wanted state; see `update_server_group`. Asking for the state it has is harmless."""
+    return update_server_group(
+        project=project,
+        group_id=group_id,
+        changes={STATUS.path: on},
+        seen=None,
+        reason=reason,
+        key=key,
+        by=by,
+        kind=Kind.SWITCH,
+    )
+
+
+def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> NoReturn:
+    """Record an attempt that is not allowed, and raise PermissionDenied; without a ledger it is refused too."""
+    attempt = Attempt(
+        project=project.slug,
+        group_id=group_id,
+        group_name=_last_known_name(project, group_id),
+        changes=tuple(Change(path, BY_PATH[path].label, None, value) for path, value in attempted.items()),
+        kind=Kind.DENIED,
+        reason="",
+        by=by,
+        key=hashlib.sha256(f"{by.user.pk}/{timezone.now().isoformat()}".encode()).hexdigest(),
+    )
+    try:
+        record_closed(attempt, Verdict(Outcome.DENIED, because))
+    except LedgerError:
+        logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
+    raise PermissionDenied(because)
+
+
+def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
+    """Read the group once and record what came of a change, if it can be told by now. Raises LedgerError."""
+    last = intent.last_outcome
+    sent_by = last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
+    if intent.is_settled or timezone.now() < sent_by:
+        return intent
+    is_accepted = any(row.http_status == 200 for row in intent.outcomes.all())
+    is_last = timezone.now() >= sent_by + timedelta(seconds=sum(WAITS))
+    changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
+    try:
+        group = client_for(project).show_server_group(intent.group_id)
+    except CloudError:
+        return intent
+    verdict = judge(changes, group, is_accepted=is_accepted, is_last=is_last)
+    if verdict is None or (last is not None and verdict.outcome == last.outcome):
+        return intent
+    record_outcome(intent, verdict)
+    return ChangeIntent.objects.get(pk=intent.pk)
+
+
+def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool, is_last: bool) -> Verdict | None:
+    """What a read says about a change; None when a later read has to tell.
+
+    `is_accepted`: the cloud answered 200. `is_last`: there was time enough for a late change to show.
+    """
+    at = f"A read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC"
+    readable = [change for change in changes if group.value(change.field) is not None]
+    unreadable = ", ".join(change.label for change in changes if change not in readable)
+    is_new = [group.value(change.field) == change.after for change in readable]
+    if all(is_new) and (readable or is_accepted) and (is_accepted or not unreadable):
+        parts = [f"{at} shows the new values."] if readable else []
+        parts += [f"Accepted, not readable: {unreadable}."] if unreadable else []
+        return Verdict(Outcome.APPLIED, " ".join(parts))
+    if not is_last:
+        return None
+    if any(is_new) or any(group.value(change.field) != change.before for change in readable):
+        return Verdict(Outcome.CONFLICT, f"{at} shows neither the old nor the new state.")
+    if is_accepted or not readable:
+        return Verdict(Outcome.UNKNOWN, f"{at} shows the old values, though the cloud may have accepted the change.")
+    return Verdict(Outcome.NOT_APPLIED, f"{at} shows the old values.")
+
+
+def _when_its_turn_comes(order: _Order) -> Written:
+    give_up = time.monotonic() + QUEUE_SECONDS
+    while True:
+        try:
+            return _write(order)
+        except (LedgerMovedError, ChangeUnderWayError) as error:
+            if time.monotonic() >= give_up:
+                raise ChangeUnderWayError from error
+            time.sleep(0.1)
+
+
+def _write(order: _Order) -> Written:
+    seen_number = last_number(order.project.slug, order.group_id)
+    try:
+        before = client_for(order.project).show_server_group(order.group_id)
+    except (NotFoundError, SuspendedError):
+        raise
+    except CloudError as error:
+        verdict = _verdict(error, Outcome.NOT_SENT, "The group could not be read first, so nothing was sent.")
+        return Written(record_closed(order.attempt(order.changes, order.seen), verdict), order.seen)
+    changes = {path: value for path, value in order.changes.items() if before.value(path) != value}
+    if not changes:
+        return Written(None, before)
+    _check_for_conflict(order, changes, before)
+    attempt = order.attempt(changes, before)
+    intent, is_new = record_intent(
+        attempt, seen_number=seen_number, patience=timedelta(seconds=CALL_SECONDS + sum(WAITS))
+    )
+    return _send(order, attempt, intent, before) if is_new else Written(intent)
+
+
+def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:
+    if order.seen is None:
+        return
+    fields = tuple(path for path in changes if before.value(path) != order.seen.value(path))
+    if fields:
+        labels = ", ".join(BY_PATH[path].label for path in fields)
+        proof = f"Someone else changed {labels} since the form was opened. Nothing was sent."
+        record_closed(order.attempt(changes, before), Verdict(Outcome.CONFLICT, proof))
+        raise ConflictError(before, fields)
+
+
+def _send(order: _Order, attempt: Attempt, intent: ChangeIntent, before: ServerGroup) -> Written:
+    body = payload({change.field: change.after for change in attempt.changes}, before)
+    try:
+        answer = client_for(order.project).update_server_group(order.group_id, body)
+    except OutcomeUnknownError as error:
+        record_outcome(intent, _verdict(error, Outcome.UNKNOWN, "The answer was lost; the change may have happened."))
+        return _prove(order, attempt, intent, before, accepted=None, waits=WAITS_IN_REQUEST)
+    except NotSentError as error:
+        record_outcome(intent, _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
+        return Written(intent, before)
+    except CloudError as error:
+        record_outcome(intent, _verdict(error, Outcome.REJECTED, "The cloud refused the change."))
+        return Written(intent, before)
+    accepted = Verdict(
+        Outcome.UNKNOWN,
+        "The cloud answered 200, but no read has shown the new values yet.",
+        http_status=answer.http_status,
+        request_id=answer.request_id,
+        duration_ms=answer.duration_ms,
+    )
+    return _prove(order, attempt, intent, before, accepted=accepted, waits=(0.0, *WAITS_IN_REQUEST))
+
+
+def _prove(
+    order: _Order,
+    attempt: Attempt,
+    intent: ChangeIntent,
+    before: ServerGroup,
+    *,
+    accepted: Verdict | None,
+    waits: tuple[float, ...],
+) -> Written:
+    """Read until the change shows, for as long as a page may wait; `accepted` says how the cloud answered."""
+    group = None
+    for wait in waits:
+        time.sleep(wait)
+        try:
+            group = client_for(order.project).show_server_group(order.group_id)
+        except CloudError:
+            continue
+        verdict = judge(attempt.changes, group, is_accepted=accepted is not None, is_last=False)
+        if verdict is not None:
+            moved = _moved(order, before, group)
+            record_outcome(intent, _with_answer(verdict, accepted, moved))
+            return Written(intent, group, moved)
+    if accepted is not None:
+        record_outcome(intent, accepted)
+    return Written(intent, group)
+
+
+def _with_answer(verdict: Verdict, accepted: Verdict | None, moved: tuple[str, ...]) -> Verdict:
+    proof = verdict.proof + (f" Changed by others meanwhile: {', '.join(moved)}." if moved else "")
+    if accepted is None:
+        return Verdict(verdict.outcome, proof)
+    return Verdict(
+        verdict.outcome,
+        proof,
+        http_status=accepted.http_status,
+        request_id=accepted.request_id,
+        duration_ms=accepted.duration_ms,
+    )
+
+
+def _moved(order: _Order, before: ServerGroup, after: ServerGroup) -> tuple[str, ...]:
+    """Labels of the fields this write did not touch, but which differ from what the person saw."""
+    seen = order.seen or before
+    return tuple(
+        field.label
+        for field in FIELDS
+        if field.path not in order.changes and after.value(field.path) != seen.value(field.path)
+    )
+
+
+def _verdict(error: CloudError, outcome: Outcome, proof: str) -> Verdict:
+    return Verdict(
+        outcome,
+        proof,
+        http_status=error.http_status,
+        error_code=error.error_code,
+        error_msg=error.error_msg or error.summary,
+        request_id=error.request_id,
+        duration_ms=error.duration_ms,
+    )
+
+
+def _last_known_name(project: Project, group_id: str) -> str:
+    newest = ChangeIntent.objects.for_group(project.slug, group_id).first()
+    return newest.group_name if newest else group_id

@@ -1,0 +1,94 @@
+"""How the field table reads on a page: labels, values with their units, effects."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome, Value
+from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups import listing
+from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField
+
+register = template.Library()
+
+
+@register.simple_tag
+def editable_fields() -> tuple[EditableField, ...]:
+    return FIELDS
+
+
+@register.filter
+def shown(group: ServerGroup, field: EditableField) -> str:
+    """A field of a group in the words of the form."""
+    return field.display(group.value(field.path))
+
+
+@register.filter
+def before(change: FieldChange) -> str:
+    return _display(change.field, change.before)
+
+
+@register.filter
+def after(change: FieldChange) -> str:
+    return _display(change.field, change.after)
+
+
+def _display(path: str, value: Value) -> str:
+    """The ledger holds raw values; a field the table no longer has is shown as it is."""
+    return BY_PATH[path].display(value) if path in BY_PATH else str(value)
+
+
+@register.filter
+def group_role(group: ServerGroup) -> str:
+    return listing.role(group)
+
+
+@register.filter
+def not_applicable(group: ServerGroup, field: EditableField) -> str:
+    return field.reason_not_applicable(group)
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString:
+    """A time as its distance from now, exact (UTC) on hover; a browser script makes the hover text local."""
+    if moment is None:
+        return SafeString("")
+    iso, exact = f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact, _distance(moment))
+
+
+def _distance(moment: datetime) -> str:
+    seconds = (timezone.now() - moment).total_seconds()
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (86400 * 14, 86400, "d")):
+        if seconds < limit:
+            return "just now" if unit == "s" else f"{int(seconds // size)} {unit} ago"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+@register.filter
+def in_words(value: str | None, path: str) -> str:
+    """A value of the API in words, where the field table has any for it."""
+    if value is None:
+        return "not known"
+    return BY_PATH[path].display(value) if path in BY_PATH else value
+
+
+@register.filter
+def did(entry: ChangeIntent) -> str:
+    """The verb of a ledger entry: what someone did, or only tried to do."""
+    last = entry.last_outcome
+    is_done = last is not None and last.outcome == Outcome.APPLIED
+    verbs = {Kind.EDIT: ("changed", "tried to change"), Kind.SWITCH: ("switched", "tried to switch")}
+    done, tried = verbs.get(Kind(entry.kind), ("tried to change", "tried to change"))
+    return done if is_done else tried
+
+
+@register.inclusion_tag("server_groups/_sort_header.html")
+def sort_header(query: listing.Query, name: str, label: str, kind: str = "") -> dict[str, str]:
+    """A column's head that sorts by it, and the other way round when it is sorted by it already."""
+    direction = {name: "ascending", f"-{name}": "descending"}.get(query.sort, "")
+    wanted = f"-{name}" if direction == "ascending" else name
+    return {"link": query.link(sort=wanted), "label": label, "kind": kind, "direction": direction}

@@ -1,0 +1,221 @@
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
+
+from dashboard.accounts.roles import EDIT, SWITCH, VIEW
+from dashboard.audit.models import ChangeIntent, Outcome, Value
+from dashboard.cloud.client import client_for
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup
+from dashboard.http import SignedInRequest, actor, requires
+from dashboard.server_groups.fields import FIELDS
+from dashboard.server_groups.forms import OnceForm, ServerGroupForm, SwitchOffForm, read_seen
+from dashboard.server_groups.listing import Query, list_groups
+from dashboard.server_groups.overview import read_overview
+from dashboard.server_groups.services import (
+    ConflictError,
+    Written,
+    refuse,
+    settle_change,
+    switch_server_group,
+    update_server_group,
+)
+from dashboard.server_groups.wording import Notice, say_failed, say_switched
+
+PENDING_FOR = timedelta(minutes=1)
+"""How long a page keeps asking about a change that is not settled; then it waits for someone to press a button."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group in the list. `key` makes a double click on its switch one change."""
+
+    group: ServerGroup
+    last_change: ChangeIntent | None
+    pending: ChangeIntent | None
+    key: str
+
+
+@require_safe
+@requires(VIEW)
+def server_group_list(request: SignedInRequest, project: Project) -> HttpResponse:
+    reading = client_for(project).list_server_groups()
+    listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
+    ids = [group.id for group in listing.groups]
+    last_changes = ChangeIntent.objects.newest_per_group(project.slug, ids)
+    pending = ChangeIntent.objects.pending_per_group(project.slug, ids, since=timezone.now() - PENDING_FOR)
+    rows = [Row(group, last_changes.get(group.id), pending.get(group.id), uuid.uuid4().hex) for group in listing.groups]
+    is_partial = request.htmx and not request.htmx.history_restore_request
+    template = "server_groups/_list.html" if is_partial else "server_groups/list.html"
+    return render(request, template, {"listing": listing, "reading": reading, "rows": rows})
+
+
+@require_safe
+@requires(VIEW)
+def server_group_detail(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
+    overview = read_overview(project, group_id)
+    history = ChangeIntent.objects.for_group(project.slug, group_id).with_rows()
+    pending = ChangeIntent.objects.pending_per_group(project.slug, [group_id], since=timezone.now() - PENDING_FOR)
+    row = Row(overview.group, None, pending.get(group_id), uuid.uuid4().hex)
+    context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "history": history[:10]}
+    return render(request, "server_groups/detail.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(VIEW)
+def server_group_edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+    if not request.user.has_perm(EDIT):
+        _refuse_post(request, project, group_id, because="No permission to edit.")
+    if request.method == "GET":
+        group = client_for(project).show_server_group(group_id)
+        return _edit_form(request, ServerGroupForm(group=group), status=200)
+    return _edit(request, project, group_id)
+
+
+def _edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+    seen = read_seen(request.POST.get("seen", ""), group_id)
+    group = seen or client_for(project).show_server_group(group_id)
+    form = ServerGroupForm(request.POST, group=group)
+    if "seen" in request.POST and seen is None:
+        problem = "This form is too old or was altered. Your input is kept: check it and send again."
+        return _edit_form(request, form.after_failure(problem))
+    if not form.is_valid():
+        return _edit_form(request, form)
+    try:
+        written = update_server_group(
+            project=project,
+            group_id=group_id,
+            changes=form.changes,
+            seen=seen,
+            reason=form.cleaned_data["reason"],
+            key=form.cleaned_data["key"],
+            by=actor(request),
+        )
+    except ConflictError as error:
+        return _edit_form(request, form.after_conflict(error.group, error.fields), status=409)
+    return _edit_answer(request, project, form, written)
+
+
+def _edit_answer(
+    request: SignedInRequest, project: Project, form: ServerGroupForm, written: Written
+) -> HttpResponseBase:
+    if written.intent is None:
+        messages.info(request, "Nothing was changed, so nothing was sent.")
+        return _go(request, "server-groups:detail", project, form.group.id)
+    last = written.intent.last_outcome
+    if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
+        return _edit_form(request, form.after_failure(say_failed(last)), entry=written.intent)
+    if written.moved:
+        messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")
+    return _go(request, "audit:entry", project, written.intent.number)
+
+
+def _edit_form(
+    request: SignedInRequest, form: ServerGroupForm, *, status: int = 422, entry: ChangeIntent | None = None
+) -> HttpResponse:
+    template = "server_groups/_edit_form.html" if request.htmx else "server_groups/edit.html"
+    return render(request, template, {"form": form, "group": form.group, "entry": entry}, status=status)
+
+
+def _go(request: SignedInRequest, view: str, project: Project, argument: str | int) -> HttpResponseBase:
+    response = redirect(view, project, argument)
+    return HttpResponseClientRedirect(response.url) if request.htmx else response
+
+
+@require_http_methods(["GET", "POST"])
+@requires(VIEW)
+def server_group_switch(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+    if not request.user.has_perm(SWITCH):
+        _refuse_post(request, project, group_id, because="No permission to switch.")
+    if request.method == "GET":
+        return _switch_off_dialog(request, project, group_id, SwitchOffForm(), status=200)
+    if set(request.POST) - {"status", "reason", "key", "csrfmiddlewaretoken"}:
+        _refuse_post(request, project, group_id, because="The switch takes nothing but on or off and a reason.")
+    return _switch(request, project, group_id)
+
+
+def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+    wanted = request.POST.getlist("status")
+    if wanted not in (["on"], ["off"]):
+        return render(request, "400.html", {"problem": "The switch takes status=on or status=off, once."}, status=400)
+    on = wanted == ["on"]
+    form = OnceForm(request.POST) if on else SwitchOffForm(request.POST)
+    if not form.is_valid():
+        return _switch_off_dialog(request, project, group_id, form)
+    written = switch_server_group(
+        project=project,
+        group_id=group_id,
+        on=on,
+        reason=form.cleaned_data["reason"],
+        key=form.cleaned_data["key"],
+        by=actor(request),
+    )
+    return _switch_answer(request, project, group_id, written, on=on)
+
+
+def _switch_answer(
+    request: SignedInRequest, project: Project, group_id: str, written: Written, *, on: bool
+) -> HttpResponseBase:
+    group = written.group or client_for(project).show_server_group(group_id)
+    notice = say_switched(written, group.name or group_id, on=on)
+    if not request.htmx:
+        level = {"ok": messages.SUCCESS, "wait": messages.WARNING, "bad": messages.ERROR}[notice.level]
+        messages.add_message(request, level, notice.text)
+        return redirect("server-groups:detail", project, group_id)
+    return _switch_partial(request, group, written.intent, notice)
+
+
+def _switch_partial(
+    request: SignedInRequest, group: ServerGroup, intent: ChangeIntent | None, notice: Notice
+) -> HttpResponse:
+    pending = intent if intent and not intent.is_settled else None
+    applied = intent if intent and intent.last_outcome and intent.last_outcome.outcome == Outcome.APPLIED else None
+    row = Row(group, applied, pending, uuid.uuid4().hex)
+    return render(request, "server_groups/_switched.html", {"row": row, "group": group, "notice": notice})
+
+
+def _switch_off_dialog(
+    request: SignedInRequest, project: Project, group_id: str, form: OnceForm, status: int = 422
+) -> HttpResponse:
+    overview = read_overview(project, group_id)
+    template = "server_groups/_switch_dialog.html" if request.htmx else "server_groups/switch.html"
+    context = {"overview": overview, "group": overview.group, "form": form}
+    response = render(request, template, context, status=status)
+    return reswap(retarget(response, "#dialog"), "innerHTML") if request.htmx else response
+
+
+@require_POST
+@requires(VIEW)
+def change_settle(request: SignedInRequest, project: Project, group_id: str, number: int) -> HttpResponseBase:
+    """Ask the cloud once more what came of a change; a page with a pending change does this by itself."""
+    known = get_object_or_404(ChangeIntent.objects.for_group(project.slug, group_id), pk=number)
+    intent = settle_change(project=project, intent=known)
+    if not request.htmx:
+        return redirect("audit:entry", project, number)
+    if request.GET.get("as") != "switch":
+        return render(request, "audit/_entry.html", {"entry": intent})
+    group = client_for(project).show_server_group(group_id)
+    wanted = bool(intent.fields.get().after)
+    return _switch_partial(request, group, intent, say_switched(Written(intent), group.name or group_id, on=wanted))
+
+
+def _refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
+    """Raise PermissionDenied; what was posted is recorded first."""
+    attempted: dict[str, Value] = {f.path: request.POST[f.name][:500] for f in FIELDS if f.name in request.POST}
+    if "status" in request.POST:
+        attempted["server_group_status"] = request.POST["status"][:500]
+    refuse(
+        project=project,
+        group_id=group_id,
+        attempted=attempted,
+        because=because,
+        by=actor(request),
+    )

@@ -1,0 +1,31 @@
+from django.urls import include, path, register_converter
+
+from dashboard import pages
+from dashboard.cloud.projects import Project, UnknownProjectError, get_project
+
+
+class ProjectConverter:
+    """Turns the project's short name in an address into the project; an unknown one is no page of ours (404)."""
+
+    regex = "[a-z0-9][a-z0-9-]{0,62}"
+
+    def to_python(self, slug: str) -> Project:
+        try:
+            return get_project(slug)
+        except UnknownProjectError as error:
+            raise ValueError(slug) from error
+
+    def to_url(self, project: Project) -> str:
+        return project.slug
+
+
+register_converter(ProjectConverter, "project")
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("healthz", pages.healthz, name="healthz"),
+    path("theme/", pages.choose_theme, name="theme"),
+    path("accounts/", include("dashboard.accounts.urls")),
+    path("projects/<project:project>/server-groups/", include("dashboard.server_groups.urls")),
+    path("projects/<project:project>/audit/", include("dashboard.audit.urls")),
+]
