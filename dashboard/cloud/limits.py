@@ -32,9 +32,9 @@ class Deadline:
         """Seconds that remain; zero or less when it has passed."""
         return self._end - time.monotonic()
 
-    def within(self, seconds: float) -> float:
-        """The shorter of `seconds` and what remains, for a single wait. Raises TimeoutError when nothing remains."""
+    def within(self, seconds: float | None) -> float:
+        """What remains, at most `seconds`, for a single wait. Raises TimeoutError when nothing remains."""
         left = self.left()
         if left <= 0:
             raise TimeoutError("the deadline of the whole call has passed")
-        return min(seconds, left)
+        return left if seconds is None else min(seconds, left)

@@ -41,8 +41,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline.left()
-        self._sock.settimeout(self._deadline.within(left if self._longest_wait is None else self._longest_wait))
+        self._sock.settimeout(self._deadline.within(self._longest_wait))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -62,6 +61,28 @@ class _HTTPConnection(HTTPConnection):
     """Connects before it sends, so that a connection that never opened can be told from a request that left."""
 
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        """Tries the host's addresses in turn, each for the connect timeout and all of them within the deadline, which
+        urllib3 does not know. What remains of both is the time TLS may take. Raises OSError.
+        """
+        deadline = passage.get().deadline
+        failure = OSError(f"{self.host} has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self._dns_host, self.port, type=socket.SOCK_STREAM
+        ):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.settimeout(deadline.within(self.timeout))
+                sock.connect(address)
+                sock.settimeout(deadline.within(self.timeout))
+            except OSError as error:
+                failure = error
+                sock.close()
+            else:
+                return sock
+        raise failure
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.is_closed:

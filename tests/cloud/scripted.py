@@ -1,0 +1,168 @@
+"""A cloud that misbehaves byte by byte: what the simulator's faults are too polite for, and what needs no simulator."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BufferedReader
+
+from dashboard.cloud.client import Client
+from dashboard.cloud.credentials import Credential, TokenCredential
+from dashboard.cloud.limits import Limits
+from dashboard.cloud.projects import Project
+
+GROUP_ID = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
+PROJECT_ID = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
+QUICK = Limits(connect=0.3, read=0.25, whole=0.6, body=200_000, backoff=0.01)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came; `port` tells the client's connections apart."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    port: int
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.body)
+
+
+Act = Callable[[socket.socket], bool]  # writes to the connection; True keeps it open for another request
+
+
+def answer(status: int = 200, body: object = None, headers: Mapping[str, str] | None = None) -> Act:
+    """A complete answer; `body` is sent as JSON unless it is bytes."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(data)}", "Content-Type: application/json"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return raw("\r\n".join([*lines, "", ""]).encode() + data, keeps_open=True)
+
+
+def raw(data: bytes, *, keeps_open: bool = False) -> Act:
+    def act(connection: socket.socket) -> bool:
+        connection.sendall(data)
+        return keeps_open
+
+    return act
+
+
+def drip(data: bytes, *, seconds: float = 0.02) -> Act:
+    """One byte at a time, for ever."""
+
+    def act(connection: socket.socket) -> bool:
+        for number in range(1000):
+            connection.sendall(data[number : number + 1] or b" ")
+            time.sleep(seconds)
+        return False
+
+    return act
+
+
+def stall(data: bytes = b"", seconds: float = 3.0) -> Act:
+    def act(connection: socket.socket) -> bool:
+        connection.sendall(data)
+        connection.settimeout(seconds)
+        with suppress(TimeoutError):
+            connection.recv(1)
+        return False
+
+    return act
+
+
+def half_close(connection: socket.socket) -> bool:
+    """Says that nothing more will come, and goes on listening."""
+    connection.shutdown(socket.SHUT_WR)
+    return stall()(connection)
+
+
+def reset(connection: socket.socket) -> bool:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+@dataclass
+class ScriptedCloud:
+    """Plays its acts in order, the last one for ever, or what its route says. `requests` is all it received."""
+
+    url: str
+    acts: list[Act]
+    route: Callable[[Received], Act] | None = None
+    requests: list[Received] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, auth: Credential | None = None, limits: Limits = QUICK) -> Client:
+        return Client(self.project(auth), limits)
+
+    def project(self, auth: Credential | None = None) -> Project:
+        return Project(
+            slug="scripted",
+            title="Scripted",
+            project_id=PROJECT_ID,
+            region="ap-southeast-3",
+            workspace_endpoint=self.url,
+            ims_endpoint=self.url,
+            iam_endpoint=self.url,
+            auth=auth or TokenCredential("canary-token"),
+        )
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError), connection.makefile("rb") as stream:
+            while received := _read_request(stream, connection.getpeername()[1]):
+                with self.lock:
+                    self.requests.append(received)
+                if not self._act_for(received)(connection):
+                    break
+
+    def _act_for(self, received: Received) -> Act:
+        if self.route is not None:
+            return self.route(received)
+        with self.lock:
+            return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+def _read_request(stream: BufferedReader, port: int) -> Received | None:
+    first = next(stream, b"").decode("latin-1").split()
+    if not first:
+        return None
+    headers: dict[str, str] = {}
+    while (line := next(stream, b"").decode("latin-1").strip()) != "":
+        name, _, value = line.partition(":")
+        headers[name.strip()] = value.strip()
+    body = stream.read(int(headers.get("Content-Length", 0)))
+    return Received(first[0], first[1], headers, body, port)
+
+
+@contextmanager
+def scripted_cloud(*acts: Act, route: Callable[[Received], Act] | None = None) -> Iterator[ScriptedCloud]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    cloud = ScriptedCloud(f"http://127.0.0.1:{listener.getsockname()[1]}", list(acts), route)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=cloud.serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield cloud
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def closed_port() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"

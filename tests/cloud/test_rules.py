@@ -1,0 +1,91 @@
+"""Every outcome x every kind of call, provoked on the wire: the error, and how often the request was sent."""
+
+import pytest
+
+from dashboard.cloud import errors
+from dashboard.cloud.client import Client
+from dashboard.cloud.credentials import PasswordCredential
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.rules import RULES, Kind, Outcome
+
+from .scripted import GROUP_ID, Act, answer, raw, reset, scripted_cloud, stall
+
+THROTTLED = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached."}
+PROVOKED: dict[Outcome, Act] = {
+    Outcome.NO_ANSWER: stall(),
+    Outcome.BROKE_OFF: reset,
+    Outcome.TRUNCATED: raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": "7b'),
+    Outcome.NONSENSE: answer(200, b"<html>Maintenance</html>"),
+    Outcome.REDIRECTED: answer(302, b"", {"Location": "http://127.0.0.1:9/"}),
+    Outcome.UNAUTHENTICATED: answer(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
+    Outcome.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
+    Outcome.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
+    Outcome.REFUSED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
+    Outcome.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
+}
+EXPECTED: list[tuple[Outcome, Kind, type[CloudError], int]] = [
+    (Outcome.NO_ANSWER, Kind.READ, errors.UnavailableError, 3),
+    (Outcome.BROKE_OFF, Kind.READ, errors.UnavailableError, 3),
+    (Outcome.TRUNCATED, Kind.READ, errors.BadAnswerError, 3),
+    (Outcome.NONSENSE, Kind.READ, errors.BadAnswerError, 1),
+    (Outcome.REDIRECTED, Kind.READ, errors.BadAnswerError, 1),
+    (Outcome.UNAUTHENTICATED, Kind.READ, errors.UnauthenticatedError, 1),
+    (Outcome.THROTTLED, Kind.READ, errors.ThrottledError, 3),
+    (Outcome.THROTTLED_BY_GATEWAY, Kind.READ, errors.ThrottledError, 3),
+    (Outcome.REFUSED, Kind.READ, errors.ForbiddenError, 1),
+    (Outcome.FAILED, Kind.READ, errors.UnavailableError, 3),
+    (Outcome.NO_ANSWER, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.BROKE_OFF, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.TRUNCATED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.NONSENSE, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.REDIRECTED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.UNAUTHENTICATED, Kind.WRITE, errors.UnauthenticatedError, 1),
+    (Outcome.THROTTLED, Kind.WRITE, errors.ThrottledError, 1),
+    (Outcome.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.ThrottledError, 3),
+    (Outcome.REFUSED, Kind.WRITE, errors.ForbiddenError, 1),
+    (Outcome.FAILED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    *((outcome, Kind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED),
+]
+
+
+def ask(client: Client, kind: Kind) -> None:
+    """A write, or a read, which is also what leads to a sign-in."""
+    if kind is Kind.WRITE:
+        client.update_server_group(GROUP_ID, {"name": "TEST"})
+    else:
+        client.show_server_group(GROUP_ID)
+
+
+@pytest.mark.parametrize(("outcome", "kind", "error", "sent"), EXPECTED)
+def test_each_outcome_is_named_for_what_the_reader_can_do_next(
+    outcome: Outcome, kind: Kind, error: type[CloudError], sent: int
+) -> None:
+    with scripted_cloud(PROVOKED[outcome]) as cloud:
+        client = cloud.client(PasswordCredential("example-corp", "ops-bot", "x") if kind is Kind.SIGN_IN else None)
+
+        with pytest.raises(error) as caught:
+            ask(client, kind)
+
+    assert type(caught.value) is error
+    assert outcome.value in caught.value.summary
+    assert len(cloud.requests) == sent
+
+
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
+def test_nothing_was_sent_when_the_connection_never_opened(kind: Kind) -> None:
+    with scripted_cloud(answer()) as cloud:
+        client = cloud.client()
+
+    with pytest.raises(errors.UnreachableError) as caught:
+        ask(client, kind)
+
+    assert "Connection refused" in str(caught.value)
+    assert cloud.requests == []
+
+
+def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
+    walked = {(outcome, kind) for outcome, kind, _, _ in EXPECTED}
+    certain = {(outcome, kind) for outcome in (Outcome.DONE, Outcome.NEVER_OPENED) for kind in Kind}
+
+    assert walked | certain == {(outcome, kind) for outcome in Outcome for kind in Kind}
+    assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
