@@ -1,0 +1,79 @@
+"""The simulator as a WSGI application."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wrappers import Request
+
+from dashboard.simulator.answers import Answer, Manner
+from dashboard.simulator.controls import PREFIX, Controls
+from dashboard.simulator.delivery import deliver
+from dashboard.simulator.errors import Code
+from dashboard.simulator.exchange import Exchange, Later
+from dashboard.simulator.fault_list import Drawn, FaultList
+from dashboard.simulator.world import Settings, World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_UNANSWERED = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE))
+
+
+class Simulator:
+    def __init__(self, settings: Settings) -> None:
+        self._latency = settings.latency_ms / 1000
+        self._world = World(settings)
+        self._faults = FaultList(settings.seed)
+        self._faults.replace(settings.faults)
+        self._later = Later()
+        self._controls = Controls(self._world, self._faults, self._later)
+        self._stopping = threading.Event()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request = Request(environ)
+        is_control = request.path.startswith(PREFIX)
+        answer = self._controls.answer(request) if is_control else self._cloud_answer(request)
+        return deliver(answer, environ, start_response, self._stopping)
+
+    def stop(self) -> None:
+        """Ends what is still waiting: stalls, drips and late changes."""
+        self._stopping.set()
+        self._later.cancel()
+
+    def _cloud_answer(self, request: Request) -> Answer:
+        drawn = self._faults.draw(request.method, request.path)
+        body = _read(request, drawn)
+        number = self._world.log.arrived(request, body)
+        self._pause(self._latency + (drawn.fault.delay_ms / 1000 if drawn else 0))
+        exchange = Exchange(request, body, number, self._world, self._later)
+        answer = self._played(drawn, exchange).with_headers(X_Request_Id=exchange.request_id)
+        if answer.manner not in _UNANSWERED:
+            self._world.log.answered(number, answer.status)
+        return answer
+
+    def _played(self, drawn: Drawn | None, exchange: Exchange) -> Answer:
+        try:
+            return drawn.play(exchange) if drawn else exchange.answer()
+        except Exception:
+            self._world.log.answered(exchange.number, Code.FAILED.value.status)
+            raise
+
+    def _pause(self, seconds: float) -> None:
+        if seconds and self._stopping.wait(seconds):
+            raise ConnectionAbortedError("the simulator is stopping")
+
+
+def _read(request: Request, drawn: Drawn | None) -> bytes:
+    """The body, or the share of it that is read before a fault strikes."""
+    try:
+        if drawn is None or drawn.fault.kind.reads == 1.0:
+            return request.get_data()
+        return request.stream.read(int((request.content_length or 0) * drawn.fault.kind.reads))
+    except ClientDisconnected:
+        raise ConnectionAbortedError("the client went away") from None
+
+
+def create_app(settings: Settings | None = None) -> Simulator:
+    return Simulator(settings or Settings())

@@ -1,0 +1,164 @@
+"""The documents of the seeded server groups. The same seed makes the same groups, ids included."""
+
+import random
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dashboard.simulator.answers import Document
+from dashboard.simulator.catalogue import IMAGES, PRODUCTS, PROJECTS, Project
+from dashboard.simulator.plans import FIRST_PROJECT, SECOND_PROJECT, Plan, plans
+
+DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
+FIRST_ID, SECOND_ID = PROJECTS
+NAMED = {FIRST_ID: FIRST_PROJECT, SECOND_ID: SECOND_PROJECT}
+
+ONLY_IN_SHOW = frozenset(
+    ("flavors", "project_name", "image_min_disk", "route_policy", "image_product_id", "image_type", "ip_virtual")
+)
+"""What list items lack (API reference, 2.2)."""
+ONLY_IN_FULL_LIST = frozenset(
+    (
+        "image_name",
+        "product_info",
+        "subnet_name",
+        "app_server_flavor_count",
+        "app_server_count",
+        "scaling_policy",
+        "tags",
+    )
+) | {"ou_name"}
+"""What the items of ListTenantServerGroups lack besides (API reference, 2.3)."""
+
+_FIRST_CREATED = datetime(2025, 2, 3, 7, 12, 44, 318000, tzinfo=UTC)
+_DAYS_OF_GROWTH = 600
+_SUBNETS = ("apps-a", "apps-b", "branches")
+
+
+def instant(moment: datetime) -> str:
+    """A time as server groups spell it: UTC with milliseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def random_id(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A group as it starts, with the plan its servers and sessions follow."""
+
+    plan: Plan
+    document: Document
+
+    @property
+    def id(self) -> str:
+        identity: str = self.document["id"]
+        return identity
+
+
+def seed_groups(project: Project, count: int, seed: int) -> list[Seeded]:
+    """The second project is smaller: its named groups are all it has."""
+    rng = random.Random(f"{seed}/{project.id}")  # noqa: S311  made-up data that has to be the same each time
+    named = NAMED[project.id]
+    wanted = count if project.id == FIRST_ID else min(count, len(named))
+    planned = list(plans(named, wanted, rng))
+    ids = {plan.name: random_id(rng) for plan in planned}
+    if project.id == FIRST_ID:
+        ids[FIRST_PROJECT[0].name] = DESIGN_POOL
+    standbys = {plan.primary: ids[plan.name] for plan in planned if plan.primary}
+    return [Seeded(plan, _document(plan, project, ids, standbys, rng)) for plan in planned]
+
+
+def _document(
+    plan: Plan, project: Project, ids: dict[str, str], standbys: dict[str, str], rng: random.Random
+) -> Document:
+    return {
+        "id": ids[plan.name],
+        "name": plan.name,
+        "description": plan.description,
+        **_image(plan),
+        **_package(plan),
+        **_place(project, rng),
+        "system_disk_size": plan.disk,
+        "is_vdi": plan.vdi,
+        "app_type": "SESSION_DESKTOP_APP" if plan.desktop else "COMMON_APP",
+        **_times(rng),
+        "storage_mount_policy": plan.mount,
+        "primary_server_group_ids": [ids[plan.primary]] if plan.primary else [],
+        "secondary_server_group_ids": [standbys[plan.name]] if plan.name in standbys else [],
+        "server_group_status": plan.on,
+        "app_server_flavor_count": min(plan.servers, 1),
+        "app_server_count": plan.servers,
+        "app_group_count": 1 if plan.desktop else 2 if plan.name == "design-pool" else rng.randint(0, 4),
+        **({"scaling_policy": _SCALING} if plan.scaling else {}),
+        "tags": [{"key": key, "value": value} for key, value in plan.tags],
+        "ou_name": plan.ou,
+        "project_name": project.name,
+        **({} if plan.vdi else {"route_policy": _routing(plan, rng)}),
+        "ip_virtual": {"enable": False},
+    }
+
+
+def _image(plan: Plan) -> Document:
+    image = IMAGES[plan.image]
+    return {
+        "image_id": image.key,
+        "image_name": image.name,
+        "image_type": image.group_type,
+        "image_product_id": image.product_code,
+        "image_min_disk": image.min_disk,
+        "os_type": image.system,
+    }
+
+
+def _package(plan: Plan) -> Document:
+    product = PRODUCTS[plan.product]
+    extra = {"extra_session_type": "GPU" if product.gpu else "CPU", "extra_session_size": plan.extra_sessions}
+    return {
+        "product_id": product.id,
+        "product_info": product.document(),
+        "system_disk_type": "SSD" if product.gpu else "SAS",
+        **(extra if plan.extra_sessions else {}),
+        "flavors": [{"id": product.flavor, "links": [{"rel": "self"}, {"rel": "bookmark"}]}],
+    }
+
+
+def _place(project: Project, rng: random.Random) -> Document:
+    subnet = rng.choice(_SUBNETS)
+    return {
+        "subnet_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{subnet}.{project.name}.subnets.example")),
+        "subnet_name": subnet,
+        "enterprise_project_id": "0",
+        "site_type": "CENTER",
+        "site_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{project.name}.sites.example")),
+    }
+
+
+def _times(rng: random.Random) -> Document:
+    created = _FIRST_CREATED + timedelta(days=rng.randrange(_DAYS_OF_GROWTH), milliseconds=rng.randrange(86_400_000))
+    updated = created + timedelta(days=rng.randrange(1, 60), milliseconds=rng.randrange(86_400_000))
+    return {"create_time": instant(created), "update_time": instant(updated)}
+
+
+_SCALING = {
+    "enable": True,
+    "max_scaling_amount": 20,
+    "single_expansion_count": 2,
+    "scaling_policy_by_session": {"session_usage_threshold": 80, "shrink_after_session_idle_minutes": 30},
+}
+
+
+def _routing(plan: Plan, rng: random.Random) -> Document:
+    """A server takes the sessions of its package and the extra ones bought (API reference, 1.2)."""
+    product = PRODUCTS[plan.product]
+    sessions = product.sessions + plan.extra_sessions
+    if plan.name == "design-pool":
+        return {"max_session": sessions, "cpu_threshold": 80, "gpu_threshold": 75, "mem_threshold": 85}
+    graphics = {"gpu_threshold": rng.choice((70, 80, 90))} if product.gpu else {}
+    return {
+        "max_session": sessions,
+        "cpu_threshold": rng.choice((75, 80, 85)),
+        "mem_threshold": rng.choice((80, 85, 90)),
+        **graphics,
+    }

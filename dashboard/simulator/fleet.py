@@ -1,0 +1,130 @@
+"""A group's servers and the sessions on them, made when first asked for: most groups are never looked into."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dashboard.simulator.answers import Document
+from dashboard.simulator.catalogue import PRODUCTS, Project
+from dashboard.simulator.data import DESIGN_POOL, Seeded, instant, random_id
+
+OPEN_STATES = frozenset(("Active", "Disconnected", "AppcInit"))
+"""The states of a session that still occupies its server (API reference, 2.10)."""
+
+_PEOPLE = ("mlee", "adiallo", "ksato", "jnovak", "lwang", "pgarcia", "tkhumalo", "srossi", "ehansen", "bkaya", "王伟")
+_APPS = ("CAD 2026", "Office", "SAP GUI", "Browser", "Viewer")
+_RARE_STATES = ("MAINTAINING", "UNREGISTER", "STOPPED", "FREEZE", "NONE")
+_VM_STATUS = {"STOPPED": "SHUTOFF", "FREEZE": "FREEZE", "NONE": "ERROR"}
+_CHANCE_OF_TROUBLE = 0.08
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    servers: tuple[Document, ...] = ()
+    sessions: tuple[Document, ...] = ()
+
+
+def seed_fleet(group: Seeded, project: Project, seed: int, now: datetime) -> Fleet:
+    rng = random.Random(f"{seed}/{group.id}")  # noqa: S311  made-up data that has to be the same each time
+    states = _states(group, rng)
+    servers = tuple(_server(group, project, state, number, rng) for number, state in enumerate(states, start=1))
+    sessions = tuple(session for server in servers for session in _sessions(group, project, server, rng, now))
+    return Fleet(servers, sessions)
+
+
+def _states(group: Seeded, rng: random.Random) -> list[str]:
+    if group.id == DESIGN_POOL:
+        return ["REGISTERED", "REGISTERED", "MAINTAINING"]
+    if not group.plan.on:
+        return ["STOPPED"] * group.plan.servers
+    return [
+        rng.choice(_RARE_STATES) if rng.random() < _CHANCE_OF_TROUBLE else "REGISTERED"
+        for _ in range(group.plan.servers)
+    ]
+
+
+def _server(group: Seeded, project: Project, state: str, number: int, rng: random.Random) -> Document:
+    document, plan = group.document, group.plan
+    code = "".join(rng.choices(_LETTERS, k=4))
+    return {
+        "id": random_id(rng),
+        "name": f"APS-{document['create_time'][:10].replace('-', '')}-{code}{number:02}",
+        "machine_name": f"APS-{code}{number:02}",
+        "description": "",
+        "server_group_id": document["id"],
+        "status": state,
+        "vm_status": _VM_STATUS.get(state, "ACTIVE"),
+        "task_status": "null",
+        "maintain_status": state == "MAINTAINING",
+        "scaling_auto_create": plan.scaling and number > plan.servers // 2,
+        "image_id": document["image_id"],
+        "flavor": document["flavors"][0],
+        "product_info": document["product_info"],
+        "availability_zone": f"{project.name}{rng.choice('ab')}",
+        "domain": project.directory,
+        "ou_name": plan.ou,
+        "sid": f"S-1-5-21-{rng.getrandbits(31)}-{rng.getrandbits(31)}-{rng.getrandbits(31)}-{1000 + number}",
+        "instance_id": random_id(rng),
+        "os_version": "Windows Server",
+        "os_type": document["os_type"],
+        "metadata": {"charging_mode": "0"},
+        "host_address": [
+            {
+                "addr": f"10.{rng.randrange(16, 32)}.{rng.randrange(256)}.{rng.randrange(2, 255)}",
+                "version": 4,
+                "OS-EXT-IPS:type": "fixed",
+                "subnet_id": document["subnet_id"],
+                "tenant_type": "tenant",
+            }
+        ],
+        "enterprise_project_id": document["enterprise_project_id"],
+        "tags": document["tags"],
+        "create_time": document["create_time"],
+        "update_time": document["update_time"],
+    }
+
+
+def _sessions(
+    group: Seeded, project: Project, server: Document, rng: random.Random, now: datetime
+) -> Iterator[Document]:
+    """Open sessions only on servers that can have them, as many as routing allows; and some that have ended."""
+    room = PRODUCTS[group.plan.product].sessions + group.plan.extra_sessions
+    if server["status"] in {"REGISTERED", "MAINTAINING"} and group.plan.on and not group.plan.primary:
+        for place in range(rng.randint(min(2, room), room)):
+            state = "Disconnected" if place == 1 else rng.choices(("Active", "Disconnected", "AppcInit"), (8, 3, 1))[0]
+            yield _session(group, project, server, state, rng, now - timedelta(minutes=rng.randrange(1, 540)))
+    for _ in range(rng.randint(0, 2)):
+        state = rng.choices(("SignedOut", "InitFail"), (6, 1))[0]
+        yield _session(group, project, server, state, rng, now - timedelta(hours=rng.randrange(10, 200)))
+
+
+def _session(
+    group: Seeded, project: Project, server: Document, state: str, rng: random.Random, start: datetime
+) -> Document:
+    end = start + timedelta(minutes=rng.randrange(2, 480))
+    failed = state == "InitFail"
+    return {
+        "id": f"{rng.getrandbits(128):032x}",
+        "login_user": f"{rng.choice(_PEOPLE)}@{project.directory or 'local'}",
+        "app_server_group_id": group.id,
+        "session_state": state,
+        "session_type": "1" if group.plan.desktop else "2",
+        "app_name": "" if group.plan.desktop else rng.choice(_APPS),
+        "protocol_type": "HDP",
+        "start_time": _second(start),
+        **({} if state in OPEN_STATES else {"end_time": _second(end)}),
+        "machine_name": server["machine_name"],
+        "vm_ip": server["host_address"][0]["addr"],
+        "client_ip": f"192.0.2.{rng.randrange(1, 255)}",
+        "client_type": rng.choice(("Windows", "macOS", "Linux", "Android", "iOS")),
+        "tenant_id": project.id,
+        "failed_code": "5001" if failed else "",
+        "failed_reason": "The desktop did not answer" if failed else "",
+    }
+
+
+def _second(moment: datetime) -> str:
+    """Sessions spell times without milliseconds."""
+    return instant(moment.astimezone(UTC))[:19] + "Z"

@@ -1,0 +1,61 @@
+"""`manage.py simulator`: the stand-in cloud, for the demo and for development."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from dashboard.simulator.fault_list import WrongFaultError
+from dashboard.simulator.server import NotLoopbackError, SimulatorServer
+from dashboard.simulator.strict import NotJsonError, read_json
+
+
+class Command(BaseCommand):
+    help = "Runs a stand-in for Workspace Application Streaming, IMS and IAM on one port of this machine."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=8001, help="0 takes a free one (default: %(default)s)")
+        parser.add_argument("--groups", type=int, default=42, help="server groups (default: %(default)s)")
+        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same data")
+        parser.add_argument("--latency-ms", type=int, default=0, help="wait before every answer")
+        parser.add_argument("--faults", type=Path, help="a JSON list of faults, as PUT /_simulator/faults takes it")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        stopped = threading.Event()
+        server = self._start(options)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        self.stdout.write(f"The simulated cloud listens on {server.url}")
+        self.stdout.flush()
+        stopped.wait()
+        server.stop()
+
+    def _start(self, options: dict[str, Any]) -> SimulatorServer:
+        try:
+            server = SimulatorServer(
+                options["host"],
+                options["port"],
+                options["groups"],
+                options["seed"],
+                options["latency_ms"],
+                _read_faults(options["faults"]),
+            )
+            return server.start()
+        except (NotLoopbackError, WrongFaultError) as error:
+            raise CommandError(str(error)) from None
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {error}") from None
+
+
+def _read_faults(path: Path | None) -> Any:
+    if path is None:
+        return ()
+    try:
+        return read_json(path.read_bytes())
+    except (OSError, NotJsonError) as error:
+        raise CommandError(f"Cannot read the faults in {path}: {error}") from None

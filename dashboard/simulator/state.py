@@ -1,0 +1,113 @@
+"""What the simulated cloud holds, safe for many threads: documents are replaced and never changed in place."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from dashboard.simulator.answers import Document
+from dashboard.simulator.catalogue import PROJECTS
+from dashboard.simulator.data import Seeded, instant, seed_groups
+from dashboard.simulator.fleet import OPEN_STATES, Fleet, seed_fleet
+
+
+@dataclass(frozen=True)
+class Change:
+    """One applied change of one group."""
+
+    number: int
+    project: str
+    group: str
+    request: int | None
+    """The number of the request that made it; None if it was made behind the dashboard's back."""
+    before: Document
+    after: Document
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    moment: float = field(default_factory=time.monotonic)
+
+    def document(self) -> Document:
+        return {
+            "number": self.number,
+            "time": instant(self.at),
+            "project": self.project,
+            "group": self.group,
+            "request": self.request,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+@dataclass
+class _Held:
+    """What one project holds."""
+
+    seeded: Mapping[str, Seeded]
+    groups: dict[str, Document]
+    fleets: dict[str, Fleet]
+
+
+class Store:
+    def __init__(self, groups: int, seed: int) -> None:
+        self.lock = threading.RLock()
+        """Held over every read that a change depends on."""
+        self._count, self._seed = groups, seed
+        self.reset()
+
+    def reset(self) -> None:
+        with self.lock:
+            self._now = datetime.now(UTC)
+            self._history: list[Change] = []
+            self._projects = {project_id: self._seed_project(project_id) for project_id in PROJECTS}
+
+    def _seed_project(self, project_id: str) -> _Held:
+        seeded = {group.id: group for group in seed_groups(PROJECTS[project_id], self._count, self._seed)}
+        return _Held(seeded, {group.id: group.document for group in seeded.values()}, {})
+
+    def groups(self, project_id: str, as_of: float | None = None) -> dict[str, Document]:
+        """A project's groups by id, as they are or as they were at a moment of the monotonic clock."""
+        with self.lock:
+            groups = dict(self._projects[project_id].groups)
+            for change in reversed(self._history):
+                if as_of is None or change.moment <= as_of:
+                    break
+                if change.project == project_id:
+                    groups[change.group] = change.before
+            return groups
+
+    def project_of(self, group_id: str) -> str | None:
+        return next((project for project, held in self._projects.items() if group_id in held.groups), None)
+
+    def change(self, project_id: str, group_id: str, members: Document, request: int | None) -> Document:
+        with self.lock:
+            groups = self._projects[project_id].groups
+            before, after = groups[group_id], {**groups[group_id], **members}
+            groups[group_id] = after
+            self._history.append(Change(len(self._history) + 1, project_id, group_id, request, before, after))
+            return after
+
+    def history(self) -> list[Change]:
+        with self.lock:
+            return list(self._history)
+
+    def fleet(self, project_id: str, group_id: str) -> Fleet:
+        with self.lock:
+            held = self._projects[project_id]
+            if group_id not in held.fleets:
+                held.fleets[group_id] = seed_fleet(held.seeded[group_id], PROJECTS[project_id], self._seed, self._now)
+            return held.fleets[group_id]
+
+    def end_sessions(self, project_id: str, group_id: str, *, state: str) -> None:
+        """Moves the open sessions of a group into another state."""
+        with self.lock:
+            fleet = self.fleet(project_id, group_id)
+            moved = tuple(_moved(session, state) for session in fleet.sessions)
+            self._projects[project_id].fleets[group_id] = replace(fleet, sessions=moved)
+
+
+def _moved(session: Document, state: str) -> Document:
+    if session["session_state"] not in OPEN_STATES:
+        return session
+    ended: dict[str, Any] = {} if state in OPEN_STATES else {"end_time": instant(datetime.now(UTC))[:19] + "Z"}
+    return {**session, **ended, "session_state": state}

@@ -1,0 +1,164 @@
+"""Server groups: list, show, state, restrict, validate and update."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from dashboard.simulator.answers import Answer, Document, json_answer
+from dashboard.simulator.catalogue import IMAGES_BY_ID, PROJECTS, volume_types
+from dashboard.simulator.contract import load_contract
+from dashboard.simulator.data import ONLY_IN_FULL_LIST, ONLY_IN_SHOW, instant
+from dashboard.simulator.errors import CloudError, Code
+from dashboard.simulator.rules import CASCADING, Proposal, check
+from dashboard.simulator.strict import Schema
+from dashboard.simulator.world import Call
+
+SERVER_STATES = ("UNREGISTER", "REGISTERED", "MAINTAINING", "FREEZE", "STOPPED", "NONE")
+MOST_GROUPS = 50
+"""The example of the API page; a tenant seeded with more groups has a larger quota."""
+
+
+def list_server_groups(call: Call) -> Answer:
+    found = _filtered(call, name=call.query.get("server_group_name", ""))
+    if group_id := call.query.get("server_group_id"):
+        found = [group for group in found if group["id"] == group_id]
+    if tags := call.query.get("tags"):
+        found = [group for group in found if _read_tags(tags) <= _tags(group)]
+    if "enterprise_project_id" in call.query:
+        wanted = call.query["enterprise_project_id"] or "0"
+        found = [group for group in found if group["enterprise_project_id"] == wanted]
+    return json_answer(call.paged([_without(group, ONLY_IN_SHOW) for group in found]))
+
+
+def list_tenant_server_groups(call: Call) -> Answer:
+    found = _filtered(call, name=call.query.get("sever_group_name", ""))
+    return json_answer(call.paged([_without(group, ONLY_IN_SHOW | ONLY_IN_FULL_LIST) for group in found]))
+
+
+def _filtered(call: Call, *, name: str) -> list[Document]:
+    """What both lists filter by, in the order of lists."""
+    found = [group for group in _ordered(call) if _name_matches(call, group["name"], name)]
+    if app_type := call.query.get("app_type"):
+        found = [group for group in found if group["app_type"] == app_type]
+    by_default = {"all": None, "primary": "false"}[call.switch("secondary_default")]
+    match call.query.get("is_secondary_server_group", by_default):
+        case "true":
+            return [group for group in found if group["primary_server_group_ids"]]
+        case "false":
+            return [group for group in found if not group["primary_server_group_ids"]]
+        case _:
+            return found
+
+
+def _ordered(call: Call) -> Iterable[Document]:
+    groups = call.groups.values()
+    match call.switch("list_order"):
+        case "name":
+            return sorted(groups, key=lambda group: str(group["name"]))
+        case "newest":
+            return sorted(groups, key=lambda group: str(group["create_time"]), reverse=True)
+        case _:
+            return groups
+
+
+def _name_matches(call: Call, name: str, wanted: str) -> bool:
+    return not wanted or (wanted == name if call.switch("name_match") == "exact" else wanted in name)
+
+
+def _read_tags(text: str) -> set[tuple[str, str]]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(separator for _, separator, _ in pairs):
+        raise CloudError(Code.INVALID_LIST, "tags must be key1=value1,key2=value2")
+    return {(key, value) for key, _, value in pairs}
+
+
+def _tags(group: Document) -> set[tuple[str, str]]:
+    return {(tag["key"], tag.get("value", "")) for tag in group["tags"]}
+
+
+def _without(group: Document, members: frozenset[str]) -> Document:
+    return {name: value for name, value in group.items() if name not in members}
+
+
+def show_server_group(call: Call) -> Answer:
+    group = dict(call.group)
+    if call.switch("image_min_disk") == "zero":
+        group["image_min_disk"] = 0
+    if call.switch("newest_members") == "omit":
+        group = dict(_without(group, frozenset(("route_policy", "image_type", "image_product_id", "ip_virtual"))))
+    link = {"rel": "self", call.switch("flavor_link"): f"/v1/{call.project}/flavors"}
+    group["flavors"] = [{**flavor, "links": [link]} for flavor in group.get("flavors", [])]
+    return json_answer(group)
+
+
+def show_server_group_state(call: Call) -> Answer:
+    fleet = call.world.store.fleet(call.project, call.group["id"])
+    counts = Counter(server["status"] for server in fleet.servers)
+    listed = SERVER_STATES if call.switch("zero_counts") == "list" else sorted(counts)
+    return json_answer({"aps_status": {state: counts[state] for state in listed}})
+
+
+def show_server_group_restrict(call: Call) -> Answer:
+    most = max(MOST_GROUPS, len(call.groups))
+    return json_answer({"max_session": int(call.switch("max_session_quota")), "max_group_count": most})
+
+
+def validate_server_group(call: Call) -> Answer:
+    name = call.body["name"]
+    if _name_schema().complaint(name, "name"):
+        return json_answer({"result": False, "validate_rule": "naming"})
+    if any(group["name"] == name for group in call.groups.values()):
+        return json_answer({"result": False, "validate_rule": "duplicate"})
+    return json_answer({"result": True})
+
+
+@cache
+def _name_schema() -> Schema:
+    return Schema(load_contract().operation("UpdateServerGroup").members["name"])
+
+
+def list_volume_type(call: Call) -> Answer:
+    return json_answer({"volume_types": volume_types(PROJECTS[call.project].name)})
+
+
+def update_server_group(call: Call) -> Answer:
+    """Checks and applies under one lock, so that two changes never both pass a check only one may pass."""
+    store = call.world.store
+    with store.lock:
+        before, groups = call.group, call.groups
+        members = _members(call, before)
+        proposal = Proposal(call.body, {**before, **members}, groups, PROJECTS[call.project], call.world.switches)
+        check(proposal)
+        store.change(call.project, before["id"], members, call.request)
+        _cascade(call, before, groups)
+        if before["server_group_status"] and call.body.get("server_group_status") is False:
+            _switch_off(call, before["id"])
+    return json_answer(None)
+
+
+def _members(call: Call, before: Document) -> Document:
+    """What the PATCH puts into the group; members that no document names are left out."""
+    members: dict[str, Any] = {name: value for name, value in call.body.items() if name in call.operation.members}
+    if "route_policy" in members and call.switch("route_policy") == "merge":
+        members["route_policy"] = {**before.get("route_policy", {}), **members["route_policy"]}
+    if "image_id" in members:
+        image = IMAGES_BY_ID.get(members["image_id"])
+        members |= {"image_name": image.name if image else "", "image_min_disk": image.min_disk if image else 0}
+    if call.switch("update_time") == "moves":
+        members["update_time"] = instant(datetime.now(UTC))
+    return members
+
+
+def _cascade(call: Call, group: Document, groups: dict[str, Document]) -> None:
+    inherited = {member: call.body[member] for member in CASCADING if member in call.body}
+    for standby_id in group["secondary_server_group_ids"]:
+        if inherited and standby_id in groups:
+            call.world.store.change(call.project, standby_id, inherited, call.request)
+
+
+def _switch_off(call: Call, group_id: str) -> None:
+    states = {"disconnect": "Disconnected", "sign_out": "SignedOut"}
+    if state := states.get(call.switch("sessions_when_off")):
+        call.world.store.end_sessions(call.project, group_id, state=state)

@@ -1,0 +1,82 @@
+"""The whole of the simulated cloud, and one call to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dashboard.simulator.answers import Document
+from dashboard.simulator.auth import Caller, Door
+from dashboard.simulator.contract import Operation
+from dashboard.simulator.errors import CloudError, Code
+from dashboard.simulator.log import RequestLog
+from dashboard.simulator.state import Store
+from dashboard.simulator.switches import Switches
+
+
+@dataclass(frozen=True)
+class Settings:
+    groups: int = 42
+    seed: int = 1
+    latency_ms: int = 0
+    faults: Sequence[Document] = ()
+    """Faults in force from the start, as `PUT /_simulator/faults` takes them."""
+
+
+class World:
+    def __init__(self, settings: Settings) -> None:
+        self.switches = Switches()
+        self.store = Store(settings.groups, settings.seed)
+        self.door = Door(self.switches)
+        self.log = RequestLog()
+
+    def reset(self) -> None:
+        self.switches.reset()
+        self.store.reset()
+        self.door.reset()
+        self.log.reset()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that found its operation, was let in, and fits the contract."""
+
+    world: World
+    operation: Operation
+    request: int
+    """Its number in the request log."""
+    caller: Caller
+    path: Mapping[str, Any]
+    query: Mapping[str, Any]
+    body: Any
+    as_of: float | None = None
+    """Read the groups as they were at this moment of the monotonic clock (a fault)."""
+
+    @property
+    def project(self) -> str:
+        project: str = self.path["project_id"]
+        return project
+
+    @property
+    def groups(self) -> dict[str, Document]:
+        return self.world.store.groups(self.project, self.as_of)
+
+    @property
+    def group(self) -> Document:
+        group_id: str = self.path["server_group_id"]
+        return self.group_by_id(group_id)
+
+    def group_by_id(self, group_id: str) -> Document:
+        group = self.groups.get(group_id)
+        if group is None:
+            raise CloudError(Code.GROUP_NOT_FOUND)
+        return group
+
+    def switch(self, name: str) -> str:
+        return self.world.switches[name]
+
+    def paged(self, items: Sequence[Document]) -> Document:
+        start, size = self.query["offset"], self.query["limit"]
+        return {"count": len(items), "items": items[start : start + size]}
+
+    def with_query(self, **values: Any) -> "Call":
+        return replace(self, query={**self.query, **values})
