@@ -19,6 +19,10 @@ class LedgerError(Exception):
     """The ledger could not be written. Whatever was to be recorded must not happen."""
 
 
+class OutcomeNotRecordedError(LedgerError):
+    """A change was sent, but what came of it could not be written down. A later read settles it."""
+
+
 class ChangeUnderWayError(Exception):
     """Another change to this group has not ended yet. Nothing was recorded."""
 
@@ -110,11 +114,14 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
 
 def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
     """Write down what came of an intent. An intent that someone else settled meanwhile keeps that outcome."""
-    with _appending():
-        newest = intent.outcomes.order_by("-number").first()
-        if newest is not None and newest.outcome != Outcome.UNKNOWN:
-            return newest
-        return _add_outcome(intent, verdict)
+    try:
+        with _appending():
+            newest = intent.outcomes.order_by("-number").first()
+            if newest is not None and newest.outcome != Outcome.UNKNOWN:
+                return newest
+            return _add_outcome(intent, verdict)
+    except LedgerError as error:
+        raise OutcomeNotRecordedError(str(error)) from error
 
 
 def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from dashboard.audit.services import ChangeUnderWayError, LedgerError
+from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.errors import CloudError, NotFoundError
 
 
@@ -24,7 +24,9 @@ class ProblemPages:
             case CloudError():
                 return render(request, "server_groups/cloud_away.html", {"problem": exception}, status=503)
             case LedgerError():
-                return render(request, "audit/ledger_away.html", {"problem": exception}, status=503)
+                is_sent = isinstance(exception, OutcomeNotRecordedError)
+                context = {"problem": exception, "is_sent": is_sent}
+                return render(request, "audit/ledger_away.html", context, status=503)
             case ChangeUnderWayError():
                 return render(request, "server_groups/change_under_way.html", status=409)
             case _:

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NoReturn
 
@@ -31,18 +31,15 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
-from dashboard.cloud.client import client_for
+from dashboard.cloud.client import Answer, client_for
 from dashboard.cloud.errors import CloudError, NotFoundError, NotSentError, OutcomeUnknownError, SuspendedError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups import proof
 from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, payload
 
 logger = logging.getLogger(__name__)
 
-WAITS = (1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait before each read that settles a change: a change can show, or even happen, seconds late."""
-WAITS_IN_REQUEST = WAITS[:2]
-"""A page waits for these; after that it shows the change as pending and asks again by itself."""
 CALL_SECONDS = 15
 """The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
 QUEUE_SECONDS = 5.0
@@ -93,6 +90,20 @@ class _Order:
             by=self.by,
             key=self.key,
         )
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """A write whose intent is in the ledger; `before` was read a moment ago."""
+
+    order: _Order
+    attempt: Attempt
+    intent: ChangeIntent
+    before: ServerGroup
+
+    @property
+    def payload(self) -> dict[str, object]:
+        return payload({change.field: change.after for change in self.attempt.changes}, self.before)
 
 
 def update_server_group(
@@ -172,39 +183,17 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     if intent.is_settled or timezone.now() < sent_by:
         return intent
     is_accepted = any(row.http_status == 200 for row in intent.outcomes.all())
-    is_last = timezone.now() >= sent_by + timedelta(seconds=sum(WAITS))
+    is_last = timezone.now() >= sent_by + timedelta(seconds=sum(proof.WAITS))
     changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
     try:
         group = client_for(project).show_server_group(intent.group_id)
     except CloudError:
         return intent
-    verdict = judge(changes, group, is_accepted=is_accepted, is_last=is_last)
+    verdict = proof.judge(changes, group, is_accepted=is_accepted, is_last=is_last)
     if verdict is None or (last is not None and verdict.outcome == last.outcome):
         return intent
     record_outcome(intent, verdict)
     return ChangeIntent.objects.get(pk=intent.pk)
-
-
-def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool, is_last: bool) -> Verdict | None:
-    """What a read says about a change; None when a later read has to tell.
-
-    `is_accepted`: the cloud answered 200. `is_last`: there was time enough for a late change to show.
-    """
-    at = f"A read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC"
-    readable = [change for change in changes if group.value(change.field) is not None]
-    unreadable = ", ".join(change.label for change in changes if change not in readable)
-    is_new = [group.value(change.field) == change.after for change in readable]
-    if all(is_new) and (readable or is_accepted) and (is_accepted or not unreadable):
-        parts = [f"{at} shows the new values."] if readable else []
-        parts += [f"Accepted, not readable: {unreadable}."] if unreadable else []
-        return Verdict(Outcome.APPLIED, " ".join(parts))
-    if not is_last:
-        return None
-    if any(is_new) or any(group.value(change.field) != change.before for change in readable):
-        return Verdict(Outcome.CONFLICT, f"{at} shows neither the old nor the new state.")
-    if is_accepted or not readable:
-        return Verdict(Outcome.UNKNOWN, f"{at} shows the old values, though the cloud may have accepted the change.")
-    return Verdict(Outcome.NOT_APPLIED, f"{at} shows the old values.")
 
 
 def _when_its_turn_comes(order: _Order) -> Written:
@@ -232,10 +221,9 @@ def _write(order: _Order) -> Written:
         return Written(None, before)
     _check_for_conflict(order, changes, before)
     attempt = order.attempt(changes, before)
-    intent, is_new = record_intent(
-        attempt, seen_number=seen_number, patience=timedelta(seconds=CALL_SECONDS + sum(WAITS))
-    )
-    return _send(order, attempt, intent, before) if is_new else Written(intent)
+    patience = timedelta(seconds=CALL_SECONDS + sum(proof.WAITS))
+    intent, is_new = record_intent(attempt, seen_number=seen_number, patience=patience)
+    return _send(_Sending(order, attempt, intent, before)) if is_new else Written(intent)
 
 
 def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:
@@ -244,88 +232,75 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
     fields = tuple(path for path in changes if before.value(path) != order.seen.value(path))
     if fields:
         labels = ", ".join(BY_PATH[path].label for path in fields)
-        proof = f"Someone else changed {labels} since the form was opened. Nothing was sent."
-        record_closed(order.attempt(changes, before), Verdict(Outcome.CONFLICT, proof))
+        told = f"Someone else changed {labels} since the form was opened. Nothing was sent."
+        record_closed(order.attempt(changes, before), Verdict(Outcome.CONFLICT, told))
         raise ConflictError(before, fields)
 
 
-def _send(order: _Order, attempt: Attempt, intent: ChangeIntent, before: ServerGroup) -> Written:
-    body = payload({change.field: change.after for change in attempt.changes}, before)
+def _send(sending: _Sending) -> Written:
     try:
-        answer = client_for(order.project).update_server_group(order.group_id, body)
+        answer = client_for(sending.order.project).update_server_group(sending.order.group_id, sending.payload)
     except OutcomeUnknownError as error:
-        record_outcome(intent, _verdict(error, Outcome.UNKNOWN, "The answer was lost; the change may have happened."))
-        return _prove(order, attempt, intent, before, accepted=None, waits=WAITS_IN_REQUEST)
+        verdict = _verdict(error, Outcome.UNKNOWN, "The answer was lost; the change may have happened.")
+        record_outcome(sending.intent, verdict)
+        return _prove(sending, accepted=None)
     except NotSentError as error:
-        record_outcome(intent, _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
-        return Written(intent, before)
+        verdict = _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud.")
     except CloudError as error:
-        record_outcome(intent, _verdict(error, Outcome.REJECTED, "The cloud refused the change."))
-        return Written(intent, before)
-    accepted = Verdict(
-        Outcome.UNKNOWN,
-        "The cloud answered 200, but no read has shown the new values yet.",
-        http_status=answer.http_status,
-        request_id=answer.request_id,
-        duration_ms=answer.duration_ms,
-    )
-    return _prove(order, attempt, intent, before, accepted=accepted, waits=(0.0, *WAITS_IN_REQUEST))
+        verdict = _verdict(error, Outcome.REJECTED, "The cloud refused the change.")
+    else:
+        return _prove(sending, accepted=answer)
+    record_outcome(sending.intent, verdict)
+    return Written(sending.intent, sending.before)
 
 
-def _prove(
-    order: _Order,
-    attempt: Attempt,
-    intent: ChangeIntent,
-    before: ServerGroup,
-    *,
-    accepted: Verdict | None,
-    waits: tuple[float, ...],
-) -> Written:
-    """Read until the change shows, for as long as a page may wait; `accepted` says how the cloud answered."""
+def _prove(sending: _Sending, *, accepted: Answer | None) -> Written:
+    """Read until the change shows, for as long as a page may wait. After an answer the first read is at once."""
     group = None
-    for wait in waits:
+    for wait in (*((0.0,) if accepted else ()), *proof.WAITS_IN_REQUEST):
         time.sleep(wait)
         try:
-            group = client_for(order.project).show_server_group(order.group_id)
+            group = client_for(sending.order.project).show_server_group(sending.order.group_id)
         except CloudError:
             continue
-        verdict = judge(attempt.changes, group, is_accepted=accepted is not None, is_last=False)
+        verdict = proof.judge(sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False)
         if verdict is not None:
-            moved = _moved(order, before, group)
-            record_outcome(intent, _with_answer(verdict, accepted, moved))
-            return Written(intent, group, moved)
+            moved = _moved(sending, group)
+            record_outcome(sending.intent, _with_answer(_with_moved(verdict, moved), accepted))
+            return Written(sending.intent, group, moved)
     if accepted is not None:
-        record_outcome(intent, accepted)
-    return Written(intent, group)
+        pending = Verdict(Outcome.UNKNOWN, "The cloud answered 200, but no read has shown the new values yet.")
+        record_outcome(sending.intent, _with_answer(pending, accepted))
+    return Written(sending.intent, group)
 
 
-def _with_answer(verdict: Verdict, accepted: Verdict | None, moved: tuple[str, ...]) -> Verdict:
-    proof = verdict.proof + (f" Changed by others meanwhile: {', '.join(moved)}." if moved else "")
-    if accepted is None:
-        return Verdict(verdict.outcome, proof)
-    return Verdict(
-        verdict.outcome,
-        proof,
-        http_status=accepted.http_status,
-        request_id=accepted.request_id,
-        duration_ms=accepted.duration_ms,
+def _with_answer(verdict: Verdict, answer: Answer | None) -> Verdict:
+    if answer is None:
+        return verdict
+    return replace(
+        verdict, http_status=answer.http_status, request_id=answer.request_id, duration_ms=answer.duration_ms
     )
 
 
-def _moved(order: _Order, before: ServerGroup, after: ServerGroup) -> tuple[str, ...]:
+def _with_moved(verdict: Verdict, moved: tuple[str, ...]) -> Verdict:
+    told = f"{verdict.proof} Changed by others meanwhile: {', '.join(moved)}."
+    return replace(verdict, proof=told) if moved else verdict
+
+
+def _moved(sending: _Sending, after: ServerGroup) -> tuple[str, ...]:
     """Labels of the fields this write did not touch, but which differ from what the person saw."""
-    seen = order.seen or before
+    seen, changes = sending.order.seen or sending.before, sending.order.changes
     return tuple(
         field.label
         for field in FIELDS
-        if field.path not in order.changes and after.value(field.path) != seen.value(field.path)
+        if field.path not in changes and after.value(field.path) != seen.value(field.path)
     )
 
 
-def _verdict(error: CloudError, outcome: Outcome, proof: str) -> Verdict:
+def _verdict(error: CloudError, outcome: Outcome, told: str) -> Verdict:
     return Verdict(
         outcome,
-        proof,
+        told,
         http_status=error.http_status,
         error_code=error.error_code,
         error_msg=error.error_msg or error.summary,

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, push_url, reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW
 from dashboard.audit.models import ChangeIntent, Outcome, Value
@@ -55,7 +55,17 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
     rows = [Row(group, last_changes.get(group.id), pending.get(group.id), uuid.uuid4().hex) for group in listing.groups]
     is_partial = request.htmx and not request.htmx.history_restore_request
     template = "server_groups/_list.html" if is_partial else "server_groups/list.html"
-    return render(request, template, {"listing": listing, "reading": reading, "rows": rows})
+    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows})
+    return push_url(response, f"{request.path}{listing.query.link()}") if is_partial else response
+
+
+@require_safe
+@requires(VIEW)
+def server_group_counts(request: SignedInRequest, project: Project) -> HttpResponse:
+    """The line above the list, asked for again after a switch."""
+    reading = client_for(project).list_server_groups()
+    listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
+    return render(request, "server_groups/_summary.html", {"listing": listing, "reading": reading})
 
 
 @require_safe
@@ -179,7 +189,8 @@ def _switch_partial(
     pending = intent if intent and not intent.is_settled else None
     applied = intent if intent and intent.last_outcome and intent.last_outcome.outcome == Outcome.APPLIED else None
     row = Row(group, applied, pending, uuid.uuid4().hex)
-    return render(request, "server_groups/_switched.html", {"row": row, "group": group, "notice": notice})
+    response = render(request, "server_groups/_switched.html", {"row": row, "group": group, "notice": notice})
+    return trigger_client_event(response, "server-group-switched") if applied else response
 
 
 def _switch_off_dialog(

@@ -1,0 +1,21 @@
+"""The settings under test: those of a development deployment, whatever the environment of the person testing says."""
+
+import os
+
+for name in list(os.environ):
+    if name.startswith(("STREAMWARDEN_", "HUAWEICLOUD_", "WORKSPACE_", "IMS_", "IAM_", "CLOUD_")) or name in {
+        "DATABASE_URL",
+        "CACHE_URL",
+    }:
+        del os.environ[name]
+os.environ["STREAMWARDEN_ENV"] = "development"
+
+from dashboard.settings import *  # noqa: E402, F403 (after the environment is clean; settings are a star)
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# A file, not memory: browser tests write from a server's threads, and writers must queue as they do in production.
+DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (from the settings' star)
