@@ -73,7 +73,7 @@ def simulator(simulator_server: SimulatorServer) -> Iterator[Simulated]:
 
 
 @pytest.fixture
-def project(simulator: Simulated, settings: Settings, request: pytest.FixtureRequest) -> Iterator[Project]:
+def project(simulator: Simulated, settings: Settings) -> Iterator[Project]:
     """The one project of the deployment, served by the simulator, with a client that no other test has used."""
     environ = {
         "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
