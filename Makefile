@@ -30,6 +30,35 @@ demo: .venv/demo
 demo-reset:
 	rm -f var/demo.sqlite3*
 
+# Everything that has to hold, in the order of what is quickest to mend.
+test: export STREAMWARDEN_ENV = development
+test: .venv/dev browser
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/djlint --quiet --check --lint templates
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/python manage.py makemigrations --check --dry-run
+	STREAMWARDEN_ENV=production STREAMWARDEN_ALLOWED_HOSTS=streamwarden.example \
+		STREAMWARDEN_SECRET_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		$(VENV)/python manage.py check --deploy --fail-level WARNING
+	$(VENV)/pytest -n auto --cov --cov-report=term
+
+# Chromium for the browser tests: the one that is there, else from the package manager.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+	elif command -v apt-get >/dev/null && command -v sudo >/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq chromium; \
+	else \
+		echo "The browser tests need Chromium: install the package 'chromium' and run this again." >&2; exit 1; \
+	fi
+
+bench: export STREAMWARDEN_ENV = development
+bench: .venv/dev
+	$(VENV)/python -m tests.benchmarks
+
 UV = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
