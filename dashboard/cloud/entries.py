@@ -109,7 +109,7 @@ def _flat(table: object) -> Iterator[tuple[str, object]]:
 
 
 def entries_in_environment(environ: Mapping[str, str]) -> Iterator[Entry]:
-    """The one project of the single-project variables, or none if none of them is set."""
+    """The one project of the single-project variables, titled by its region, or none if none of them is set."""
     values = {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
     if not values:
         return
@@ -117,4 +117,5 @@ def entries_in_environment(environ: Mapping[str, str]) -> Iterator[Entry]:
     if len(kinds) != 1:
         names = ", ".join(VARIABLES[key] for key in KINDS)
         raise ImproperlyConfigured(f"environment: expected exactly one credential, so exactly one of {names}")
-    yield Entry("default", {**values, "auth.kind": kinds[0]}, environ)
+    title = values.get("region", "")
+    yield Entry("default", {"title": title, **values, "auth.kind": kinds[0]}, environ)

@@ -76,7 +76,7 @@ def _project(entry: Entry, *, ca_bundle: str, proxy: str) -> Project:
     workspace = _endpoint(entry, "workspace_endpoint", region)
     return Project(
         slug=_slug(entry),
-        title=entry.text("title", region),
+        title=entry.text("title"),
         project_id=_project_id(entry),
         region=region,
         workspace_endpoint=workspace,

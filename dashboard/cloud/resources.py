@@ -117,7 +117,7 @@ class ServerGroup:
         )
 
     def value(self, path: str) -> EditableValue:
-        """One of the sixteen editable values by its path in the API body, such as `route_policy.max_session`."""
+        """An editable value by its path in the API body, such as `route_policy.max_session`; None: not said."""
         holder: object = self
         for step in path.split("."):
             holder = getattr(holder, step) if holder is not None else None

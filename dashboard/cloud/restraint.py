@@ -12,27 +12,28 @@ from dashboard.cloud.errors import SuspendedError
 
 
 class RetryBudget:
-    """A bucket of tokens: a retry takes one, a success puts a tenth back.
+    """A purse for retries: a success puts one coin in, a retry takes ten out.
 
-    Nothing flows in while nothing succeeds, so that an outage costs at most `size` retries whatever the number of
-    calls; in ordinary times one call in ten may be retried for ever.
+    Nothing flows in while nothing succeeds, so that an outage costs at most `retries` of them whatever the number of
+    calls; in ordinary times one call in ten may be sent again.
     """
 
-    def __init__(self, size: int = 40, refill: float = 0.1) -> None:
-        self._size, self._refill = float(size), refill
-        self._tokens = self._size
+    PRICE = 10
+
+    def __init__(self, retries: int = 40) -> None:
+        self._size = self._coins = retries * self.PRICE
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         with self._lock:
-            if self._tokens < 1:
+            if self._coins < self.PRICE:
                 return False
-            self._tokens -= 1
+            self._coins -= self.PRICE
             return True
 
     def give(self) -> None:
         with self._lock:
-            self._tokens = min(self._size, self._tokens + self._refill)
+            self._coins = min(self._size, self._coins + 1)
 
 
 @dataclass

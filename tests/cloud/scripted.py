@@ -129,15 +129,15 @@ class ScriptedCloud:
 
 
 def _read_request(stream: BufferedReader, port: int) -> Received | None:
-    first = next(stream, b"").decode("latin-1").split()
-    if not first:
+    method, _, target = next(stream, b"").decode("latin-1").strip().partition(" ")
+    if not method:
         return None
     headers: dict[str, str] = {}
     while (line := next(stream, b"").decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.strip()] = value.strip()
     body = stream.read(int(headers.get("Content-Length", 0)))
-    return Received(first[0], first[1], headers, body, port)
+    return Received(method, target.removesuffix(" HTTP/1.1"), headers, body, port)
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""Every shape in which the cloud fails, and what counts as success."""
+
+import pytest
+
+from dashboard.cloud.answers import UNREADABLE, SpoiledError, error_in, outcome_of, parse
+from dashboard.cloud.rules import Kind, Outcome
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error_code": "WKS.00129901", "error_msg": "invalid"}, ("WKS.00129901", "invalid")),
+        ({"error_code": "WKS.1", "error_message": "invalid"}, ("WKS.1", "invalid")),
+        ({"errorCode": "WKS.1", "errorMsg": "invalid"}, ("WKS.1", "invalid")),
+        ({"code": "WKS.1", "message": "invalid"}, ("WKS.1", "invalid")),
+        ({"error": {"code": "IMG.0001", "message": "no"}}, ("IMG.0001", "no")),
+        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, ("401", "wrong")),
+        ({"error_msg": "only words", "request_id": "r"}, ("", "only words")),
+        ({"error_code": "only a code", "error_msg": None}, ("only a code", "")),
+        ({"error_code": True, "error_msg": ["x"]}, ("", "")),
+        ("text", ("", "")),
+        (None, ("", "")),
+        (UNREADABLE, ("", "")),
+    ],
+)
+def test_an_error_is_found_in_whichever_shape_it_came(body: object, expected: tuple[str, str]) -> None:
+    assert error_in(body) == expected
+
+
+def test_a_message_is_one_harmless_line() -> None:
+    _, message = error_in({"error_msg": "first\r\nsecond\x1b[31m\u2028third\x00" + "x" * 1000})
+
+    assert message.startswith("first second [31m third")
+    assert message.isprintable()
+    assert len(message) == 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "expected"),
+    [
+        (Kind.READ, 200, {"id": "x"}, Outcome.DONE),
+        (Kind.READ, 200, {}, Outcome.DONE),
+        (Kind.READ, 200, None, Outcome.NONSENSE),
+        (Kind.READ, 200, [], Outcome.NONSENSE),
+        (Kind.READ, 200, UNREADABLE, Outcome.NONSENSE),
+        (Kind.READ, 200, {"error_code": "WKS.1", "error_msg": "no"}, Outcome.NONSENSE),
+        (Kind.READ, 200, {"error": {"code": 1}}, Outcome.NONSENSE),
+        (Kind.READ, 202, {"id": "x"}, Outcome.NONSENSE),
+        (Kind.READ, 204, UNREADABLE, Outcome.NONSENSE),
+        (Kind.WRITE, 200, None, Outcome.DONE),
+        (Kind.WRITE, 200, {"id": "x"}, Outcome.DONE),
+        (Kind.WRITE, 200, UNREADABLE, Outcome.NONSENSE),
+        (Kind.WRITE, 200, False, Outcome.NONSENSE),
+        (Kind.WRITE, 200, {"error_message": "no"}, Outcome.NONSENSE),
+        (Kind.WRITE, 202, None, Outcome.NONSENSE),
+        (Kind.SIGN_IN, 201, {}, Outcome.DONE),
+        (Kind.SIGN_IN, 200, {}, Outcome.NONSENSE),
+        (Kind.READ, 199, {}, Outcome.NONSENSE),
+        (Kind.READ, 304, UNREADABLE, Outcome.REDIRECTED),
+        (Kind.READ, 400, {}, Outcome.REFUSED),
+        (Kind.READ, 494, {}, Outcome.REFUSED),
+        (Kind.READ, 401, UNREADABLE, Outcome.UNAUTHENTICATED),
+        (Kind.READ, 429, {}, Outcome.THROTTLED),
+        (Kind.READ, 429, {"error_code": "APIGW.0308"}, Outcome.THROTTLED_BY_GATEWAY),
+        (Kind.READ, 429, {"error_code": "APIG.0308"}, Outcome.THROTTLED_BY_GATEWAY),
+        (Kind.READ, 500, {}, Outcome.FAILED),
+        (Kind.READ, 504, UNREADABLE, Outcome.FAILED),
+        (Kind.READ, 999, {}, Outcome.NONSENSE),
+    ],
+)
+def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
+    kind: Kind, status: int, body: object, expected: Outcome
+) -> None:
+    assert outcome_of(kind, status, body) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (b"", "empty"),
+        (b"<html>", "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b"\xff\xff", "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b"1" * 5000, "not JSON"),
+    ],
+)
+def test_a_body_that_is_no_json_is_spoiled(body: bytes, cause: str) -> None:
+    with pytest.raises(SpoiledError, match=cause):
+        parse(body)
+
+
+def test_a_member_sent_twice_counts_as_its_last_mention() -> None:
+    assert parse(b'{"name": "old", "name": "new"}') == {"name": "new"}

@@ -1,0 +1,367 @@
+"""What each method asks the cloud, and what it makes of the answer."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from dashboard.cloud import errors
+from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.client import Answer, client_for
+from dashboard.cloud.credentials import TokenCredential
+from dashboard.cloud.limits import Limits
+from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
+
+from .scripted import GROUP_ID, PROJECT_ID, Act, Received, answer, reset, scripted_cloud
+
+OTHER_ID = "d2a7f6e0-1c3b-4b8a-9f52-0a6b7c8d9e0f"
+
+
+def query_of(received: Received) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(received.path).query).items()}
+
+
+def rows(count: int) -> list[dict[str, object]]:
+    return [{"id": f"group-{number}", "name": f"pool-{number}"} for number in range(count)]
+
+
+def paged(items: list[dict[str, object]]) -> Callable[[Received], Act]:
+    def route(received: Received) -> Act:
+        query = query_of(received)
+        offset, limit = int(query["offset"]), int(query["limit"])
+        return answer(200, {"count": len(items), "items": items[offset : offset + limit]})
+
+    return route
+
+
+def test_shows_a_group_of_the_project() -> None:
+    with scripted_cloud(answer(200, {"id": GROUP_ID, "name": "design-pool"})) as cloud:
+        group = cloud.client().show_server_group(GROUP_ID)
+
+    assert group == ServerGroup(id=GROUP_ID, name="design-pool")
+    assert cloud.requests[0].method == "GET"
+    assert cloud.requests[0].path == f"/v1/{PROJECT_ID}/app-server-groups/{GROUP_ID}"
+    assert cloud.requests[0].headers["X-Auth-Token"] == "canary-token"
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": OTHER_ID}, {"name": "design-pool"}])
+def test_a_shown_group_without_the_id_asked_for_is_a_bad_answer(body: object) -> None:
+    with scripted_cloud(answer(200, body, {"X-Request-Id": "r1"})) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.BadAnswerError, match="not the server group") as caught:
+            client.show_server_group(GROUP_ID)
+
+    assert (caught.value.http_status, caught.value.request_id) == (200, "r1")
+
+
+@pytest.mark.parametrize("group_id", ["", ".", "..", "../x", "a/b", "a?b", "a b", "%2e%2e", "ä", "x" * 129, "a\n"])
+def test_an_id_that_would_lead_elsewhere_is_not_found_without_asking(group_id: str) -> None:
+    with scripted_cloud(answer(200, None)) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.NotFoundError):
+            client.show_server_group(group_id)
+        with pytest.raises(errors.NotFoundError):
+            client.update_server_group(group_id, {"name": "TEST"})
+
+    assert cloud.requests == []
+
+
+def test_updates_a_group_with_the_payload_and_nothing_else() -> None:
+    payload = {"name": "TEST", "server_group_status": False, "route_policy": {"max_session": 6}}
+    with scripted_cloud(answer(200, None, {"X-Request-Id": "5f0c6b7d"})) as cloud:
+        done = cloud.client().update_server_group(GROUP_ID, payload)
+
+    (request,) = cloud.requests
+    assert done == Answer(200, "5f0c6b7d", done.duration_ms)
+    assert 0 <= done.duration_ms < 5000
+    assert (request.method, request.path) == ("PATCH", f"/v1/{PROJECT_ID}/app-server-groups/{GROUP_ID}")
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.json == payload
+
+
+def test_a_refusal_says_what_the_cloud_said() -> None:
+    refusal = answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission", "request_id": "r2"})
+    with scripted_cloud(refusal) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.ForbiddenError) as caught:
+            client.update_server_group(GROUP_ID, {"name": "TEST"})
+
+    error = caught.value
+    assert (error.http_status, error.error_code, error.error_msg) == (403, "WKS.00081102", "no permission")
+    assert error.request_id == "r2"
+    assert error.duration_ms is not None
+    assert str(error) == "UpdateServerGroup was refused (WKS.00081102: no permission)"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, errors.InvalidError),
+        (401, errors.UnauthenticatedError),
+        (403, errors.ForbiddenError),
+        (404, errors.NotFoundError),
+        (405, errors.RejectedError),
+        (409, errors.RejectedError),
+        (413, errors.RejectedError),
+        (429, errors.ThrottledError),
+    ],
+)
+@pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, b"<html>no</html>", b"", None])
+def test_a_4xx_is_a_refusal_whatever_its_body(status: int, error: type[errors.CloudError], body: object) -> None:
+    with scripted_cloud(answer(status, body)) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(error) as caught:
+            client.update_server_group(GROUP_ID, {"name": "TEST"})
+
+    assert type(caught.value) is error
+
+
+def test_lists_all_groups_in_order_in_pages_of_100() -> None:
+    with scripted_cloud(route=paged(rows(250))) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert [group.id for group in reading.value] == [f"group-{number}" for number in range(250)]
+    assert reading.problem is None
+    assert datetime.now(UTC) - reading.as_of < timedelta(seconds=5)
+    assert sorted((query_of(request)["offset"], query_of(request)["limit"]) for request in cloud.requests) == [
+        ("0", "100"),
+        ("100", "100"),
+        ("200", "100"),
+    ]
+
+
+def test_pages_after_the_first_are_read_at_the_same_time() -> None:
+    together = threading.Barrier(9)
+    page = paged(rows(1000))
+
+    def route(received: Received) -> Act:
+        if query_of(received)["offset"] != "0":
+            together.wait(5)
+        return page(received)
+
+    with scripted_cloud(route=route) as cloud:
+        reading = cloud.client(limits=Limits()).list_server_groups()
+
+    assert len(reading.value) == 1000
+    assert not together.broken
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
+def test_a_list_ends_where_its_count_says(count: int) -> None:
+    with scripted_cloud(route=paged(rows(count))) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert len(reading.value) == count
+    assert len(cloud.requests) == (2 if count > 100 else 1)
+
+
+def test_a_list_that_shifted_between_pages_is_read_again() -> None:
+    first = rows(150)
+    shifted: list[dict[str, object]] = [{"id": "new", "name": "new"}, *first]
+    asked: list[str] = []
+
+    def route(received: Received) -> Act:
+        asked.append(query_of(received)["offset"])
+        return paged(first if len(asked) == 1 else shifted)(received)
+
+    with scripted_cloud(route=route) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert asked == ["0", "100", "0", "100"]
+    assert [group.id for group in reading.value] == [row["id"] for row in shifted]
+
+
+def test_a_list_that_keeps_shifting_is_taken_with_each_row_once() -> None:
+    endless = [{"id": "same"}] * 100
+    with scripted_cloud(answer(200, {"count": 200, "items": endless})) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert [group.id for group in reading.value] == ["same"]
+    assert len(cloud.requests) == 4
+
+
+def test_items_without_an_id_are_left_out() -> None:
+    with scripted_cloud(answer(200, {"count": 4, "items": [{"id": "a"}, {"name": "b"}, None, "c"]})) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert reading.value == (ServerGroup(id="a"),)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"count": 1},
+        {"items": []},
+        {"count": "2", "items": []},
+        {"count": -1, "items": []},
+        {"count": 10**9, "items": []},
+        {"count": 1, "items": {"id": "a"}},
+    ],
+)
+def test_a_list_that_cannot_be_told_complete_is_a_bad_answer(body: object) -> None:
+    with scripted_cloud(answer(200, body)) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.BadAnswerError, match="not a list with its count"):
+            client.list_server_groups()
+
+
+def test_the_last_good_copy_is_shown_with_its_age_while_the_cloud_is_away() -> None:
+    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), reset) as cloud:
+        client = cloud.client()
+        good = client.list_server_groups()
+
+        copy = client.list_server_groups()
+
+    assert (copy.value, copy.as_of) == (good.value, good.as_of)
+    assert isinstance(copy.problem, errors.UnavailableError)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_list_is_no_reason_to_show_a_copy(status: int) -> None:
+    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), answer(status, {})) as cloud:
+        client = cloud.client()
+        client.list_server_groups()
+
+        with pytest.raises(errors.RejectedError):
+            client.list_server_groups()
+
+
+def test_without_a_copy_the_error_is_raised() -> None:
+    with scripted_cloud(answer(503, {"error_code": "WKS.00050902", "error_msg": "unavailable"})) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.UnavailableError, match=r"WKS\.00050902"):
+            client.list_server_groups()
+
+
+def test_the_list_recovers_after_an_outage() -> None:
+    first, second = ({"count": 1, "items": [{"id": name}]} for name in "ab")
+    broken = [answer(503, {})] * 3
+    with scripted_cloud(answer(200, first), *broken, answer(200, second)) as cloud:
+        client = cloud.client()
+        readings = [client.list_server_groups() for _ in range(3)]
+
+    assert [reading.value[0].id for reading in readings] == ["a", "a", "b"]
+    assert [reading.problem is None for reading in readings] == [True, False, True]
+
+
+def test_counts_the_servers_of_a_group_by_status() -> None:
+    with scripted_cloud(answer(200, {"aps_status": {"REGISTERED": 2, "NONE": 0}})) as cloud:
+        state = cloud.client().show_server_group_state(GROUP_ID)
+
+    assert state == ServerGroupState({"REGISTERED": 2, "NONE": 0})
+    assert cloud.requests[0].path.endswith(f"/app-server-groups/{GROUP_ID}/state")
+
+
+@pytest.mark.parametrize(
+    ("group_id", "expected"),
+    [(GROUP_ID, {"server_group_id": GROUP_ID, "offset": "0", "limit": "100"}), (None, {"offset": "0", "limit": "100"})],
+)
+def test_lists_the_servers_of_a_group_or_of_the_project(group_id: str | None, expected: dict[str, str]) -> None:
+    item = {"id": "s", "status": "REGISTERED", "session_count": 4, "image_id": "i", "server_group_id": GROUP_ID}
+    with scripted_cloud(answer(200, {"count": 1, "items": [item]})) as cloud:
+        servers = cloud.client().list_servers(group_id)
+
+    assert servers == (Server("s", status="REGISTERED", session_count=4, image_id="i", server_group_id=GROUP_ID),)
+    assert urlsplit(cloud.requests[0].path).path == f"/v1/{PROJECT_ID}/app-servers"
+    assert query_of(cloud.requests[0]) == expected
+
+
+def test_lists_the_open_sessions_of_a_group_with_both_time_bounds() -> None:
+    item = {"id": "x", "login_user": "mlee", "session_state": "Active", "start_time": "2026-10-19T12:40:03Z"}
+    with scripted_cloud(answer(200, {"count": 1, "items": [item]})) as cloud:
+        sessions = cloud.client().list_sessions(GROUP_ID)
+
+    started = datetime(2026, 10, 19, 12, 40, 3, tzinfo=UTC)
+    assert sessions == (Session("x", login_user="mlee", session_state="Active", start_time=started),)
+    query = query_of(cloud.requests[0])
+    begin, end = (datetime.fromisoformat(query.pop(f"query_{bound}_time")) for bound in ("begin", "end"))
+    assert begin < datetime.now(UTC) - timedelta(days=364) < datetime.now(UTC) < end
+    assert query == {
+        "app_server_group_id": GROUP_ID,
+        "session_state": "Active,Disconnected,AppcInit",
+        "offset": "0",
+        "limit": "100",
+    }
+
+
+def test_reads_the_ceilings_the_disk_types_and_whether_a_name_is_free() -> None:
+    def route(received: Received) -> Act:
+        answers = {
+            "restrict": answer(200, {"max_session": 100, "max_group_count": 50}),
+            "volume-type": answer(200, {"volume_types": [{"volume_type": "SSD"}, {}]}),
+            "validate": answer(200, {"result": False, "validate_rule": "duplicate"}),
+        }
+        return answers[received.path.rpartition("/")[2]]
+
+    with scripted_cloud(route=route) as cloud:
+        client = cloud.client()
+        found = (client.show_restrict(), client.list_volume_types(), client.validate_name("design-pool"))
+
+    assert found == (Restrict(100, 50), (VolumeType("SSD"),), NameVerdict(is_valid=False, broken_rule="duplicate"))
+    assert (cloud.requests[2].method, cloud.requests[2].json) == ("POST", {"name": "design-pool"})
+
+
+def test_asking_whether_a_name_is_free_is_a_read_and_may_be_asked_again() -> None:
+    with scripted_cloud(answer(500, {}), answer(200, {"result": True})) as cloud:
+        verdict = cloud.client().validate_name("x")
+
+    assert verdict == NameVerdict(is_valid=True)
+    assert len(cloud.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("image_type", "expected"),
+    [
+        ("gold", {"__imagetype": "market"}),
+        ("public", {"__imagetype": "gold", "visibility": "public", "protected": "true"}),
+        ("private", {"__imagetype": "private", "owner": PROJECT_ID}),
+        ("shared", {"__imagetype": "shared", "visibility": "shared", "member_status": "accepted"}),
+    ],
+)
+def test_asks_ims_in_its_own_words_for_the_images_of_a_type(image_type: str, expected: dict[str, str]) -> None:
+    with scripted_cloud(answer(200, {"images": [{"id": "i", "name": "cad", "min_disk": 60}, {}]})) as cloud:
+        images = cloud.client().list_images(image_type)
+
+    assert images == (Image("i", image_type, name="cad", min_disk=60),)
+    assert urlsplit(cloud.requests[0].path).path == "/v2/cloudimages"
+    assert query_of(cloud.requests[0]) == {"status": "active", "__os_type": "Windows", "limit": "500", **expected}
+
+
+def test_images_are_read_on_from_the_last_one_until_a_page_brings_fewer() -> None:
+    def route(received: Received) -> Act:
+        begin = int(query_of(received).get("marker", "-1")) + 1
+        return answer(200, {"images": [{"id": str(number)} for number in range(begin, min(begin + 500, 700))]})
+
+    with scripted_cloud(route=route) as cloud:
+        images = cloud.client().list_images("public")
+
+    assert [image.id for image in images] == [str(number) for number in range(700)]
+    assert [query_of(request).get("marker") for request in cloud.requests] == [None, "499"]
+
+
+def test_a_page_of_images_that_comes_for_ever_is_no_endless_loop() -> None:
+    with scripted_cloud(answer(200, {"images": [{"id": str(number)} for number in range(500)]})) as cloud:
+        images = cloud.client().list_images("public")
+
+    assert len(images) == 500
+    assert len(cloud.requests) == 2
+
+
+def test_all_threads_share_the_client_of_a_project() -> None:
+    with scripted_cloud(answer()) as cloud:
+        project, other = cloud.project(TokenCredential("a")), cloud.project(TokenCredential("b"))
+        with ThreadPoolExecutor(8) as threads:
+            clients = set(threads.map(client_for, [project, cloud.project(TokenCredential("a"))] * 50))
+
+    assert len(clients) == 1
+    assert client_for(other) not in clients

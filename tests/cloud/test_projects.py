@@ -1,0 +1,285 @@
+"""Which projects a deployment serves, and what somebody who wrote them down wrongly is told."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from dashboard.cloud.credentials import KeyCredential, PasswordCredential, TokenCredential
+from dashboard.cloud.projects import Project, UnknownProjectError, get_project, load_projects
+from dashboard.cloud.regions import REGIONS, Endpoints, endpoints_of
+
+PROJECT_ID = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
+SINGLE = {"HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID, "HUAWEICLOUD_SDK_REGION": "ap-southeast-3"}
+TOKEN = {**SINGLE, "WORKSPACE_AUTH_TOKEN": "canary-token"}
+TWO_PROJECTS = """\
+[projects.asia]
+title = "Asia"
+project_id = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
+region = "ap-southeast-3"
+
+[projects.asia.auth]
+kind = "password"
+domain_name = "example-corp"
+user_name = "ops-bot"
+password = "env:ASIA_PASSWORD"
+
+[projects.africa]
+title = "Africa"
+project_id = "5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7"
+region = "af-south-1"
+workspace_endpoint = "https://workspace.example.com/"
+
+[projects.africa.auth]
+kind = "aksk"
+ak = "AKID"
+sk = "file:{secret}"
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    secret = tmp_path / "secret"
+    secret.write_text("canary-sk\n")
+    path = tmp_path / "projects.toml"
+    path.write_text(TWO_PROJECTS.format(secret=secret))
+    return path
+
+
+def complaint(environ: dict[str, str]) -> str:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        load_projects(environ)
+    assert "canary" not in str(caught.value)
+    return str(caught.value)
+
+
+def complaint_about(path: Path, old: str, new: str) -> str:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    message = complaint({"STREAMWARDEN_PROJECTS": str(path), "ASIA_PASSWORD": "canary-password"})
+    assert message.startswith(f"{path}, line ")
+    return message.removeprefix(f"{path}, ")
+
+
+def test_no_project_is_an_empty_deployment() -> None:
+    assert load_projects({"PATH": "/bin", "CLOUD_PROXY": ""}) == ()
+
+
+def test_the_variables_make_one_project_with_the_regions_addresses() -> None:
+    assert load_projects(TOKEN) == (
+        Project(
+            slug="default",
+            title="ap-southeast-3",
+            project_id=PROJECT_ID,
+            region="ap-southeast-3",
+            workspace_endpoint="https://workspace.ap-southeast-3.myhuaweicloud.com",
+            ims_endpoint="https://ims.ap-southeast-3.myhuaweicloud.com",
+            iam_endpoint="https://iam.ap-southeast-3.myhuaweicloud.com",
+            auth=TokenCredential("canary-token"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "credential"),
+    [
+        ({"WORKSPACE_AUTH_TOKEN": "t"}, TokenCredential("t")),
+        (
+            {"IAM_DOMAIN_NAME": "d", "IAM_USER_NAME": "u", "IAM_PASSWORD": "p w"},
+            PasswordCredential("d", "u", "p w"),
+        ),
+        ({"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s"}, KeyCredential("a", "s")),
+        (
+            {"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s", "HUAWEICLOUD_SDK_SECURITY_TOKEN": "x"},
+            KeyCredential("a", "s", "x"),
+        ),
+    ],
+)
+def test_the_variables_say_which_credential_is_meant(variables: dict[str, str], credential: object) -> None:
+    (project,) = load_projects({**SINGLE, **variables})
+
+    assert project.auth == credential
+
+
+def test_a_file_makes_several_projects_and_looks_secrets_up(written: Path) -> None:
+    environ = {"STREAMWARDEN_PROJECTS": str(written), "ASIA_PASSWORD": "canary-password", **TOKEN}
+
+    asia, africa = load_projects(environ)
+
+    assert asia == Project(
+        slug="asia",
+        title="Asia",
+        project_id=PROJECT_ID,
+        region="ap-southeast-3",
+        workspace_endpoint="https://workspace.ap-southeast-3.myhuaweicloud.com",
+        ims_endpoint="https://ims.ap-southeast-3.myhuaweicloud.com",
+        iam_endpoint="https://iam.ap-southeast-3.myhuaweicloud.com",
+        auth=PasswordCredential("example-corp", "ops-bot", "canary-password"),
+    )
+    assert (africa.workspace_endpoint, africa.auth) == (
+        "https://workspace.example.com",
+        KeyCredential("AKID", "canary-sk"),
+    )
+
+
+def test_a_secret_is_in_no_repr(written: Path) -> None:
+    environ = {"STREAMWARDEN_PROJECTS": str(written), "ASIA_PASSWORD": "canary-password"}
+    environ["CLOUD_PROXY"] = "http://me:canary-proxy@proxy.example.com:3128"
+
+    projects = load_projects(environ)
+
+    assert projects[0].proxy == "http://me:canary-proxy@proxy.example.com:3128"
+    assert "canary" not in repr(projects)
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoints"),
+    [
+        (
+            "cn-north-4",
+            Endpoints(
+                "https://appstream.cn-north-4.myhuaweicloud.com",
+                "https://ims.cn-north-4.myhuaweicloud.com",
+                "https://iam.cn-north-4.myhuaweicloud.com",
+            ),
+        ),
+        (
+            "af-north-1",
+            Endpoints(
+                "https://workspace.af-north-1.myhuaweicloud.com",
+                "https://ims.af-north-1.myhuaweicloud.com",
+                "https://iam.myhuaweicloud.com",
+            ),
+        ),
+        ("moon-1", None),
+    ],
+)
+def test_a_region_has_its_addresses(region: str, endpoints: Endpoints | None) -> None:
+    assert endpoints_of(region) == endpoints
+    assert len(REGIONS) == 17
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8001", "http://localhost:8001", "http://[::1]:8001"])
+def test_beside_a_simulator_the_neighbours_are_the_simulator_too(address: str) -> None:
+    (project,) = load_projects({**TOKEN, "WORKSPACE_ENDPOINT": address})
+
+    assert project.is_simulated
+    assert {project.workspace_endpoint, project.ims_endpoint, project.iam_endpoint} == {address}
+
+
+def test_the_real_cloud_is_no_simulator() -> None:
+    (project,) = load_projects(TOKEN)
+
+    assert not project.is_simulated
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"HUAWEICLOUD_SDK_PROJECT_ID": ""}, "HUAWEICLOUD_SDK_PROJECT_ID in the environment: project_id is missing"),
+        (
+            {"HUAWEICLOUD_SDK_PROJECT_ID": "../x"},
+            "HUAWEICLOUD_SDK_PROJECT_ID in the environment: expected the project's id",
+        ),
+        ({"HUAWEICLOUD_SDK_REGION": ""}, "HUAWEICLOUD_SDK_REGION in the environment: region is missing"),
+        (
+            {"HUAWEICLOUD_SDK_REGION": "moon-1"},
+            "HUAWEICLOUD_SDK_REGION in the environment: unknown region without workspace_endpoint; expected one of af-",
+        ),
+        ({"WORKSPACE_AUTH_TOKEN": ""}, "environment: expected exactly one credential"),
+        ({"HUAWEICLOUD_SDK_AK": "canary"}, "environment: expected exactly one credential"),
+        ({"WORKSPACE_AUTH_TOKEN": "canary \n"}, "WORKSPACE_AUTH_TOKEN in the environment: expected visible ASCII"),
+        (
+            {"WORKSPACE_AUTH_TOKEN": "env:NOWHERE"},
+            "WORKSPACE_AUTH_TOKEN in the environment: expected the environment variable NOWHERE to be set",
+        ),
+        (
+            {"WORKSPACE_AUTH_TOKEN": "file:/nowhere"},
+            "WORKSPACE_AUTH_TOKEN in the environment: expected /nowhere to be a readable file of text",
+        ),
+        (
+            {"IAM_USER_NAME": "ops-bot"},
+            "IAM_USER_NAME in the environment: unknown key",
+        ),
+        (
+            {"WORKSPACE_ENDPOINT": "http://workspace.example.com"},
+            "WORKSPACE_ENDPOINT in the environment: expected https",
+        ),
+        (
+            {"WORKSPACE_ENDPOINT": "http://127.0.0.1.example.com"},
+            "WORKSPACE_ENDPOINT in the environment: expected https",
+        ),
+        ({"WORKSPACE_ENDPOINT": "ftp://127.0.0.1"}, "WORKSPACE_ENDPOINT in the environment: expected https"),
+        ({"WORKSPACE_ENDPOINT": "workspace.example.com"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
+        ({"WORKSPACE_ENDPOINT": "https://me:canary@x"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
+        ({"WORKSPACE_ENDPOINT": "https://x/?a=b"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
+        ({"WORKSPACE_ENDPOINT": "https://x:port"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
+        ({"IMS_ENDPOINT": "https://x y"}, "IMS_ENDPOINT in the environment: expected an address"),
+        ({"HUAWEICLOUD_SDK_IAM_ENDPOINT": "http://iam"}, "HUAWEICLOUD_SDK_IAM_ENDPOINT in the environment: expected"),
+        ({"CLOUD_CA_BUNDLE": "/nowhere"}, "CLOUD_CA_BUNDLE: expected the path"),
+        ({"CLOUD_PROXY": "proxy:canary"}, "CLOUD_PROXY: expected an address"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_is_expected(variables: dict[str, str], expected: str) -> None:
+    assert complaint({**TOKEN, **variables}).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('region = "ap-southeast-3"\n', "", "line 1, region: region is missing"),
+        ('region = "ap-southeast-3"', 'region = ""', "line 4, region: region is empty"),
+        ('region = "ap-southeast-3"', 'region = "moon-1"', "line 4, region: unknown region without workspace_endpoint"),
+        ('region = "ap-southeast-3"', "region = 3", "line 4, region: expected text in quotation marks"),
+        ('title = "Asia"', 'titel = "Asia"', "line 2, titel: unknown key; expected one of auth.domain_name,"),
+        ('title = "Asia"', "", "line 1, title: title is missing"),
+        ('kind = "password"', 'kind = "pasword"', "line 7, auth.kind: expected one of token, password, aksk"),
+        ('kind = "password"\n', "", "line 6, auth.kind: auth.kind is missing"),
+        ("[projects.asia.auth]", "[projects.asia.oauth]", "line 1, auth.kind: auth.kind is missing"),
+        ('"env:ASIA_PASSWORD"', '"env:NOWHERE"', "line 10, auth.password: expected the environment variable NOWHERE"),
+        ('ak = "AKID"', 'ak = "two words"', "line 20, auth.ak: expected visible ASCII characters only"),
+        ("https://workspace.example.com/", "http://x/", "line 16, workspace_endpoint: expected https:// (plain"),
+        ("[projects.asia]", "[projects.Asia_1]", "line 1"),
+    ],
+)
+def test_a_wrong_line_of_the_file_is_named_with_what_is_expected(
+    written: Path, old: str, new: str, expected: str
+) -> None:
+    assert complaint_about(written, old, new).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"[projects.asia\n", "expected TOML in UTF-8: Expected ']' at the end of a table declaration (at line 1,"),
+        (b"\xff\xfe", "expected TOML in UTF-8"),
+        (b"", "line 1: expected tables named [projects.<slug>]"),
+        (b"projects = 1", "line 1: expected tables named [projects.<slug>]"),
+        (b"[other]\n[projects.a]\n", "line 1: expected tables named [projects.<slug>]"),
+        (b"[projects]\nasia = 1\n", "auth.kind is missing"),
+    ],
+)
+def test_a_file_that_is_no_list_of_projects_is_refused(tmp_path: Path, text: bytes, expected: str) -> None:
+    path = tmp_path / "projects.toml"
+    path.write_bytes(text)
+
+    assert expected in complaint({"STREAMWARDEN_PROJECTS": str(path)})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere.toml"
+
+    assert complaint({"STREAMWARDEN_PROJECTS": str(path)}) == (
+        f"STREAMWARDEN_PROJECTS: {path}: No such file or directory"
+    )
+
+
+def test_a_project_is_found_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
+    projects = load_projects(TOKEN)
+    monkeypatch.setattr("dashboard.cloud.projects.settings", SimpleNamespace(CLOUD_PROJECTS=projects))
+
+    assert get_project("default") is projects[0]
+    with pytest.raises(UnknownProjectError, match="elsewhere"):
+        get_project("elsewhere")
