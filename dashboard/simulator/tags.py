@@ -61,7 +61,7 @@ def _apply(call: Call, items: list[tuple[str, list[Document]]], change: TagChang
         changed: dict[str, list[Document]] = {}
         for group_id, given in items:
             _refuse_repeated(given)
-            stored = call.group_by_id(group_id)["tags"]
+            stored: list[Document] = call.group_by_id(group_id)["tags"]
             changed[group_id] = change(changed.get(group_id, stored), given)
         for group_id, tags in changed.items():
             store.change(call.project, group_id, {"tags": tags}, call.request)

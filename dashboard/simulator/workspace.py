@@ -13,9 +13,11 @@ from dashboard.simulator.data import ONLY_IN_FULL_LIST, ONLY_IN_SHOW, instant
 from dashboard.simulator.errors import CloudError, Code
 from dashboard.simulator.rules import CASCADING, Proposal, check
 from dashboard.simulator.strict import Schema
-from dashboard.simulator.world import Call
+from dashboard.simulator.world import Call, without_members
 
 SERVER_STATES = ("UNREGISTER", "REGISTERED", "MAINTAINING", "FREEZE", "STOPPED", "NONE")
+NEWEST_MEMBERS = frozenset(("route_policy", "image_type", "image_product_id", "ip_virtual"))
+"""In the SDK since January 2025; older regions do not return them."""
 MOST_GROUPS = 50
 """The example of the API page; a tenant seeded with more groups has a larger quota."""
 
@@ -29,12 +31,12 @@ def list_server_groups(call: Call) -> Answer:
     if "enterprise_project_id" in call.query:
         wanted = call.query["enterprise_project_id"] or "0"
         found = [group for group in found if group["enterprise_project_id"] == wanted]
-    return json_answer(call.paged([_without(group, ONLY_IN_SHOW) for group in found]))
+    return json_answer(call.paged(found, without=ONLY_IN_SHOW))
 
 
 def list_tenant_server_groups(call: Call) -> Answer:
     found = _filtered(call, name=call.query.get("sever_group_name", ""))
-    return json_answer(call.paged([_without(group, ONLY_IN_SHOW | ONLY_IN_FULL_LIST) for group in found]))
+    return json_answer(call.paged(found, without=ONLY_IN_SHOW | ONLY_IN_FULL_LIST))
 
 
 def _filtered(call: Call, *, name: str) -> list[Document]:
@@ -78,16 +80,12 @@ def _tags(group: Document) -> set[tuple[str, str]]:
     return {(tag["key"], tag.get("value", "")) for tag in group["tags"]}
 
 
-def _without(group: Document, members: frozenset[str]) -> Document:
-    return {name: value for name, value in group.items() if name not in members}
-
-
 def show_server_group(call: Call) -> Answer:
     group = dict(call.group)
     if call.switch("image_min_disk") == "zero":
         group["image_min_disk"] = 0
     if call.switch("newest_members") == "omit":
-        group = dict(_without(group, frozenset(("route_policy", "image_type", "image_product_id", "ip_virtual"))))
+        group = dict(without_members(group, NEWEST_MEMBERS))
     link = {"rel": "self", call.switch("flavor_link"): f"/v1/{call.project}/flavors"}
     group["flavors"] = [{**flavor, "links": [link]} for flavor in group.get("flavors", [])]
     return json_answer(group)

@@ -74,9 +74,15 @@ class Call:
     def switch(self, name: str) -> str:
         return self.world.switches[name]
 
-    def paged(self, items: Sequence[Document]) -> Document:
+    def paged(self, items: Sequence[Document], *, without: frozenset[str] = frozenset()) -> Document:
+        """One page of the items and the number of all, each item without the members named."""
         start, size = self.query["offset"], self.query["limit"]
-        return {"count": len(items), "items": items[start : start + size]}
+        page = [without_members(item, without) for item in items[start : start + size]]
+        return {"count": len(items), "items": page}
 
     def with_query(self, **values: Any) -> "Call":
         return replace(self, query={**self.query, **values})
+
+
+def without_members(document: Document, members: frozenset[str]) -> Document:
+    return {name: value for name, value in document.items() if name not in members}

@@ -90,11 +90,11 @@ ONE_BY_ONE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("members", ONE_BY_ONE, ids=lambda members: next(iter(members)))
 def test_updates_one_field_alone(client: Client, members: dict[str, Any]) -> None:
-    before = show(client).to_dict()
+    before = show(client).to_json_object()
 
     update(client, **members)
 
-    after = show(client).to_dict()
+    after = show(client).to_json_object()
     changed = {name for name in after if after[name] != before[name]}
     assert {name: after[name] for name in members} == members
     assert changed - {"update_time", "image_name", "image_min_disk"} == set(members)
@@ -162,7 +162,7 @@ def test_restrict_names_the_ceilings(client: Client) -> None:
     [("new-pool", True, None), ("two words", False, "naming"), ("design-pool", False, "duplicate")],
 )
 def test_validates_names(client: Client, name: str, result: bool, rule: str | None) -> None:
-    body = api.ValidateServerGroupReq(name=name)
+    body = api.ValidateSeverGroupReq(name=name)
 
     answer = client.validate_server_group(api.ValidateServerGroupRequest(body=body))
 
@@ -170,7 +170,9 @@ def test_validates_names(client: Client, name: str, result: bool, rule: str | No
 
 
 def test_the_light_list_filters_by_its_misspelt_parameter(client: Client) -> None:
-    answer = client.list_tenant_server_groups(api.ListTenantServerGroupsRequest(sever_group_name="callcenter", limit=100))
+    answer = client.list_tenant_server_groups(
+        api.ListTenantServerGroupsRequest(sever_group_name="callcenter", limit=100)
+    )
 
     assert [group.name for group in answer.items] == [
         "callcenter-01",
@@ -187,18 +189,18 @@ def tags(client: Client) -> dict[str, str]:
 
 def test_tags_of_one_group_are_created_and_deleted(client: Client) -> None:
     new = [api.TmsTag(key="team", value="cad"), api.TmsTag(key="floor", value="7")]
-    body = api.CreateServerGroupTagsReq(tags=new)
+    body = api.CreateResourceTagReq(tags=new)
     client.create_server_group_tags(api.CreateServerGroupTagsRequest(server_group_id=DESIGN_POOL, body=body))
     created = tags(client)
 
-    old = api.DeleteServerGroupTagsReq(tags=[api.TmsTag(key="team", value="cad")])
+    old = api.DeleteResourceTagReq(tags=[api.TmsTag(key="team", value="cad")])
     client.delete_server_group_tags(api.DeleteServerGroupTagsRequest(server_group_id=DESIGN_POOL, body=old))
 
     assert (created, tags(client)) == ({"team": "cad", "floor": "7"}, {"floor": "7"})
 
 
 def batch(make: Callable[..., Any]) -> Any:
-    return make(items=[api.ServerGroupTags(server_group_id=DESIGN_POOL, tags=[api.TmsTag(key="new", value="1")])])
+    return make(items=[api.ServerGroupTagsInfo(server_group_id=DESIGN_POOL, tags=[api.TmsTag(key="new", value="1")])])
 
 
 def test_tags_of_many_groups_are_created_listed_and_deleted(client: Client) -> None:

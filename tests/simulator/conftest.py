@@ -75,5 +75,3 @@ def cloud(server: SimulatorServer) -> Iterator[Cloud]:
     assert client.control("POST", "reset").status_code == 204
     with client.session:
         yield client
-
-

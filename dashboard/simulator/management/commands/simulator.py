@@ -20,16 +20,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8001, help="0 takes a free one (default: %(default)s)")
-        parser.add_argument("--groups", type=int, default=42, help="server groups (default: %(default)s)")
+        parser.add_argument("--groups", type=_natural, default=42, help="server groups (default: %(default)s)")
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same data")
-        parser.add_argument("--latency-ms", type=int, default=0, help="wait before every answer")
+        parser.add_argument("--latency-ms", type=_natural, default=0, help="wait before every answer")
         parser.add_argument("--faults", type=Path, help="a JSON list of faults, as PUT /_simulator/faults takes it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         stopped = threading.Event()
-        server = self._start(options)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
+        server = self._start(options)
         self.stdout.write(f"The simulated cloud listens on {server.url}")
         self.stdout.flush()
         stopped.wait()
@@ -50,6 +50,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except (OSError, OverflowError) as error:
             raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {error}") from None
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _read_faults(path: Path | None) -> Any:

@@ -1,0 +1,88 @@
+"""IMS ListImages: two vocabularies, pages by marker, images withdrawn from the marketplace."""
+
+from typing import Any
+
+import pytest
+
+from tests.simulator.conftest import OTHER_PROJECT, PROJECT, Cloud
+
+
+def images(cloud: Cloud, **query: Any) -> list[Any]:
+    found: list[Any] = cloud.get("/v2/cloudimages", **query).json()["images"]
+    return found
+
+
+def names(cloud: Cloud, **query: Any) -> list[str]:
+    return [image["name"] for image in images(cloud, **query)]
+
+
+def test_the_marketplace_is_market_and_has_product_codes(cloud: Cloud) -> None:
+    market = images(cloud, __imagetype="market")
+
+    codes = {image["name"]: image["__productcode"] for image in market}
+    assert codes["ws2019-cad-2026-02"] == "00301-884211-0--0"
+    assert [image["name"] for image in market if image["__is_offshelved"] == "true"] == ["ws2016-office-2024-11"]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"__imagetype": "gold", "visibility": "public", "protected": "true"}, 4),
+        ({"owner": PROJECT}, 5),
+        ({"owner": PROJECT, "status": "active"}, 4),
+        ({"member_status": "accepted", "visibility": "shared", "__imagetype": "shared"}, 2),
+        ({"member_status": "pending"}, 1),
+        ({"__os_type": "Linux"}, 1),
+        ({"__platform": "Ubuntu"}, 1),
+        ({"id": "c0a5e1f2-6b7d-4d0b-8a52-91f3d7e40b11"}, 1),
+        ({"name": "finance-apps-2026-08"}, 1),
+        ({"min_disk": 60}, 4),
+        ({"protected": "false"}, 8),
+        ({"architecture": "arm"}, 0),
+        ({"tag": "none"}, 0),
+        ({"__isregistered": "false"}, 0),
+        ({"enterprise_project_id": "all_granted_eps"}, 17),
+        ({"enterprise_project_id": "6f1d2c52"}, 0),
+        ({}, 17),
+    ],
+)
+def test_filters(cloud: Cloud, query: dict[str, Any], count: int) -> None:
+    assert len(images(cloud, **query)) == count
+
+
+def test_the_newest_come_first(cloud: Cloud) -> None:
+    times = [image["created_at"] for image in images(cloud)]
+
+    assert times == sorted(times, reverse=True)
+
+
+def test_sorts_by_name(cloud: Cloud) -> None:
+    found = names(cloud, sort_key="name", sort_dir="asc")
+
+    assert found == sorted(found)
+
+
+def test_pages_follow_a_marker(cloud: Cloud) -> None:
+    everything, found, query = names(cloud), [], {"limit": 5}
+    while page := images(cloud, **query):
+        found += [image["name"] for image in page]
+        query["marker"] = page[-1]["id"]
+
+    assert found == everything
+
+
+@pytest.mark.parametrize("query", [{"marker": "unknown"}, {"limit": 0}, {"limit": "x"}, {"__imagetype": "public"}])
+def test_refuses_in_the_words_of_ims(cloud: Cloud, query: dict[str, Any]) -> None:
+    answer = cloud.get("/v2/cloudimages", **query)
+
+    assert (answer.status_code, set(answer.json()["error"])) == (400, {"message", "code"})
+
+
+def test_a_project_named_in_a_header_sees_its_own_images(cloud: Cloud) -> None:
+    answer = cloud.call("GET", "/v2/cloudimages?__imagetype=private", headers={"X-Project-Id": OTHER_PROJECT})
+
+    assert {image["owner"] for image in answer.json()["images"]} == {OTHER_PROJECT}
+
+
+def test_says_nothing_of_its_own_bookkeeping(cloud: Cloud) -> None:
+    assert not [name for image in images(cloud) for name in image if name == "_membership"]
