@@ -11,13 +11,14 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from dashboard.cloud import parsing
+from dashboard.cloud.calls import Call
 from dashboard.cloud.credentials import PRINTABLE, KeyCredential, PasswordCredential, TokenCredential
 from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
 from dashboard.cloud.rules import Kind, Outcome
 from dashboard.cloud.signature import sign
-from dashboard.cloud.transport import Call, Reply, Transport
+from dashboard.cloud.transport import Reply, Transport
 
 TOKEN_LIFE = 24 * 3600.0  # seconds, when IAM does not say (workspace-api.md 4.1)
 REFRESH_BEFORE_END = 3600.0
@@ -182,6 +183,7 @@ class PasswordAuth(CloudAuth):
         code, message = (self.redacted(word) for word in reply.error)
         return SignInError(
             f"signing in to IAM {reply.outcome.value}",
+            call="SignIn",
             http_status=reply.http_status,
             error_code=code,
             error_msg=message,

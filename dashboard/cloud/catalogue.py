@@ -5,15 +5,6 @@ from typing import Self
 
 from dashboard.cloud import parsing
 
-# What IMS must be asked for each `image_type` of the PATCH. The two vocabularies clash: "gold" is a Marketplace
-# image here and a public image in IMS (workspace-api.md 5.3).
-IMAGE_QUERIES = {
-    "gold": {"__imagetype": "market"},
-    "public": {"__imagetype": "gold", "visibility": "public", "protected": "true"},
-    "private": {"__imagetype": "private", "owner": "{project_id}"},
-    "shared": {"__imagetype": "shared", "visibility": "shared", "member_status": "accepted"},
-}
-
 
 @dataclass(frozen=True)
 class Image:

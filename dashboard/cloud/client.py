@@ -4,33 +4,29 @@ A client is shared by all threads, and with it the credential, the connections, 
 """
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
-from dashboard.cloud.catalogue import IMAGE_QUERIES, Image, NameVerdict, Restrict, VolumeType
-from dashboard.cloud.errors import BadAnswerError, CloudError, NotFoundError, RejectedError, ThrottledError
+from dashboard.cloud.calls import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
+from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.errors import BadAnswerError, CloudError, RejectedError, ThrottledError
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.paging import MOST_ROWS, ROWS, Identified, Page, read_all
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 from dashboard.cloud.restraint import Breaker, RetryBudget
-from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
-from dashboard.cloud.transport import Call, Reply, Transport
+from dashboard.cloud.rules import REFUSALS, RULES, Again, Rule
+from dashboard.cloud.transport import Reply, Transport
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Identified)
 
-OPEN_SESSIONS = ("Active", "Disconnected", "AppcInit")
-SESSION_AGE = timedelta(days=365)  # no page limits the range; an open session is not older than this
-CLOCK_SKEW = timedelta(minutes=15)  # the most that the cloud tolerates in a signature
-IMAGES_A_PAGE = 500
 MOST_IMAGES = 10_000
 
 
@@ -60,6 +56,7 @@ class Client:
     def __init__(self, project: Project, limits: Limits = LIMITS) -> None:
         self.project = project
         self._limits = limits
+        self._calls = Calls(project)
         self._transport = Transport(project, limits)
         self._auth = auth_for(project, self._transport)
         self._budget = RetryBudget()
@@ -78,7 +75,7 @@ class Client:
     def list_server_groups(self) -> Reading[tuple[ServerGroup, ...]]:
         """All groups, primary and standby; the last good copy while the cloud is away."""
         try:
-            page = self._all_pages(self._get("ListServerGroups", "app-server-groups"), ServerGroup.from_api)
+            page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api)
         except CloudError as error:
             is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
             if self._last_list is None or is_refusal:
@@ -89,7 +86,7 @@ class Client:
 
     def show_server_group(self, group_id: str) -> ServerGroup:
         """The group as it is now, never a copy."""
-        call = self._get("ShowServerGroup", f"app-server-groups/{_segment(group_id)}")
+        call = self._calls.show_server_group(group_id)
         reply, duration_ms = self._request(call)
         group = ServerGroup.from_api(reply.body)
         if group is None or group.id.casefold() != group_id.casefold():
@@ -98,67 +95,49 @@ class Client:
 
     def update_server_group(self, group_id: str, payload: Mapping[str, object]) -> Answer:
         """One PATCH with the members of `payload`. OutcomeUnknownError means: read, do not send again."""
-        call = self._workspace("UpdateServerGroup", Kind.WRITE, "PATCH", f"app-server-groups/{_segment(group_id)}")
-        reply, duration_ms = self._request(replace(call, payload=payload))
+        reply, duration_ms = self._request(self._calls.update_server_group(group_id, payload))
         return Answer(reply.http_status or 0, reply.request_id, duration_ms)
 
     def show_server_group_state(self, group_id: str) -> ServerGroupState:
         """How many of the group's servers are in which status."""
-        call = self._get("ShowServerGroupState", f"app-server-groups/{_segment(group_id)}/state")
-        return ServerGroupState.from_api(self._request(call)[0].body)
+        return ServerGroupState.from_api(self._body(self._calls.show_server_group_state(group_id)))
 
     def show_restrict(self) -> Restrict:
         """The tenant's ceilings."""
-        return Restrict.from_api(
-            self._request(self._get("ShowServerGroupRestrict", "app-server-groups/resources/restrict"))[0].body
-        )
+        return Restrict.from_api(self._body(self._calls.show_restrict()))
 
     def validate_name(self, name: str) -> NameVerdict:
-        """Whether a group may be called so. The call is a POST that changes nothing."""
-        call = self._workspace("ValidateServerGroup", Kind.READ, "POST", "app-server-groups/rules/validate")
-        return NameVerdict.from_api(self._request(replace(call, payload={"name": name}))[0].body)
+        """Whether a group may be called so."""
+        return NameVerdict.from_api(self._body(self._calls.validate_name(name)))
 
     # What stands behind a group, and what it may choose from
 
     def list_servers(self, group_id: str | None = None) -> tuple[Server, ...]:
         """The servers of a group, or of the whole project."""
-        query = {} if group_id is None else {"server_group_id": group_id}
-        return self._all_pages(self._get("ListServers", "app-servers", query), Server.from_api).items
+        return self._all_pages(self._calls.list_servers(group_id), Server.from_api).items
 
     def list_sessions(self, group_id: str, states: tuple[str, ...] = OPEN_SESSIONS) -> tuple[Session, ...]:
         """The group's sessions in one of the states, as far as they began within the last year."""
-        now = datetime.now(UTC)
-        query = {
-            "query_begin_time": _timestamp(now - SESSION_AGE),
-            "query_end_time": _timestamp(now + CLOCK_SKEW),
-            "app_server_group_id": group_id,
-            "session_state": ",".join(states),
-        }
-        return self._all_pages(self._get("ListSessions", "session/list-sessions", query), Session.from_api).items
+        return self._all_pages(self._calls.list_sessions(group_id, states), Session.from_api).items
 
     def list_volume_types(self) -> tuple[VolumeType, ...]:
         """The disk types on offer."""
-        reply, _ = self._request(self._get("ListVolumeType", "volume-type"))
-        return parsing.each(parsing.members(reply.body), "volume_types", VolumeType.from_api)
+        return parsing.each(self._body(self._calls.list_volume_types()), "volume_types", VolumeType.from_api)
 
     def list_images(self, image_type: str) -> tuple[Image, ...]:
-        """The usable Windows images of IMS that belong to an `image_type` of the PATCH (gold, public, ...).
+        """The usable images for an `image_type` of the PATCH (gold, public, private, shared).
 
         IMS gives neither a total nor a next page: the id of the last image marks where to go on (workspace-api.md 5.1).
         """
-        query = {"status": "active", "__os_type": "Windows", "limit": str(IMAGES_A_PAGE), **IMAGE_QUERIES[image_type]}
-        if "owner" in query:
-            query["owner"] = self.project.project_id
-        call = Call("ListImages", Kind.READ, "GET", self.project.ims_endpoint, "/v2/cloudimages", query)
+        call = self._calls.list_images(image_type)
         images: dict[str, Image] = {}
         while len(images) < MOST_IMAGES:
-            reply, _ = self._request(call)
-            page = parsing.each(parsing.members(reply.body), "images", lambda data: Image.from_api(data, image_type))
+            page = parsing.each(self._body(call), "images", lambda data: Image.from_api(data, image_type))
             fresh = {image.id: image for image in page if image.id not in images}
             images |= fresh
             if len(fresh) < IMAGES_A_PAGE:
                 break
-            call = replace(call, query={**query, "marker": page[-1].id})
+            call = replace(call, query={**call.query, "marker": page[-1].id})
         return tuple(images.values())
 
     # The one door
@@ -212,14 +191,11 @@ class Client:
             error_msg=message,
             request_id=self._auth.redacted(reply.request_id),
             duration_ms=duration_ms,
+            call=call.name,
         )
 
-    def _get(self, name: str, path: str, query: Mapping[str, str] | None = None) -> Call:
-        return self._workspace(name, Kind.READ, "GET", path, query)
-
-    def _workspace(self, name: str, kind: Kind, method: str, path: str, query: Mapping[str, str] | None = None) -> Call:
-        project = self.project
-        return Call(name, kind, method, project.workspace_endpoint, f"/v1/{project.project_id}/{path}", query or {})
+    def _body(self, call: Call) -> parsing.Members:
+        return parsing.members(self._request(call)[0].body)
 
     def _all_pages(self, call: Call, read: Callable[[object], Row | None]) -> Page[Row]:
         """The whole list within one deadline."""
@@ -243,18 +219,8 @@ def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> B
         http_status=reply.http_status,
         request_id=reply.request_id,
         duration_ms=duration_ms,
+        call=call.name,
     )
-
-
-def _segment(group_id: str) -> str:
-    """An id fit for a path. Anything else could lead to another path (`..`), and the cloud has no such group."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", group_id):
-        raise NotFoundError("no server group can have this id")
-    return group_id
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 _clients: dict[Project, Client] = {}

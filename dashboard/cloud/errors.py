@@ -25,7 +25,8 @@ class CloudError(Exception):
     """A call that did not succeed.
 
     `summary` is our own sentence; `error_code` and `error_msg` are the cloud's words as they came (empty when it
-    said nothing), free of control characters and of our secrets. `duration_ms` covers all attempts of the call.
+    said nothing), free of control characters and of our secrets. `duration_ms` covers all attempts of the call, and
+    `call` is the API's name of it.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class CloudError(Exception):
         error_msg: str = "",
         request_id: str = "",
         duration_ms: int | None = None,
+        call: str = "",
     ) -> None:
         said = ": ".join(part for part in (error_code, error_msg) if part)
         super().__init__(f"{summary} ({said})" if said else summary)
@@ -46,6 +48,7 @@ class CloudError(Exception):
         self.error_msg = error_msg
         self.request_id = request_id
         self.duration_ms = duration_ms
+        self.call = call
 
 
 class NotSentError(CloudError):

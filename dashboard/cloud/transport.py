@@ -13,27 +13,15 @@ from requests.auth import AuthBase
 
 from dashboard.cloud import answers, parsing
 from dashboard.cloud.answers import SpoiledError
+from dashboard.cloud.calls import Call
 from dashboard.cloud.limits import Deadline, Limits
 from dashboard.cloud.projects import Project
-from dashboard.cloud.rules import Kind, Outcome
+from dashboard.cloud.rules import Outcome
 from dashboard.cloud.wire import Adapter, Passage, passage
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 CHUNK = 64 * 1024
 CONNECTIONS = 32  # kept open for each host; more may be open at a time
-
-
-@dataclass(frozen=True)
-class Call:
-    """What to ask. `name` is the API's name of the call, for messages."""
-
-    name: str
-    kind: Kind
-    method: str
-    endpoint: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    payload: Mapping[str, object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from dashboard.cloud import errors
+from dashboard.cloud.calls import Call
 from dashboard.cloud.client import Client
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.rules import Kind, Outcome
-from dashboard.cloud.transport import Call, Reply, Transport
+from dashboard.cloud.transport import Reply, Transport
 
 from .scripted import (
     GROUP_ID,

@@ -1,0 +1,108 @@
+"""What is asked of the cloud: one method for each call of the API (workspace-api.md 1, 2 and 5)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from dashboard.cloud.errors import NotFoundError
+from dashboard.cloud.projects import Project
+from dashboard.cloud.rules import Kind
+
+OPEN_SESSIONS = ("Active", "Disconnected", "AppcInit")
+SESSION_AGE = timedelta(days=365)  # no page limits the range; an open session is not older than this
+CLOCK_SKEW = timedelta(minutes=15)  # the most that the cloud tolerates in a signature
+IMAGES_A_PAGE = 500
+
+# What IMS must be asked for each `image_type` of the PATCH. The two vocabularies clash: "gold" is a Marketplace
+# image here and a public image in IMS (workspace-api.md 5.3).
+IMAGE_QUERIES = {
+    "gold": {"__imagetype": "market"},
+    "public": {"__imagetype": "gold", "visibility": "public", "protected": "true"},
+    "private": {"__imagetype": "private"},
+    "shared": {"__imagetype": "shared", "visibility": "shared", "member_status": "accepted"},
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to make. `name` is the API's name of the call, for messages and for the IAM action behind it."""
+
+    name: str
+    kind: Kind
+    method: str
+    endpoint: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    payload: Mapping[str, object] | None = field(default=None, repr=False)
+
+
+class Calls:
+    """The calls of one project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def list_server_groups(self) -> Call:
+        return self._get("ListServerGroups", "app-server-groups")
+
+    def show_server_group(self, group_id: str) -> Call:
+        return self._get("ShowServerGroup", f"app-server-groups/{_segment(group_id)}")
+
+    def update_server_group(self, group_id: str, payload: Mapping[str, object]) -> Call:
+        path = f"app-server-groups/{_segment(group_id)}"
+        return self._send("UpdateServerGroup", Kind.WRITE, "PATCH", path, payload)
+
+    def show_server_group_state(self, group_id: str) -> Call:
+        return self._get("ShowServerGroupState", f"app-server-groups/{_segment(group_id)}/state")
+
+    def show_restrict(self) -> Call:
+        return self._get("ShowServerGroupRestrict", "app-server-groups/resources/restrict")
+
+    def validate_name(self, name: str) -> Call:
+        """A POST that changes nothing, and so a read."""
+        return self._send("ValidateServerGroup", Kind.READ, "POST", "app-server-groups/rules/validate", {"name": name})
+
+    def list_servers(self, group_id: str | None) -> Call:
+        return self._get("ListServers", "app-servers", {} if group_id is None else {"server_group_id": group_id})
+
+    def list_sessions(self, group_id: str, states: tuple[str, ...]) -> Call:
+        """Both time bounds are mandatory."""
+        now = datetime.now(UTC)
+        query = {
+            "query_begin_time": _timestamp(now - SESSION_AGE),
+            "query_end_time": _timestamp(now + CLOCK_SKEW),
+            "app_server_group_id": group_id,
+            "session_state": ",".join(states),
+        }
+        return self._get("ListSessions", "session/list-sessions", query)
+
+    def list_volume_types(self) -> Call:
+        return self._get("ListVolumeType", "volume-type")
+
+    def list_images(self, image_type: str) -> Call:
+        """The usable Windows images of IMS that belong to an `image_type` of the PATCH."""
+        query = {"status": "active", "__os_type": "Windows", "limit": str(IMAGES_A_PAGE), **IMAGE_QUERIES[image_type]}
+        if image_type == "private":
+            query["owner"] = self._project.project_id
+        return Call("ListImages", Kind.READ, "GET", self._project.ims_endpoint, "/v2/cloudimages", query)
+
+    def _get(self, name: str, path: str, query: Mapping[str, str] | None = None) -> Call:
+        return Call(name, Kind.READ, "GET", self._project.workspace_endpoint, self._path(path), query or {})
+
+    def _send(self, name: str, kind: Kind, method: str, path: str, payload: Mapping[str, object]) -> Call:
+        return Call(name, kind, method, self._project.workspace_endpoint, self._path(path), payload=payload)
+
+    def _path(self, path: str) -> str:
+        return f"/v1/{self._project.project_id}/{path}"
+
+
+def _segment(group_id: str) -> str:
+    """An id fit for a path. Anything else could lead to another path (`..`), and the cloud has no such group."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", group_id):
+        raise NotFoundError("no server group can have this id")
+    return group_id
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

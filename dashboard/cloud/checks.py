@@ -1,0 +1,132 @@
+"""Trying a project's endpoint, clock, credential and permissions without changing anything."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
+
+from dashboard.cloud import parsing
+from dashboard.cloud.auth import auth_for
+from dashboard.cloud.calls import CLOCK_SKEW, OPEN_SESSIONS, Call, Calls
+from dashboard.cloud.errors import SignInError
+from dashboard.cloud.limits import LIMITS, Deadline, Limits
+from dashboard.cloud.permissions import ACTIONS, identity_policy
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup
+from dashboard.cloud.rules import Outcome
+from dashboard.cloud.transport import Reply, Transport
+
+
+class Result(Enum):
+    GOOD = "good"
+    BAD = "bad"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried; when it is a permission, `action` is the IAM action behind it."""
+
+    title: str
+    result: Result
+    detail: str = ""
+    action: str = ""
+
+
+class _Trial:
+    """Asks once, without retries, breaker or copies: what counts is how the cloud answers now."""
+
+    def __init__(self, project: Project, limits: Limits) -> None:
+        self._limits = limits
+        self._transport = Transport(project, limits)
+        self._auth = auth_for(project, self._transport)
+
+    def ask(self, call: Call) -> Reply:
+        """Raises SignInError."""
+        deadline = Deadline(self._limits.whole)
+        self._auth.get_ready(deadline)
+        return self._transport.exchange(call, self._auth, deadline)
+
+    def words(self, reply: Reply) -> str:
+        """How the cloud answered, without our secrets."""
+        status = f"HTTP {reply.http_status}" if reply.http_status else reply.outcome.value
+        said = " ".join(part for part in (status, reply.cause, *reply.error) if part)
+        return self._auth.redacted(said)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def check_project(project: Project, limits: Limits = LIMITS) -> tuple[Check, ...]:
+    """Everything that must hold before the dashboard can serve the project, in the order in which to mend it."""
+    trial = _Trial(project, limits)
+    try:
+        listed = trial.ask(Calls(project).list_server_groups())
+        basics = (_endpoint(project, trial, listed), _clock(listed), _credential(trial, listed))
+        if any(check.result is Result.BAD for check in basics):
+            return basics
+        return (*basics, *_permissions(project, trial, listed))
+    except SignInError as error:
+        return (Check("Credential", Result.BAD, str(error)),)
+    finally:
+        trial.close()
+
+
+def policy_to_grant(checks: tuple[Check, ...]) -> str:
+    """The identity policy with the actions that are missing, as JSON to paste; empty when none is."""
+    missing = [check.action for check in checks if check.action and check.result is Result.BAD]
+    return identity_policy(missing) if missing else ""
+
+
+def _endpoint(project: Project, trial: _Trial, listed: Reply) -> Check:
+    has_answered = listed.http_status is not None and listed.outcome not in {Outcome.NONSENSE, Outcome.REDIRECTED}
+    detail = "" if has_answered else f": {trial.words(listed)}"
+    return Check("Endpoint", Result.GOOD if has_answered else Result.BAD, f"{project.workspace_endpoint}{detail}")
+
+
+def _clock(listed: Reply) -> Check:
+    """Our clock beside the cloud's Date header: a signature is refused when they differ by more than 15 minutes."""
+    try:
+        skew = abs(listed.answered_at - parsedate_to_datetime(listed.headers.get("Date", "")))
+    except (TypeError, ValueError):
+        return Check("Clock", Result.NOT_TRIED, "the cloud did not say what time it is")
+    return Check("Clock", Result.GOOD if skew < CLOCK_SKEW else Result.BAD, f"{skew.total_seconds():.0f} s off")
+
+
+def _credential(trial: _Trial, listed: Reply) -> Check:
+    if listed.outcome is Outcome.UNAUTHENTICATED:
+        return Check("Credential", Result.BAD, trial.words(listed))
+    is_known = listed.outcome in {Outcome.DONE, Outcome.REFUSED}
+    return Check("Credential", Result.GOOD if is_known else Result.NOT_TRIED)
+
+
+def _permissions(project: Project, trial: _Trial, listed: Reply) -> tuple[Check, ...]:
+    replies = {call.name: trial.ask(call) for call in _harmless_calls(Calls(project), listed)}
+    replies["ListServerGroups"] = listed
+    return tuple(_permission(name, trial, replies.get(name)) for name in ACTIONS)
+
+
+def _harmless_calls(calls: Calls, listed: Reply) -> Iterator[Call]:
+    """All the calls that change nothing; those about a group need one to ask about."""
+    groups = parsing.each(parsing.members(listed.body), "items", ServerGroup.from_api)
+    if groups:
+        yield calls.show_server_group(groups[0].id)
+        yield calls.show_server_group_state(groups[0].id)
+        yield calls.list_sessions(groups[0].id, OPEN_SESSIONS)
+    yield calls.show_restrict()
+    yield calls.validate_name("streamwarden-check")
+    yield calls.list_servers(None)
+    yield calls.list_volume_types()
+    yield calls.list_images("private")
+
+
+def _permission(name: str, trial: _Trial, reply: Reply | None) -> Check:
+    action = ACTIONS[name][0]
+    if reply is None:
+        why = "it would change a group" if name == "UpdateServerGroup" else "there is no server group to try it on"
+        return Check(name, Result.NOT_TRIED, why, action)
+    if reply.outcome is Outcome.DONE:
+        return Check(name, Result.GOOD, action=action)
+    is_missing = reply.http_status == HTTPStatus.FORBIDDEN
+    return Check(name, Result.BAD if is_missing else Result.NOT_TRIED, trial.words(reply), action)
