@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -28,7 +28,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 def choose_theme(request: HttpRequest) -> HttpResponseBase:
     wanted, back = request.POST.get("theme", ""), request.POST.get("next", "/")
-    response = redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
+    # Not redirect(): it would look up an address without a slash as the name of a view.
+    response = HttpResponseRedirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
     if wanted in THEMES:
         response.set_cookie(
             "theme", wanted, max_age=60 * 60 * 24 * 365, samesite="Lax", secure=request.is_secure(), httponly=True
