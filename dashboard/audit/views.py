@@ -29,7 +29,9 @@ class Filters:
 
     @classmethod
     def from_get(cls, get: QueryDict) -> "Filters":
-        return cls(**{name: get.get(name, "").strip()[:200] for name in cls.__dataclass_fields__})
+        # NUL: PostgreSQL refuses it in a parameter.
+        texts = {name: get.get(name, "").replace("\x00", "") for name in cls.__dataclass_fields__}
+        return cls(**{name: text.strip()[:200] for name, text in texts.items()})
 
     def apply(self, rows: ChangeIntentQuerySet) -> ChangeIntentQuerySet:
         if self.group:
@@ -86,6 +88,6 @@ def _moment(text: str, *, end_of_day: bool = False) -> datetime | None:
         if day := parse_date(text):
             return datetime.combine(day, time.min, UTC) + timedelta(days=int(end_of_day))
         moment = parse_datetime(text)
-    except ValueError:
+        return moment and (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):  # OverflowError: the day after the last one of the calendar
         return None
-    return moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
