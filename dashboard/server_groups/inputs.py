@@ -34,6 +34,10 @@ class StrictField(forms.Field):
             return self.seen
         return self.parse(value)
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """A form shown again has what was sent; where nothing was, what the cloud holds, not the first option."""
+        return initial if data is None else data
+
     def parse(self, text: str) -> Value:
         raise NotImplementedError
 
@@ -78,8 +82,10 @@ class FreeTextField(StrictField):
         if len(text) > self.max_length:
             raise ValidationError(f"At most {self.max_length} characters; this has {len(text)}.")
         for character in text:
-            # Control, format (zero-width, direction) and unassigned characters: invisible in a ledger or a log.
-            if unicodedata.category(character)[0] == "C" and character not in self.allowed:
+            # Control, format (zero-width, direction) and unassigned characters are invisible in a ledger, line and
+            # paragraph separators forge a line in a log.
+            category = unicodedata.category(character)
+            if (category[0] == "C" or category in {"Zl", "Zp"}) and character not in self.allowed:
                 raise ValidationError(f"Contains an invisible character (U+{ord(character):04X}). Remove it.")
         return text
 
