@@ -14,10 +14,11 @@ from django.http import QueryDict
 from django.utils.html import format_html
 
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.fields import FIELDS, EditableField, snapshot
+from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField, snapshot
 from dashboard.server_groups.inputs import OptionField, StrictField, Value, to_text
 
 SALT = "server-group-as-seen"
+IMAGE_PATHS = ("image_type", "image_id", "image_product_id")
 
 
 def sign_seen(group: ServerGroup) -> str:
@@ -113,6 +114,15 @@ class ServerGroupForm(OnceForm):
             reason = field.reason_not_applicable(self.group)
             if reason and self._is_changed(field):
                 self.add_error(field.name, reason)
+        self._check_marketplace_image()
+
+    def _check_marketplace_image(self) -> None:
+        """API definition: the product id is required when `image_type` is `gold`; judged when the image is touched."""
+        wanted = {path: self.cleaned_data.get(BY_PATH[path].name) for path in IMAGE_PATHS}
+        is_touched = any(self._is_changed(BY_PATH[path]) for path in IMAGE_PATHS)
+        name = BY_PATH["image_product_id"].name
+        if is_touched and wanted["image_type"] == "gold" and not wanted["image_product_id"] and name not in self.errors:
+            self.add_error(name, "A Marketplace image needs its product ID.")
 
     def _is_changed(self, field: EditableField) -> bool:
         return field.name in self.cleaned_data and self.cleaned_data[field.name] != self.group.value(field.path)
@@ -130,7 +140,7 @@ class ServerGroupForm(OnceForm):
         data = QueryDict(mutable=True)
         data.update(self.data)
         for field in FIELDS:
-            if data.get(field.name) == to_text(self.group.value(field.path)):
+            if field.name not in self.errors and not self._is_changed(field):
                 data[field.name] = to_text(group.value(field.path))
         data["key"], data["seen"] = uuid.uuid4().hex, sign_seen(group)
         form = type(self)(data, group=group)
@@ -156,7 +166,7 @@ class ServerGroupForm(OnceForm):
     @property
     def error_list(self) -> Iterator[tuple[str, str, str]]:
         """Id, label and message of each wrong field, for the summary that links to them."""
-        labels = {field.name: field.label for field in FIELDS}
+        labels = {field.name: field.label for field in FIELDS} | {"reason": "Reason"}
         for name, errors in self.errors.items():
             for error in errors:
                 yield (f"id_{name}" if name in labels else "", labels.get(name, ""), str(error))
