@@ -4,7 +4,7 @@ The cloud cannot filter by status and sorts in an order nobody documented, so al
 done here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
@@ -12,16 +12,30 @@ from dashboard.cloud.resources import ServerGroup
 
 PAGE_SIZE = 50
 
-SORTS: Mapping[str, Callable[[ServerGroup], tuple[bool, str | int]]] = {
-    # Unknown values sort last; the first member says so.
-    "name": lambda group: (group.name is None, (group.name or "").casefold()),
-    "status": lambda group: (group.server_group_status is None, int(bool(group.server_group_status))),
-    "app_type": lambda group: (group.app_type is None, group.app_type or ""),
-    "image": lambda group: (group.image_name is None, (group.image_name or "").casefold()),
-    "disk": lambda group: (group.system_disk_size is None, group.system_disk_size or 0),
-    "servers": lambda group: (group.app_server_count is None, group.app_server_count or 0),
-    "app_groups": lambda group: (group.app_group_count is None, group.app_group_count or 0),
+SORTS: Mapping[str, Callable[[ServerGroup], str | int | None]] = {
+    "name": lambda group: _folded(group.name),
+    "status": lambda group: group.server_group_status,
+    "app_type": lambda group: group.app_type,
+    "image": lambda group: _folded(group.image_name),
+    "disk": lambda group: group.system_disk_size,
+    "servers": lambda group: group.app_server_count,
+    "app_groups": lambda group: group.app_group_count,
 }
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
+
+
+def _sorted(groups: Sequence[ServerGroup], sort: str) -> list[ServerGroup]:
+    """By a column, `-` before its name for the other way round. Unknown values come last either way."""
+    value = SORTS[sort.removeprefix("-")]
+    known = sorted(
+        ((key, group) for group in groups if (key := value(group)) is not None),
+        key=lambda pair: pair[0],
+        reverse=sort.startswith("-"),
+    )
+    return [*(group for _, group in known), *(group for group in groups if value(group) is None)]
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,11 @@ class Query:
         default = Query()
         parts = {name: value for name, value in vars(asked).items() if value != getattr(default, name)}
         return f"?{urlencode(parts)}"
+
+    @property
+    def here(self) -> str:
+        """The query string of this view itself."""
+        return self.link(page=self.page)
 
     def wants(self, group: ServerGroup) -> bool:
         return (
@@ -117,9 +136,7 @@ class Listing:
 
 
 def list_groups(groups: tuple[ServerGroup, ...], query: Query) -> Listing:
-    wanted = [group for group in groups if query.wants(group)]
-    wanted.sort(key=SORTS["name"])
-    wanted.sort(key=SORTS[query.sort.removeprefix("-")], reverse=query.sort.startswith("-"))
+    wanted = _sorted(_sorted([group for group in groups if query.wants(group)], "name"), query.sort)
     pages = max(1, -(-len(wanted) // PAGE_SIZE))
     query = replace(query, page=min(query.page, pages))
     start = (query.page - 1) * PAGE_SIZE
