@@ -4,6 +4,7 @@ An intent is written before anything is sent, an outcome after. The outcome of a
 rows; a change without one is still under way, or was cut short and waits to be settled by a read.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -30,6 +31,12 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
 
     def delete(self) -> NoReturn:
         raise AppendOnlyError("ledger rows are never deleted")
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        """Adds rows; on a conflict it must fail, neither change the row that is there nor pass over the new one."""
+        if kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts"):
+            raise AppendOnlyError("ledger rows are never changed or left out")
+        return super().bulk_create(objs, *args, **kwargs)
 
 
 class LedgerRow(models.Model):
@@ -86,8 +93,8 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         return self.prefetch_related("fields", "outcomes")
 
     def pending_per_group(self, project: str, group_ids: list[str], *, since: datetime) -> dict[str, "ChangeIntent"]:
-        """Changes begun after `since` whose outcome is not known yet, by group id, in one query."""
-        recent = self.filter(project=project, group_id__in=group_ids, at__gte=since)
+        """Changes begun after `since` whose outcome is not known yet, by group id, in two queries."""
+        recent = self.filter(project=project, group_id__in=group_ids, at__gte=since).prefetch_related("outcomes")
         return {intent.group_id: intent for intent in recent.unsettled().order_by("number")}
 
     def newest_per_group(self, project: str, group_ids: list[str]) -> dict[str, "ChangeIntent"]:
@@ -180,3 +187,8 @@ class ChangeOutcome(LedgerRow):
 
     def __str__(self) -> str:
         return f"{self.get_outcome_display()}: {self.proof}"
+
+    @property
+    def is_accepted(self) -> bool:
+        """The cloud answered as it does when it takes a change; a 200 with an error, HTML or nothing is none."""
+        return self.http_status == 200 and not self.error_msg
