@@ -20,10 +20,8 @@ VENV = .venv/bin
 
 demo: export STREAMWARDEN_ENV = development
 demo: export DATABASE_URL = sqlite:///var/demo.sqlite3
-demo: export HUAWEICLOUD_SDK_PROJECT_ID = 0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e
-demo: export HUAWEICLOUD_SDK_REGION = ap-southeast-3
-demo: export WORKSPACE_ENDPOINT = http://127.0.0.1:$(SIMULATOR_PORT)
-demo: export WORKSPACE_AUTH_TOKEN = simulator-token
+demo: export STREAMWARDEN_PROJECTS = dashboard/demo/projects.toml
+demo: export DEMO_SIMULATOR = http://127.0.0.1:$(SIMULATOR_PORT)
 demo: .venv/demo
 	@$(VENV)/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --password "$(DEMO_PASSWORD)"
 

@@ -99,5 +99,6 @@ def page_frame(request: HttpRequest) -> dict[str, object]:
     theme = request.COOKIES.get("theme")
     return {
         "project": project or next(iter(settings.CLOUD_PROJECTS), None),
+        "projects": settings.CLOUD_PROJECTS,
         "theme": theme if theme in THEMES else "auto",
     }

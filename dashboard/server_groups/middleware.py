@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.errors import CloudError, NotFoundError
+from dashboard.cloud.explanations import explain
 
 
 class ProblemPages:
@@ -22,7 +23,8 @@ class ProblemPages:
             case NotFoundError():
                 return render(request, "404.html", status=404)
             case CloudError():
-                return render(request, "server_groups/cloud_away.html", {"problem": exception}, status=503)
+                context = {"problem": exception, "words": explain(exception)}
+                return render(request, "server_groups/cloud_away.html", context, status=503)
             case LedgerError():
                 is_sent = isinstance(exception, OutcomeNotRecordedError)
                 context = {"problem": exception, "is_sent": is_sent}

@@ -11,6 +11,8 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
 
 T = TypeVar("T")
+READY = "REGISTERED"
+"""The status of a server that takes sessions (workspace-api.md 2.4)."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Overview:
 
     @property
     def ready(self) -> int | None:
-        return self.state.counts.get("REGISTERED", 0) if self.state else None
+        return self.state.counts.get(READY, 0) if self.state else None
 
     @property
     def active(self) -> int | None:
@@ -37,6 +39,29 @@ class Overview:
 
     def _count(self, state: str) -> int | None:
         return None if self.sessions is None else sum(session.session_state == state for session in self.sessions)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What runs in a group: servers ready of all, and the sessions on them."""
+
+    ready: int = 0
+    servers: int = 0
+    sessions: int = 0
+
+
+def read_loads(project: Project) -> dict[str, Load]:
+    """The load of every group that has servers, from one read of all servers of the project."""
+    loads: dict[str, Load] = {}
+    for server in client_for(project).list_servers():
+        group_id = server.server_group_id or ""
+        load = loads.get(group_id, Load())
+        loads[group_id] = Load(
+            ready=load.ready + (server.status == READY),
+            servers=load.servers + 1,
+            sessions=load.sessions + (server.session_count or 0),
+        )
+    return loads
 
 
 def read_overview(project: Project, group_id: str) -> Overview:

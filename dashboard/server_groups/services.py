@@ -33,6 +33,7 @@ from dashboard.audit.services import (
 )
 from dashboard.cloud.client import Answer, client_for
 from dashboard.cloud.errors import CloudError, NotFoundError, NotSentError, OutcomeUnknownError, SuspendedError
+from dashboard.cloud.explanations import Mender, explain
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import proof
@@ -298,9 +299,12 @@ def _moved(sending: _Sending, after: ServerGroup) -> tuple[str, ...]:
 
 
 def _verdict(error: CloudError, outcome: Outcome, told: str) -> Verdict:
+    words = explain(error)
+    needs = f" It needs {' and '.join(words.actions)}." if words.actions else ""
+    mender = "" if words.mender == Mender.TIME else f" Who can mend it: {words.mender.value}."
     return Verdict(
         outcome,
-        told,
+        told if outcome == Outcome.UNKNOWN else f"{told} {words.cause}{needs}{mender}",
         http_status=error.http_status,
         error_code=error.error_code,
         error_msg=error.error_msg or error.summary,

@@ -19,7 +19,7 @@ from dashboard.http import SignedInRequest, actor, requires
 from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.forms import OnceForm, ServerGroupForm, SwitchOffForm, read_seen
 from dashboard.server_groups.listing import Query, list_groups
-from dashboard.server_groups.overview import read_overview
+from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.services import (
     ConflictError,
     Written,
@@ -66,6 +66,13 @@ def server_group_counts(request: SignedInRequest, project: Project) -> HttpRespo
     reading = client_for(project).list_server_groups()
     listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
     return render(request, "server_groups/_summary.html", {"listing": listing, "reading": reading})
+
+
+@require_safe
+@requires(VIEW)
+def server_group_loads(request: SignedInRequest, project: Project) -> HttpResponse:
+    """Servers ready and sessions of every group; the list shows itself first and asks for them after."""
+    return render(request, "server_groups/_loads.html", {"loads": read_loads(project)})
 
 
 @require_safe

@@ -8,6 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome, Value
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.explanations import explain
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import listing
 from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField
@@ -74,6 +76,12 @@ def in_words(value: str | None, path: str) -> str:
     if value is None:
         return "not known"
     return BY_PATH[path].display(value) if path in BY_PATH else value
+
+
+@register.filter
+def cause(error: CloudError) -> str:
+    """What went wrong with the cloud, in words."""
+    return explain(error).cause
 
 
 @register.filter
