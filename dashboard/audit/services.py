@@ -1,15 +1,18 @@
 """The only way into the ledger. Everything here adds rows; a failure to add one is a `LedgerError`."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+
+logger = logging.getLogger(__name__)
 
 MAX_TEXT = 2000
 """Characters kept of a text that came from outside: a refused attempt must not fill the ledger."""
@@ -72,26 +75,63 @@ class Verdict:
 
 
 @contextmanager
-def _appending() -> Iterator[None]:
-    """One writer at a time: SQLite's BEGIN IMMEDIATE does it there, a table lock on PostgreSQL."""
+def reading_ledger() -> Iterator[None]:
+    """A ledger that cannot be read is a LedgerError, so that whoever reads it can say so."""
     try:
-        with transaction.atomic(durable=True):
-            if connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    cursor.execute("LOCK TABLE audit_changeintent IN SHARE ROW EXCLUSIVE MODE")
-            yield
+        yield
     except DatabaseError as error:
         raise LedgerError(str(error)) from error
 
 
-def last_number(project: str, group_id: str) -> int:
-    """The number of the newest intent for this group, 0 when there is none."""
-    newest = ChangeIntent.objects.for_group(project, group_id).first()
-    return newest.number if newest else 0
+@contextmanager
+def _appending() -> Iterator[None]:
+    """One writer at a time: SQLite's BEGIN IMMEDIATE does it there, a table lock on PostgreSQL."""
+    with reading_ledger(), transaction.atomic(durable=True):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("LOCK TABLE audit_changeintent IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+def last_intent(project: str, group_id: str) -> ChangeIntent | None:
+    """The newest intent for this group."""
+    with reading_ledger():
+        return ChangeIntent.objects.for_group(project, group_id).first()
 
 
 def find_by_key(key: str) -> ChangeIntent | None:
-    return ChangeIntent.objects.filter(key=key).first()
+    with reading_ledger():
+        return ChangeIntent.objects.filter(key=key).first()
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What the ledger says of the groups on a page, by group id. Without a ledger pages stay up: there is nothing
+    then, and `problem` is the reason.
+    """
+
+    last: Mapping[str, ChangeIntent]
+    pending: Mapping[str, ChangeIntent]
+    history: tuple[ChangeIntent, ...] = ()
+    problem: str = ""
+
+
+def find_traces(project: str, group_ids: list[str], *, pending_since: datetime, history: int = 0) -> Traces:
+    """The last change of each group that took effect, the changes begun after `pending_since` that are not settled,
+    and the newest entries of all of them, `history` at most.
+    """
+    rows = ChangeIntent.objects.all()
+    try:
+        with reading_ledger():
+            newest = rows.filter(project=project, group_id__in=group_ids).with_rows()[:history] if history else ()
+            return Traces(
+                last=rows.newest_per_group(project, group_ids),
+                pending=rows.pending_per_group(project, group_ids, since=pending_since),
+                history=tuple(newest),
+            )
+    except LedgerError as error:
+        logger.exception("The ledger cannot be read")
+        return Traces({}, {}, problem=str(error))
 
 
 def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) -> tuple[ChangeIntent, bool]:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.accounts.roles import VIEW_LEDGER
 from dashboard.audit.models import ChangeIntent, ChangeIntentQuerySet, Outcome
+from dashboard.audit.services import reading_ledger
 from dashboard.http import Project, SignedInRequest, requires
 
 PAGE_SIZE = 50
@@ -63,7 +64,8 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
     cursor = request.GET.get("cursor", "")
     if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
         rows = rows.filter(number__lt=int(cursor))
-    entries = list(rows[: PAGE_SIZE + 1])
+    with reading_ledger():
+        entries = list(rows[: PAGE_SIZE + 1])
     context = {
         "filters": filters,
         "entries": entries[:PAGE_SIZE],
@@ -78,7 +80,8 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
 @require_safe
 @requires(VIEW_LEDGER)
 def ledger_entry(request: SignedInRequest, project: Project, number: int) -> HttpResponse:
-    entry = get_object_or_404(ChangeIntent.objects.filter(project=project.slug).with_rows(), pk=number)
+    with reading_ledger():
+        entry = get_object_or_404(ChangeIntent.objects.filter(project=project.slug).with_rows(), pk=number)
     return render(request, "audit/entry.html", {"entry": entry})
 
 

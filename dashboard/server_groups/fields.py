@@ -21,6 +21,7 @@ from dashboard.server_groups.inputs import (
     StrictField,
     Value,
     WholeNumberField,
+    to_text,
 )
 
 
@@ -77,10 +78,9 @@ class EditableField:
         if value == "":
             return "empty"
         field = self.make()
-        if isinstance(field, StatusField):
-            return "On" if value else "Off"
         if isinstance(field, OptionField):
-            return dict(field.options).get(str(value), str(value))
+            text = to_text(value)
+            return dict(field.options).get(text, text)
         return f"{value} {self.unit}".strip()
 
 

@@ -8,6 +8,7 @@ the PATCH: it would roll the evidence back. A process that dies in between leave
 import hashlib
 import logging
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,7 +27,7 @@ from dashboard.audit.services import (
     LedgerMovedError,
     Verdict,
     find_by_key,
-    last_number,
+    last_intent,
     record_closed,
     record_intent,
     record_outcome,
@@ -160,17 +161,17 @@ def switch_server_group(*, project: Project, group_id: str, on: bool, reason: st
 
 def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> NoReturn:
     """Record an attempt that is not allowed, and raise PermissionDenied; without a ledger it is refused too."""
-    attempt = Attempt(
-        project=project.slug,
-        group_id=group_id,
-        group_name=_last_known_name(project, group_id),
-        changes=tuple(Change(path, BY_PATH[path].label, None, value) for path, value in attempted.items()),
-        kind=Kind.DENIED,
-        reason="",
-        by=by,
-        key=hashlib.sha256(f"{by.user.pk}/{timezone.now().isoformat()}".encode()).hexdigest(),
-    )
     try:
+        attempt = Attempt(
+            project=project.slug,
+            group_id=group_id,
+            group_name=_last_known_name(project, group_id),
+            changes=tuple(Change(path, BY_PATH[path].label, None, value) for path, value in attempted.items()),
+            kind=Kind.DENIED,
+            reason="",
+            by=by,
+            key=uuid.uuid4().hex,
+        )
         record_closed(attempt, Verdict(Outcome.DENIED, because))
     except LedgerError:
         logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
@@ -183,7 +184,7 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     sent_by = last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
     if intent.is_settled or timezone.now() < sent_by:
         return intent
-    is_accepted = any(row.http_status == 200 for row in intent.outcomes.all())
+    is_accepted = any(row.is_accepted for row in intent.outcomes.all())
     is_last = timezone.now() >= sent_by + timedelta(seconds=sum(proof.WAITS))
     changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
     try:
@@ -209,7 +210,7 @@ def _when_its_turn_comes(order: _Order) -> Written:
 
 
 def _write(order: _Order) -> Written:
-    seen_number = last_number(order.project.slug, order.group_id)
+    newest = last_intent(order.project.slug, order.group_id)
     try:
         before = client_for(order.project).show_server_group(order.group_id)
     except (NotFoundError, SuspendedError):
@@ -219,11 +220,12 @@ def _write(order: _Order) -> Written:
         return Written(record_closed(order.attempt(order.changes, order.seen), verdict), order.seen)
     changes = {path: value for path, value in order.changes.items() if before.value(path) != value}
     if not changes:
-        return Written(None, before)
+        # The other half of a double click may have made the change since the key was looked for.
+        return Written(find_by_key(order.key), before)
     _check_for_conflict(order, changes, before)
     attempt = order.attempt(changes, before)
     patience = timedelta(seconds=CALL_SECONDS + sum(proof.WAITS))
-    intent, is_new = record_intent(attempt, seen_number=seen_number, patience=patience)
+    intent, is_new = record_intent(attempt, seen_number=newest.number if newest else 0, patience=patience)
     return _send(_Sending(order, attempt, intent, before)) if is_new else Written(intent)
 
 
@@ -314,5 +316,5 @@ def _verdict(error: CloudError, outcome: Outcome, told: str) -> Verdict:
 
 
 def _last_known_name(project: Project, group_id: str) -> str:
-    newest = ChangeIntent.objects.for_group(project.slug, group_id).first()
+    newest = last_intent(project.slug, group_id)
     return newest.group_name if newest else group_id
