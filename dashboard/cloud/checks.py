@@ -50,8 +50,8 @@ class _Trial:
 
     def words(self, reply: Reply) -> str:
         """How the cloud answered, without our secrets."""
-        status = f"HTTP {reply.http_status}" if reply.http_status else reply.outcome.value
-        said = " ".join(part for part in (status, reply.cause, *reply.error) if part)
+        status = f"(HTTP {reply.http_status})" if reply.http_status else ""
+        said = " ".join(part for part in (reply.outcome.value, status, reply.cause, *reply.error) if part)
         return self._auth.redacted(said)
 
     def close(self) -> None:

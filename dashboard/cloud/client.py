@@ -192,6 +192,7 @@ class Client:
             request_id=self._auth.redacted(reply.request_id),
             duration_ms=duration_ms,
             call=call.name,
+            encoded_reason=parsing.text(parsing.members(reply.body), "encoded_authorization_message") or "",
         )
 
     def _body(self, call: Call) -> parsing.Members:

@@ -26,7 +26,7 @@ class CloudError(Exception):
 
     `summary` is our own sentence; `error_code` and `error_msg` are the cloud's words as they came (empty when it
     said nothing), free of control characters and of our secrets. `duration_ms` covers all attempts of the call, and
-    `call` is the API's name of it.
+    `call` is the API's name of it. `encoded_reason`, which seldom comes, is for the cloud's administrator to decode.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class CloudError(Exception):
         request_id: str = "",
         duration_ms: int | None = None,
         call: str = "",
+        encoded_reason: str = "",
     ) -> None:
         said = ": ".join(part for part in (error_code, error_msg) if part)
         super().__init__(f"{summary} ({said})" if said else summary)
@@ -49,6 +50,7 @@ class CloudError(Exception):
         self.request_id = request_id
         self.duration_ms = duration_ms
         self.call = call
+        self.encoded_reason = encoded_reason
 
 
 class NotSentError(CloudError):

@@ -29,8 +29,9 @@ class Page(Generic[T]):
 
 
 def read_all(fetch: Callable[[int], Page[T]]) -> Page[T]:
-    """The whole list, `fetch` being given offsets. A list that shifted between its pages is read once more, since a
-    row may have slipped from one page to another unseen; then it is taken as it is, each row once.
+    """The whole list, `fetch` being given offsets. A list that shifted between its pages, or does not have as many rows
+    as it says, is read once more, since a row may have slipped from one page to another unseen. Then it is taken as it
+    is, each row once.
     """
     pages = _read_once(fetch)
     if _has_shifted(pages):
@@ -49,5 +50,5 @@ def _read_once(fetch: Callable[[int], Page[T]]) -> Sequence[Page[T]]:
 
 
 def _has_shifted(pages: Sequence[Page[T]]) -> bool:
-    ids = [row.id for page in pages for row in page.items]
-    return len({page.total for page in pages}) > 1 or len(set(ids)) < len(ids)
+    ids = {row.id for page in pages for row in page.items}
+    return {page.total for page in pages} != {len(ids)}

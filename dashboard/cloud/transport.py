@@ -166,11 +166,13 @@ def _cause(error: BaseException) -> str:
             return found.strerror
         if isinstance(found, TimeoutError):
             return "timed out"
+        if isinstance(found, ConnectionError):
+            return "closed by the other side"
         found = _wrapped(found)
     return type(error).__name__
 
 
 def _wrapped(error: BaseException) -> BaseException | None:
     """The exception inside: `requests` and urllib3 carry it as a reason or an argument, Python as the cause."""
-    inside = getattr(error, "reason", None) or next(iter(error.args), None)
-    return inside if isinstance(inside, BaseException) else error.__cause__ or error.__context__
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    return next((inside for inside in candidates if isinstance(inside, BaseException)), None)

@@ -55,8 +55,13 @@ def test_missing_permissions_make_a_policy_to_paste() -> None:
 
     bad = [check for check in checks if check.result is Result.BAD]
     assert bad == [
-        Check("ListSessions", Result.BAD, "HTTP 403 WKS.00081102 no permission", "workspace:session:listSessions"),
-        Check("ListImages", Result.BAD, "HTTP 403 WKS.00081102 no permission", "ims:images:list"),
+        Check(
+            "ListSessions",
+            Result.BAD,
+            "was refused (HTTP 403) WKS.00081102 no permission",
+            "workspace:session:listSessions",
+        ),
+        Check("ListImages", Result.BAD, "was refused (HTTP 403) WKS.00081102 no permission", "ims:images:list"),
     ]
     assert json.loads(policy_to_grant(checks)) == {
         "Version": "5.0",
@@ -79,7 +84,15 @@ def test_a_call_that_fails_otherwise_says_nothing_about_its_permission() -> None
     with scripted_cloud(route=route) as cloud:
         checks = check_project(cloud.project(), QUICK)
 
-    assert Check("ListVolumeType", Result.NOT_TRIED, "HTTP 500 failed", "workspace:baseResource:list") in checks
+    assert (
+        Check(
+            "ListVolumeType",
+            Result.NOT_TRIED,
+            "failed inside the cloud (HTTP 500) failed",
+            "workspace:baseResource:list",
+        )
+        in checks
+    )
 
 
 @pytest.mark.parametrize(("minutes", "result"), [(14, Result.GOOD), (16, Result.BAD)])
@@ -131,7 +144,9 @@ def test_a_wrong_credential_is_named_and_nothing_else_is_tried() -> None:
         checks = check_project(cloud.project(TokenCredential("canary-token")), QUICK)
 
     assert results(checks)["Credential"] is Result.BAD
-    assert "HTTP 401 APIGW.0301 decrypt token fail: ***" in [check.detail for check in checks]
+    assert "was refused: the credential is not accepted (HTTP 401) APIGW.0301 decrypt token fail: ***" in [
+        check.detail for check in checks
+    ]
     assert len(cloud.requests) == 1
 
 

@@ -1,0 +1,226 @@
+"""Every bad day the simulator can play: the typed error, in time, the right number of requests, no secret shown."""
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from dashboard.cloud import errors
+from dashboard.cloud.client import Client
+from dashboard.cloud.credentials import Credential, KeyCredential, TokenCredential
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.projects import Project
+from dashboard.simulator.faults import KINDS
+from tests.conftest import Simulated
+
+from .scripted import GROUP_ID, PROJECT_ID, QUICK
+
+MARGIN = 0.5
+TOKEN = TokenCredential("simulator-token")
+KEY = KeyCredential("SIMULATORACCESSKEY01", "simulator-secret-key-01")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What becomes of a read and of a write, and how many requests of each arrive; None is success."""
+
+    read: type[CloudError] | None
+    reads: int
+    write: type[CloudError] | None
+    writes: int = 1
+    options: dict[str, object] = field(default_factory=dict)
+
+
+def refused(error: type[CloudError]) -> Expected:
+    return Expected(error, 1, error)
+
+
+FINE = Expected(None, 1, None)
+AWAY = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
+NONSENSE = Expected(errors.BadAnswerError, 1, errors.OutcomeUnknownError)
+TRUNCATED = Expected(errors.BadAnswerError, 3, errors.OutcomeUnknownError)
+THROTTLED = Expected(errors.ThrottledError, 3, errors.ThrottledError, 3)
+TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.ThrottledError, 1)
+READ_ONLY_NONSENSE = Expected(errors.BadAnswerError, 1, None)
+
+EXPECTED: dict[str, Expected] = {
+    "status": AWAY,
+    "bad_request": refused(errors.InvalidError),
+    "unauthorized": refused(errors.UnauthenticatedError),
+    "expired_token": refused(errors.UnauthenticatedError),
+    "forbidden": refused(errors.ForbiddenError),
+    "gateway_forbidden": refused(errors.ForbiddenError),
+    "not_found": refused(errors.NotFoundError),
+    "method_not_allowed": refused(errors.RejectedError),
+    "request_timeout": refused(errors.RejectedError),
+    "conflict": refused(errors.RejectedError),
+    "too_large": refused(errors.RejectedError),
+    "unsupported_type": refused(errors.RejectedError),
+    "throttled": THROTTLED,
+    "internal_error": AWAY,
+    "bad_gateway": AWAY,
+    "unavailable": AWAY,
+    "gateway_timeout": AWAY,
+    "error_html": AWAY,
+    "error_empty": AWAY,
+    "error_not_json": AWAY,
+    "error_null": AWAY,
+    "error_list": AWAY,
+    "error_message": AWAY,
+    "error_nested": AWAY,
+    "error_wrong_types": AWAY,
+    "error_control_characters": AWAY,
+    "error_encoded": replace(refused(errors.ForbiddenError), options={"status": 403}),
+    "retry_after_seconds": replace(TOLD_TO_WAIT, options={"seconds": 5}),
+    "retry_after_date": replace(TOLD_TO_WAIT, options={"seconds": 5}),
+    "retry_after_absurd": TOLD_TO_WAIT,
+    "retry_after_negative": THROTTLED,
+    "retry_after_garbage": THROTTLED,
+    "throttling": FINE,
+    "html": NONSENSE,
+    "empty": NONSENSE,
+    "not_json": NONSENSE,
+    "null": READ_ONLY_NONSENSE,
+    "error_in_200": NONSENSE,
+    "cut_json": NONSENSE,
+    "duplicate_keys": FINE,
+    "wrong_types": FINE,
+    "unknown_enums": FINE,
+    "missing_members": FINE,
+    "null_members": FINE,
+    "extra_members": FINE,
+    "wrong_count": FINE,
+    "huge": replace(NONSENSE, options={"bytes": 1_000_000}),
+    "gzip_bomb": replace(NONSENSE, options={"bytes": 5_000_000}),
+    "broken_gzip": NONSENSE,
+    "bad_utf8": READ_ONLY_NONSENSE,
+    "wrong_content_type": FINE,
+    "deep_nesting": NONSENSE,
+    "delay": FINE,
+    "slow": AWAY,
+    "drip": AWAY,
+    "stall": AWAY,
+    "silence": AWAY,
+    "silence_after_applying": AWAY,
+    "truncated": TRUNCATED,
+    "half_closed": TRUNCATED,
+    "close_after_answer": FINE,
+    "drop_before_answer": AWAY,
+    "drop_after_applying": AWAY,
+    "reset_before": AWAY,
+    "reset_during": AWAY,
+    "reset_after": AWAY,
+    "reset_after_applying": AWAY,
+    "reset_in_answer": TRUNCATED,
+    "late": replace(AWAY, options={"after_ms": 10}),
+    "stale_reads": FINE,
+    "partial": AWAY,
+    "ignored": READ_ONLY_NONSENSE,
+    "overtaken": FINE,
+    "shifting_list": FINE,
+    "redirect": NONSENSE,
+    "revoked_tokens": FINE,
+    "skewed_clock": FINE,
+}
+
+
+def client_of(simulator: Simulated, credential: Credential = TOKEN) -> Client:
+    project = Project(
+        slug="simulated",
+        title="Simulated",
+        project_id=PROJECT_ID,
+        region="ap-southeast-3",
+        workspace_endpoint=simulator.url,
+        ims_endpoint=simulator.url,
+        iam_endpoint=simulator.url,
+        auth=credential,
+    )
+    return Client(project, QUICK)
+
+
+def failure_of(client: Client, method: str) -> CloudError | None:
+    try:
+        if method == "PATCH":
+            client.update_server_group(GROUP_ID, {"description": "Changed"})
+        else:
+            client.show_server_group(GROUP_ID)
+    except CloudError as error:
+        return error
+    finally:
+        client.close()
+    return None
+
+
+def arrived(simulator: Simulated, method: str, expected: int) -> int:
+    """How many requests the simulator wrote down; after a reset it may be a moment behind."""
+    patience = time.monotonic() + 0.3
+    while len(simulator.requests(method)) < expected and time.monotonic() < patience:
+        time.sleep(0.01)
+    return len(simulator.requests(method))
+
+
+def test_every_fault_of_the_simulator_is_expected() -> None:
+    assert set(EXPECTED) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_read_meets_a_fault(simulator: Simulated, name: str) -> None:
+    expected = EXPECTED[name]
+    simulator.play({"fault": name, **expected.options})
+    begun = time.monotonic()
+
+    failure = failure_of(client_of(simulator), "GET")
+
+    elapsed = time.monotonic() - begun
+    assert (type(failure) if failure else None) is expected.read
+    assert elapsed < QUICK.whole + MARGIN
+    could_not_finish = {expected.reads - 1} if elapsed >= QUICK.whole else set()
+    assert arrived(simulator, "GET", expected.reads) in {expected.reads, *could_not_finish}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_write_meets_a_fault(simulator: Simulated, name: str) -> None:
+    expected = EXPECTED[name]
+    simulator.play({"fault": name, **expected.options})
+    begun = time.monotonic()
+
+    failure = failure_of(client_of(simulator), "PATCH")
+
+    assert (type(failure) if failure else None) is expected.write
+    assert time.monotonic() - begun < QUICK.whole + MARGIN
+    assert arrived(simulator, "PATCH", expected.writes) == expected.writes
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("credential", [TOKEN, KEY])
+def test_no_secret_shows_on_a_bad_day(
+    simulator: Simulated, name: str, credential: Credential, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    simulator.play({"fault": name, **EXPECTED[name].options})
+
+    failure = failure_of(client_of(simulator, credential), "PATCH")
+
+    shown = f"{caplog.text} {failure!r} {failure} {vars(failure) if failure else ''}"
+    assert "simulator-token" not in shown
+    assert "simulator-secret-key" not in shown
+    assert "SIMULATORACCESSKEY" not in shown
+
+
+def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -> None:
+    simulator.play({"fault": "error_encoded", "status": 403})
+
+    failure = failure_of(client_of(simulator), "GET")
+
+    assert failure is not None
+    assert failure.encoded_reason == "xJ9kVmFzZTY0"
+
+
+def test_a_list_that_shifts_between_pages_is_read_again(simulator: Simulated) -> None:
+    simulator.play({"fault": "wrong_count", "by": 3, "times": 1})
+
+    reading = client_of(simulator).list_server_groups()
+
+    assert len(reading.value) == 42
+    assert len(simulator.requests("GET")) == 2
