@@ -70,7 +70,8 @@ def _read(request: Request, drawn: Drawn | None) -> bytes:
     try:
         if drawn is None or drawn.fault.kind.reads == 1.0:
             return request.get_data()
-        return request.stream.read(int((request.content_length or 0) * drawn.fault.kind.reads))
+        size = int((request.content_length or 0) * drawn.fault.kind.reads)
+        return request.stream.read(size) if size else b""
     except ClientDisconnected:
         raise ConnectionAbortedError("the client went away") from None
 

@@ -116,6 +116,6 @@ def error_answer(error: CloudError, request_id: str) -> Answer:
             body = {"error_msg": error.message, "error_code": row.code, "request_id": request_id}
         case Shape.IMS:
             body = {"error": {"message": error.message, "code": row.code}}
-        case Shape.IAM:
+        case _:
             body = {"error": {"code": row.status, "message": error.message, "title": _TITLES[row.status]}}
     return json_answer(body, row.status, **error.headers)

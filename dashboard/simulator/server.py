@@ -2,9 +2,9 @@
 
 import ipaddress
 import socket
-import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -36,8 +36,6 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        if self.headers.get("Expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._head = b""
         try:
             # Each piece goes out when it is made; the head goes with the first one.
@@ -87,11 +85,6 @@ class _Server(ThreadedWSGIServer):
             self._connections.discard(request)
             self._changed.notify_all()
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is not an error; anything else is shown."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, cast("tuple[str, int]", client_address))
-
     def end_connections(self) -> None:
         with self._changed:
             for connection in self._connections:
@@ -100,10 +93,8 @@ class _Server(ThreadedWSGIServer):
 
 
 def _hang_up(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # the client may have been faster
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the client was faster
 
 
 class SimulatorServer:

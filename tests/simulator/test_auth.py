@@ -49,10 +49,10 @@ def signed_call(
     keys: tuple[str, str] = (ACCESS, SECRET),
     spoil: Callable[[requests.PreparedRequest], None] | None = None,
     json: Any = None,
-    **headers: str,
+    headers: dict[str, str] | None = None,
 ) -> requests.Response:
     request = requests.Request(method, cloud.url + path, json=json).prepare()
-    sign(request, *keys, **headers)
+    sign(request, *keys, **(headers or {}))
     if spoil:
         spoil(request)
     return cloud.session.send(request, timeout=10)
@@ -223,7 +223,7 @@ class TestSignatures:
     )
     def test_what_changes_after_signing(self, cloud: Cloud, spoil: Callable[[requests.PreparedRequest], None]) -> None:
         headers = {"x-project-id": PROJECT}
-        answer = signed_call(cloud, "PATCH", GROUP, json={"name": "no-one"}, spoil=spoil, **headers)
+        answer = signed_call(cloud, "PATCH", GROUP, json={"name": "no-one"}, spoil=spoil, headers=headers)
 
         assert refusal(answer) == (401, "APIGW.0301", "verify aksk signature fail")
         assert cloud.history() == []
@@ -232,13 +232,13 @@ class TestSignatures:
     def test_a_clock_may_be_15_minutes_off(self, cloud: Cloud, minutes: int, status: int) -> None:
         moment = datetime.now(UTC) + timedelta(minutes=minutes)
 
-        answer = signed_call(cloud, **{"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
+        answer = signed_call(cloud, headers={"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
 
         assert answer.status_code == status
 
     @pytest.mark.parametrize("date", ["", "yesterday"])
     def test_a_date_that_is_none(self, cloud: Cloud, date: str) -> None:
-        assert signed_call(cloud, **{"x-sdk-date": date}).status_code == 401
+        assert signed_call(cloud, headers={"x-sdk-date": date}).status_code == 401
 
     @pytest.mark.parametrize("header", ["Basic b3BzOm9wcw==", "SDK-HMAC-SHA256 Access=A"])
     def test_a_header_of_another_form(self, cloud: Cloud, header: str) -> None:
@@ -287,7 +287,7 @@ class TestTemporaryKeys:
         keys = (key["access"], key["secret"])
 
         answers = [
-            signed_call(cloud, keys=keys, **headers)
+            signed_call(cloud, keys=keys, headers=headers)
             for headers in ({"x-security-token": key["securitytoken"]}, {}, {"x-security-token": "guess"})
         ]
 
@@ -300,7 +300,7 @@ class TestTemporaryKeys:
 
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
             headers = {"x-security-token": key["securitytoken"]}
-            answer = signed_call(cloud, keys=(key["access"], key["secret"]), **headers)
+            answer = signed_call(cloud, keys=(key["access"], key["secret"]), headers=headers)
 
         assert refusal(answer)[2] == f"token expires, expires_at: {key['expires_at']}"
 
@@ -309,7 +309,7 @@ class TestTemporaryKeys:
         assert self.key(cloud, **token).status_code == status
 
     def test_a_lasting_key_has_no_security_token(self, cloud: Cloud) -> None:
-        answer = signed_call(cloud, **{"x-security-token": "guess"})
+        answer = signed_call(cloud, headers={"x-security-token": "guess"})
 
         assert refusal(answer)[2] == "decrypt token fail"
 

@@ -1,9 +1,9 @@
 """`manage.py simulator`: the stand-in cloud, for the demo and for development."""
 
 import signal
-import threading
 from argparse import ArgumentParser
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +12,8 @@ from dashboard.simulator.fault_list import WrongFaultError
 from dashboard.simulator.server import NotLoopbackError, SimulatorServer
 from dashboard.simulator.strict import NotJsonError, read_json
 
+LARGEST_PORT = 65_535
+
 
 class Command(BaseCommand):
     help = "Runs a stand-in for Workspace Application Streaming, IMS and IAM on one port of this machine."
@@ -19,14 +21,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=8001, help="0 takes a free one (default: %(default)s)")
+        parser.add_argument("--port", type=_port, default=8001, help="0 takes a free one (default: %(default)s)")
         parser.add_argument("--groups", type=_natural, default=42, help="server groups (default: %(default)s)")
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same data")
         parser.add_argument("--latency-ms", type=_natural, default=0, help="wait before every answer")
         parser.add_argument("--faults", type=Path, help="a JSON list of faults, as PUT /_simulator/faults takes it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        stopped = threading.Event()
+        stopped = Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         server = self._start(options)
@@ -48,13 +50,20 @@ class Command(BaseCommand):
             return server.start()
         except (NotLoopbackError, WrongFaultError) as error:
             raise CommandError(str(error)) from None
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {error}") from None
 
 
 def _natural(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _port(text: str) -> int:
+    number = _natural(text)
+    if number > LARGEST_PORT:
         raise ValueError(text)
     return number
 

@@ -1,0 +1,223 @@
+"""The controls below /_simulator/, which tests and trainers hold on to."""
+
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.test import Client
+
+from dashboard.simulator.app import create_app
+from dashboard.simulator.log import RequestLog
+from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
+
+
+class TestRequestLog:
+    def test_has_every_cloud_call_and_no_control_call(self, cloud: Cloud) -> None:
+        cloud.show()
+        cloud.patch({"name": "TEST"})
+        cloud.get("/nowhere", a="1", b=["2", "3"])
+
+        log = cloud.requests()
+
+        assert [(entry["number"], entry["method"], entry["status"]) for entry in log] == [
+            (1, "GET", 200),
+            (2, "PATCH", 200),
+            (3, "GET", 404),
+        ]
+        assert log[1]["path"] == f"/v1/{PROJECT}/app-server-groups/{DESIGN_POOL}"
+        assert log[1]["body"] == {"name": "TEST"}
+        assert (log[0]["body"], log[2]["query"]) == (None, {"a": "1", "b": ["2", "3"]})
+        assert log[0]["time"].endswith("Z")
+
+    def test_masks_tokens_keys_and_signatures(self, cloud: Cloud) -> None:
+        headers = {
+            "X-Security-Token": "canary",
+            "Authorization": "canary",
+            "X-Subject-Token": "canary",
+            "Cookie": "canary",
+        }
+
+        cloud.call("GET", "/nowhere", headers=headers)
+
+        log = cloud.control("GET", "requests")
+        assert log.json()["requests"][0]["headers"]["X-Auth-Token"] == "***"
+        assert "canary" not in log.text
+        assert "simulator-token" not in log.text
+
+    def test_masks_passwords_and_tokens_in_bodies(self, cloud: Cloud) -> None:
+        identity = {"password": {"user": {"password": "canary"}}, "token": {"id": "canary"}}
+        cloud.call("POST", "/v3/auth/tokens", json={"auth": {"identity": identity}, "list": [{"secret": "canary"}]})
+        cloud.call("POST", "/v3/auth/tokens", data=b'{"password": "canary"')
+
+        log = cloud.control("GET", "requests")
+        assert "canary" not in log.text
+        assert log.json()["requests"][1]["body"] == "***"
+
+    def test_shows_what_is_not_json_as_text(self, cloud: Cloud) -> None:
+        cloud.patch_raw(b"name=\xff")
+
+        assert cloud.requests()[0]["body"] == "name=\N{REPLACEMENT CHARACTER}"
+
+    def test_can_be_cleared_and_counts_on(self, cloud: Cloud) -> None:
+        cloud.show()
+
+        assert cloud.control("DELETE", "requests").status_code == 204
+        cloud.show()
+
+        assert [entry["number"] for entry in cloud.requests()] == [2]
+
+    def test_forgets_the_oldest_first(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dashboard.simulator.log.MOST_ENTRIES", 2)
+        for _ in range(3):
+            cloud.show()
+
+        assert [entry["number"] for entry in cloud.requests()] == [2, 3]
+
+
+def test_an_answer_to_a_cleared_request_is_no_error() -> None:
+    log = RequestLog()
+
+    log.answered(1, 200)
+
+    assert log.documents() == []
+
+
+class TestGroups:
+    def test_shows_a_group_of_either_project(self, cloud: Cloud) -> None:
+        assert cloud.control("GET", f"groups/{DESIGN_POOL}").json()["name"] == "design-pool"
+
+    def test_changes_a_group_unchecked(self, cloud: Cloud) -> None:
+        answer = cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "two words", "new": [1]})
+
+        group = cloud.show()
+        assert (answer.json()["name"], group["name"], group["new"]) == ("two words", "two words", [1])
+        assert [change["request"] for change in cloud.history()] == [None]
+
+    @pytest.mark.parametrize("method", ["GET", "PUT"])
+    def test_an_unknown_group_is_404(self, cloud: Cloud, method: str) -> None:
+        answer = cloud.control(method, "groups/unknown", {})
+
+        assert (answer.status_code, answer.json()) == (404, {"error": "There is no group unknown."})
+
+    @pytest.mark.parametrize("body", [[], "text", 5])
+    def test_a_change_is_an_object(self, cloud: Cloud, body: Any) -> None:
+        answer = cloud.control("PUT", f"groups/{DESIGN_POOL}", body)
+
+        assert (answer.status_code, answer.json()) == (400, {"error": "The body must be a JSON object."})
+
+
+def test_history_has_every_applied_change(cloud: Cloud) -> None:
+    cloud.patch({"name": "TEST"})
+    cloud.patch({"name": "two words"})
+    cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "other"})
+
+    history = cloud.history()
+
+    assert [(change["number"], change["request"]) for change in history] == [(1, 1), (2, None)]
+    assert [(change["before"]["name"], change["after"]["name"]) for change in history] == [
+        ("design-pool", "TEST"),
+        ("TEST", "other"),
+    ]
+    assert {(change["project"], change["group"]) for change in history} == {(PROJECT, DESIGN_POOL)}
+
+
+class TestSwitches:
+    def test_say_what_they_are_about(self, cloud: Cloud) -> None:
+        switch = cloud.control("GET", "switches").json()["switches"]["route_policy"]
+
+        assert (switch["value"], switch["values"]) == ("merge", ["merge", "replace"])
+        assert "1.2" in switch["question"]
+
+    def test_are_set_one_by_one(self, cloud: Cloud) -> None:
+        cloud.switch(route_policy="replace")
+        cloud.switch(name_match="exact")
+
+        switches = cloud.control("GET", "switches").json()["switches"]
+        assert (switches["route_policy"]["value"], switches["name_match"]["value"]) == ("replace", "exact")
+
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            ({"colour": "red"}, "There is no switch colour."),
+            ({"route_policy": "both"}, "route_policy must be one of merge, replace."),
+            ({"route_policy": ["merge"]}, "route_policy must be one of merge, replace."),
+            ([], "The body must be a JSON object."),
+        ],
+    )
+    def test_refuse_what_they_cannot_be(self, cloud: Cloud, body: Any, sentence: str) -> None:
+        answer = cloud.control("PUT", "switches", body)
+
+        assert (answer.status_code, answer.json()["error"][: len(sentence)]) == (400, sentence)
+
+
+class TestPermissions:
+    def test_are_replaced_as_a_whole(self, cloud: Cloud) -> None:
+        cloud.control("PUT", "permissions/ops-bot", {"taken": ["b", "a"]})
+        answer = cloud.control("PUT", "permissions/ops-bot", {"taken": ["c"]})
+
+        assert answer.json() == cloud.control("GET", "permissions/ops-bot").json() == {"taken": ["c"]}
+
+    @pytest.mark.parametrize("method", ["GET", "PUT"])
+    def test_of_an_unknown_credential_are_404(self, cloud: Cloud, method: str) -> None:
+        answer = cloud.control(method, "permissions/nobody", {"taken": []})
+
+        assert (answer.status_code, "simulator-token" in answer.json()["error"]) == (404, True)
+
+    @pytest.mark.parametrize("body", [{}, {"taken": "all"}, {"taken": [1]}])
+    def test_are_a_list_of_texts(self, cloud: Cloud, body: Any) -> None:
+        assert cloud.control("PUT", "permissions/ops-bot", body).status_code == 400
+
+
+def test_reset_brings_everything_back(cloud: Cloud) -> None:
+    before = cloud.show()
+    cloud.patch({"name": "TEST"})
+    cloud.switch(route_policy="replace")
+    cloud.control("PUT", "permissions/simulator-token", {"taken": ["workspace:serverGroup:get"]})
+    cloud.faults({"fault": "unavailable"})
+
+    cloud.control("POST", "reset")
+
+    assert (cloud.requests(), cloud.history()) == ([], [])
+    assert cloud.control("GET", "faults").json() == {"faults": []}
+    assert cloud.control("GET", "switches").json()["switches"]["route_policy"]["value"] == "merge"
+    assert cloud.show() == before
+    assert cloud.requests()[0]["number"] == 1
+
+
+def test_reset_ends_issued_tokens(cloud: Cloud) -> None:
+    user = {"name": "ops-bot", "password": "simulator", "domain": {"name": "example-corp"}}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    body = {"auth": {"identity": identity, "scope": {"project": {"id": PROJECT}}}}
+    token = cloud.call("POST", "/v3/auth/tokens", json=body).headers["X-Subject-Token"]
+
+    cloud.control("POST", "reset")
+
+    answer = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": token})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "secrets", 404, "There is no such control."),
+        ("PATCH", "faults", 405, "Use GET or PUT."),
+        ("GET", "reset", 405, "Use POST."),
+    ],
+)
+def test_says_how_it_is_used(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
+    answer = cloud.control(method, path)
+
+    assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
+def test_needs_json(cloud: Cloud) -> None:
+    answer = requests.put(f"{cloud.url}/_simulator/faults", data=b"[", timeout=10)
+
+    assert (answer.status_code, "not JSON" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
+def test_answers_this_machine_only(peer: str, status: int) -> None:
+    answer = Client(create_app()).get("/_simulator/requests", environ_overrides={"REMOTE_ADDR": peer})
+
+    assert answer.status_code == status

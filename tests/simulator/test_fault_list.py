@@ -1,0 +1,160 @@
+"""How faults are written down, matched and counted."""
+
+from typing import Any
+
+import pytest
+
+from dashboard.simulator.fault_list import FaultList, WrongFaultError
+from dashboard.simulator.faults import KINDS
+from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
+
+
+def drawn(faults: FaultList, times: int = 1, method: str = "GET", path: str = "/v1/p/app-server-groups") -> list[bool]:
+    return [faults.draw(method, path) is not None for _ in range(times)]
+
+
+@pytest.fixture
+def faults() -> FaultList:
+    return FaultList(seed=1)
+
+
+def test_there_are_at_least_40_and_each_says_what_it_does(cloud: Cloud) -> None:
+    kinds = cloud.control("GET", "faults/kinds").json()
+
+    assert len(kinds) == len(KINDS) >= 40
+    assert all(kind["what"] for kind in kinds.values())
+    assert kinds["late"]["options"] == {"after_ms": 8000, "answer": "gateway_timeout"}
+
+
+def test_stays_until_replaced_when_it_has_no_count(faults: FaultList) -> None:
+    faults.replace([{"fault": "unavailable"}, {"fault": "not_found", "times": None}])
+    assert drawn(faults, 50) == [True] * 50
+
+    faults.replace([])
+    assert drawn(faults) == [False]
+
+
+def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
+    faults.replace([{"fault": "unavailable", "times": 2}, {"fault": "not_found", "times": 1}])
+
+    names = [entry.fault.kind.name if (entry := faults.draw("GET", "/")) else None for _ in range(4)]
+
+    assert names == ["unavailable", "unavailable", "not_found", None]
+
+
+@pytest.mark.parametrize(
+    ("match", "method", "path", "struck"),
+    [
+        ({}, "GET", "/v2/cloudimages", True),
+        ({"method": "PATCH"}, "PATCH", "/v1/p/app-server-groups/g", True),
+        ({"method": "patch"}, "PATCH", "/v1/p/app-server-groups/g", True),
+        ({"method": "PATCH"}, "GET", "/v1/p/app-server-groups/g", False),
+        ({"method": "*", "path": "/v1/*/app-server-groups"}, "GET", "/v1/p/app-server-groups", True),
+        ({"path": "/v1/*/app-server-groups"}, "GET", "/v1/p/app-server-groups/g", False),
+        ({"path": "*/app-server-groups/*"}, "GET", "/v1/p/app-server-groups/g/state", True),
+        ({"path": "/v[12]/*"}, "GET", "/v3/projects", False),
+    ],
+)
+def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, path: str, struck: bool) -> None:
+    faults.replace([{"fault": "unavailable", "match": match}])
+
+    assert drawn(faults, method=method, path=path) == [struck]
+
+
+def test_strikes_by_a_chance_that_the_seed_repeats(faults: FaultList) -> None:
+    entry = {"fault": "unavailable", "probability": 0.3}
+
+    faults.replace([entry])
+    first = drawn(faults, 200)
+    faults.replace([entry])
+    again = drawn(faults, 200)
+
+    assert first == again
+    assert 30 < sum(first) < 90
+
+
+@pytest.mark.parametrize(("probability", "struck"), [(0, [False] * 20), (1, [True] * 20)])
+def test_a_chance_has_two_ends(faults: FaultList, probability: int, struck: list[bool]) -> None:
+    faults.replace([{"fault": "unavailable", "probability": probability}])
+
+    assert drawn(faults, 20) == struck
+
+
+def test_a_chance_that_fails_does_not_count(faults: FaultList) -> None:
+    faults.replace([{"fault": "unavailable", "probability": 0.5, "times": 5}])
+
+    assert sum(drawn(faults, 100)) == 5
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({}, "The faults must be a JSON list."),
+    ([1], "Fault 1 must be an object."),
+    ([{"fault": "delay"}, {}], "Fault 2: there is no fault None. The faults are status, "),
+    ([{"fault": "flood"}], "Fault 1: there is no fault 'flood'. The faults are status, bad_request, "),
+    ([{"fault": ["delay"]}], "Fault 1: there is no fault ['delay']."),
+    ([{"fault": "delay", "match": "PATCH"}], "Fault 1: match must be an object"),
+    ([{"fault": "delay", "match": {"host": "a"}}], "Fault 1: match must be an object"),
+    ([{"fault": "delay", "match": {"method": 1}}], "Fault 1: match must be an object"),
+    ([{"fault": "delay", "times": -1}], "Fault 1: times must be a whole number from 0."),
+    ([{"fault": "delay", "times": 1.5}], "Fault 1: times must be a whole number from 0."),
+    ([{"fault": "delay", "times": True}], "Fault 1: times must be a whole number from 0."),
+    ([{"fault": "delay", "probability": 2}], "Fault 1: probability must be a number from 0 to 1."),
+    ([{"fault": "delay", "delay_ms": "1"}], "Fault 1: delay_ms must be a whole number from 0."),
+    ([{"fault": "delay", "seconds": 1}], "Fault 1: delay has no option seconds. Its options: none."),
+    ([{"fault": "late", "after": 1}], "Fault 1: late has no option after. Its options: after_ms, answer."),
+    ([{"fault": "late", "after_ms": "8"}], "Fault 1: after_ms must be like 8000."),
+    ([{"fault": "late", "after_ms": True}], "Fault 1: after_ms must be like 8000."),
+    ([{"fault": "late", "answer": "maybe"}], "Fault 1: answer must be gateway_timeout or drop or reset."),
+    ([{"fault": "html", "applied": 1}], "Fault 1: applied must be like True."),
+    ([{"fault": "drip", "seconds": -1}], "Fault 1: seconds must be like 1.0."),
+]
+
+
+@pytest.mark.parametrize(("entries", "sentence"), WRONG)
+def test_says_what_is_wrong_with_a_list(faults: FaultList, entries: Any, sentence: str) -> None:
+    with pytest.raises(WrongFaultError) as refusal:
+        faults.replace(entries)
+
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_a_wrong_list_changes_nothing(cloud: Cloud) -> None:
+    cloud.faults({"fault": "unavailable"})
+
+    answer = cloud.control("PUT", "faults", [{"fault": "flood"}])
+
+    assert (answer.status_code, "there is no fault 'flood'" in answer.json()["error"]) == (400, True)
+    assert cloud.groups().status_code == 503
+
+
+def test_shows_what_is_left(cloud: Cloud) -> None:
+    match = {"method": "GET", "path": "*/state"}
+    cloud.faults({"fault": "unavailable", "match": match, "times": 3})
+    cloud.groups(f"/{DESIGN_POOL}/state")
+    cloud.show()
+
+    assert cloud.control("GET", "faults").json()["faults"] == [
+        {
+            "match": match,
+            "times": 3,
+            "probability": 1.0,
+            "delay_ms": 0,
+            "fault": "unavailable",
+            "left": 2,
+            "played": 1,
+        }
+    ]
+
+
+def test_controls_are_never_struck(cloud: Cloud) -> None:
+    cloud.faults({"fault": "drop_before_answer"})
+
+    assert cloud.control("GET", "requests").status_code == 200
+
+
+def test_strikes_before_anything_is_checked(cloud: Cloud) -> None:
+    cloud.faults({"fault": "unavailable"})
+
+    answer = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": "guess"})
+
+    assert answer.status_code == 503

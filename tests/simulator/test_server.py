@@ -1,0 +1,193 @@
+"""The server under the simulator: many clients, kept connections, a quick end."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from dashboard.simulator.fault_list import WrongFaultError
+from dashboard.simulator.server import NotLoopbackError, SimulatorServer
+from tests.simulator.conftest import PROJECT, Cloud
+
+GROUPS = f"/v1/{PROJECT}/app-server-groups"
+HEAD = f"GET {GROUPS} HTTP/1.1\r\nHost: cloud\r\nX-Auth-Token: simulator-token\r\n"
+
+
+def connect(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5)
+
+
+def converse(url: str, text: bytes) -> bytes:
+    """What comes until the other side ends the connection."""
+    with connect(url) as connection:
+        connection.sendall(text)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def test_starts_on_a_free_port_and_stops() -> None:
+    with SimulatorServer() as server:
+        assert requests.get(server.url + GROUPS, timeout=5).status_code == 401
+
+    with pytest.raises(requests.exceptions.ConnectionError):
+        requests.get(server.url + GROUPS, timeout=5)
+
+
+def test_stopping_twice_or_unstarted_is_harmless() -> None:
+    server = SimulatorServer()
+    server.stop()
+    server.start()
+    server.stop()
+    server.stop()
+
+
+def test_serves_ipv6() -> None:
+    with SimulatorServer("::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert requests.get(server.url + GROUPS, timeout=5).status_code == 401
+
+
+def test_localhost_is_loopback() -> None:
+    assert SimulatorServer("localhost").url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104  hosts to refuse
+def test_refuses_other_hosts(host: str) -> None:
+    with pytest.raises(NotLoopbackError, match="is not a loopback address"):
+        SimulatorServer(host)
+
+
+def test_a_taken_port_is_an_error() -> None:
+    with SimulatorServer() as server, pytest.raises(OSError, match="in use"):
+        SimulatorServer(port=int(urlsplit(server.url).port or 0)).start()
+
+
+def test_wrong_faults_are_an_error() -> None:
+    with pytest.raises(WrongFaultError):
+        SimulatorServer(faults=[{"fault": "flood"}])
+
+
+def test_faults_and_latency_are_in_force_from_the_start() -> None:
+    with SimulatorServer(latency_ms=50, faults=[{"fault": "unavailable"}]) as server:
+        start = time.monotonic()
+
+        assert requests.get(server.url + GROUPS, timeout=5).status_code == 503
+        assert time.monotonic() - start >= 0.05
+
+
+def test_has_the_groups_asked_for() -> None:
+    with SimulatorServer(groups=3) as server:
+        answer = requests.get(server.url + GROUPS, headers={"X-Auth-Token": "simulator-token"}, timeout=5)
+
+    assert answer.json()["count"] == 3
+
+
+def test_keeps_a_connection(cloud: Cloud) -> None:
+    with connect(cloud.url) as connection:
+        for _ in range(3):
+            connection.sendall((HEAD + "\r\n").encode())
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"Connection: close" not in answer
+
+
+@pytest.mark.parametrize("head", [HEAD + "Connection: close\r\n\r\n", HEAD.replace("1.1\r", "1.0\r") + "\r\n"])
+def test_ends_a_connection_that_asks_for_it(cloud: Cloud, head: str) -> None:
+    answer = converse(cloud.url, head.encode())
+
+    assert (answer.count(b"HTTP/1.1 200 OK"), b"Connection: close" in answer) == (1, True)
+
+
+def test_reads_chunked_bodies(cloud: Cloud) -> None:
+    def chunks() -> list[bytes]:
+        return [b'{"name": ', b'"TEST"}']
+
+    answer = cloud.call("PATCH", f"{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10", data=iter(chunks()))
+
+    assert (answer.text, cloud.show()["name"]) == ("null", "TEST")
+
+
+def test_says_go_on_to_who_waits(cloud: Cloud) -> None:
+    head = HEAD.replace("GET", "PUT") + "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+
+    assert converse(cloud.url, head.encode() + b"{}").startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 405 ")
+
+
+def test_a_client_that_leaves_in_its_body_is_no_error(cloud: Cloud) -> None:
+    with connect(cloud.url) as connection:
+        connection.sendall(f"PATCH {GROUPS} HTTP/1.1\r\nHost: cloud\r\nContent-Length: 100\r\n\r\nabc".encode())
+
+    assert cloud.groups().status_code == 200
+    assert len(cloud.requests()) == 1
+
+
+def test_nonsense_is_a_bad_request(cloud: Cloud) -> None:
+    assert b"400" in converse(cloud.url, b"\x16\x03\x01 what\r\n\r\n")
+
+
+def test_300_clients_at_once(cloud: Cloud) -> None:
+    headers = {"X-Auth-Token": "simulator-token"}
+
+    with ThreadPoolExecutor(300) as pool:
+        answers = list(pool.map(lambda _: requests.get(cloud.url + GROUPS, headers=headers, timeout=20), range(300)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert [entry["number"] for entry in cloud.requests()] == list(range(1, 301))
+
+
+@pytest.mark.parametrize("fault", ["stall", "silence", "drip", "slow", "half_closed", "delay"])
+def test_stops_at_once_while_clients_wait(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = threading.active_count()
+    entry = {"fault": fault, "delay_ms": 60_000} if fault == "delay" else {"fault": fault, "seconds": 60.0}
+    server = SimulatorServer(faults=[entry]).start()
+    connections = [connect(server.url) for _ in range(20)]
+    for connection in connections:
+        connection.sendall((HEAD + "\r\n").encode())
+    while len(requests.get(f"{server.url}/_simulator/requests", timeout=5).json()["requests"]) < 20:
+        time.sleep(0.01)
+
+    start = time.monotonic()
+    server.stop()
+
+    assert time.monotonic() - start < 1
+    for connection in connections:
+        connection.close()
+    assert threading.active_count() <= before
+    assert capsys.readouterr() == ("", "")
+
+
+def test_stops_at_once_with_idle_connections_and_late_changes() -> None:
+    server = SimulatorServer(faults=[{"fault": "late"}]).start()
+    headers = {"X-Auth-Token": "simulator-token"}
+    with requests.Session() as session:
+        path = f"{server.url}{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
+        assert session.patch(path, json={"name": "x"}, headers=headers, timeout=5).status_code == 504
+
+        start = time.monotonic()
+        server.stop()
+
+    assert time.monotonic() - start < 1
+
+
+def test_a_bug_is_shown_and_logged_as_a_failure(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_call: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(
+        __import__("dashboard.simulator.exchange").simulator.exchange.HANDLERS, "ListServerGroups", broken
+    )
+
+    with pytest.raises(requests.exceptions.ConnectionError):
+        cloud.groups()
+
+    assert cloud.requests()[-1]["status"] == 500
+    assert "ZeroDivisionError" in capfd.readouterr().err
