@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django_htmx.http import reselect, reswap, retarget
 
 from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.errors import CloudError, NotFoundError
@@ -20,7 +21,7 @@ class ProblemPages:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         match exception:
-            case NotFoundError():
+            case NotFoundError() if request.resolver_match and "group_id" in request.resolver_match.kwargs:
                 return render(request, "404.html", status=404)
             case CloudError():
                 context = {"problem": exception, "words": explain(exception)}
@@ -30,6 +31,8 @@ class ProblemPages:
                 context = {"problem": exception, "is_sent": is_sent}
                 return render(request, "audit/ledger_away.html", context, status=503)
             case ChangeUnderWayError():
-                return render(request, "server_groups/change_under_way.html", status=409)
+                response = render(request, "server_groups/change_under_way.html", status=409)
+                # A 409 is swapped where a form expects its answer; this one is a page, of which only the problem fits.
+                return reselect(reswap(retarget(response, "#problem"), "innerHTML"), ".problem")
             case _:
                 return None

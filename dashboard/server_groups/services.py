@@ -48,6 +48,10 @@ QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
 
 
+PROOF_SECONDS = 3.0
+"""After so long a page starts no further read: a cloud that is silent would hold it for a deadline a read."""
+
+
 class ConflictError(Exception):
     """Someone else changed the same fields to something else meanwhile. Recorded; nothing was sent."""
 
@@ -260,7 +264,10 @@ def _send(sending: _Sending) -> Written:
 def _prove(sending: _Sending, *, accepted: Answer | None) -> Written:
     """Read until the change shows, for as long as a page may wait. After an answer the first read is at once."""
     group = None
+    give_up = time.monotonic() + PROOF_SECONDS
     for wait in (*((0.0,) if accepted else ()), *proof.WAITS_IN_REQUEST):
+        if time.monotonic() >= give_up:
+            break
         time.sleep(wait)
         try:
             group = client_for(sending.order.project).show_server_group(sending.order.group_id)

@@ -1,8 +1,11 @@
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -10,13 +13,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url, reswap, retarget, trigger_client_event
 
-from dashboard.accounts.roles import EDIT, SWITCH, VIEW
+from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
 from dashboard.audit.models import ChangeIntent, Outcome, Value
+from dashboard.audit.services import find_traces
+from dashboard.cloud.checks import check_project, policy_to_grant
 from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.http import SignedInRequest, actor, requires
-from dashboard.server_groups.fields import FIELDS
+from dashboard.server_groups.fields import FIELDS, STATUS
 from dashboard.server_groups.forms import OnceForm, ServerGroupForm, SwitchOffForm, read_seen
 from dashboard.server_groups.listing import Query, list_groups
 from dashboard.server_groups.overview import read_loads, read_overview
@@ -28,8 +34,11 @@ from dashboard.server_groups.services import (
     switch_server_group,
     update_server_group,
 )
-from dashboard.server_groups.wording import Notice, say_failed, say_switched
+from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
 
+GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
+
+HISTORY_LENGTH = 10
 PENDING_FOR = timedelta(minutes=1)
 """How long a page keeps asking about a change that is not settled; then it waits for someone to press a button."""
 
@@ -50,13 +59,15 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
     reading = client_for(project).list_server_groups()
     listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
     ids = [group.id for group in listing.groups]
-    last_changes = ChangeIntent.objects.newest_per_group(project.slug, ids)
-    pending = ChangeIntent.objects.pending_per_group(project.slug, ids, since=timezone.now() - PENDING_FOR)
-    rows = [Row(group, last_changes.get(group.id), pending.get(group.id), uuid.uuid4().hex) for group in listing.groups]
+    traces = find_traces(project.slug, ids, pending_since=timezone.now() - PENDING_FOR)
+    rows = [
+        Row(group, traces.last.get(group.id), traces.pending.get(group.id), uuid.uuid4().hex)
+        for group in listing.groups
+    ]
     is_partial = request.htmx and not request.htmx.history_restore_request
     template = "server_groups/_list.html" if is_partial else "server_groups/list.html"
-    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows})
-    return push_url(response, f"{request.path}{listing.query.link()}") if is_partial else response
+    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows, "traces": traces})
+    return push_url(response, f"{request.path}{listing.query.here}") if is_partial else response
 
 
 @require_safe
@@ -76,21 +87,43 @@ def server_group_loads(request: SignedInRequest, project: Project) -> HttpRespon
 
 
 @require_safe
+@requires(EDIT)
+def cloud_check(request: SignedInRequest, project: Project) -> HttpResponse:
+    checks = check_project(project)
+    return render(request, "server_groups/cloud_check.html", {"checks": checks, "policy": policy_to_grant(checks)})
+
+
+@require_safe
 @requires(VIEW)
 def server_group_detail(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
     overview = read_overview(project, group_id)
-    history = ChangeIntent.objects.for_group(project.slug, group_id).with_rows()
-    pending = ChangeIntent.objects.pending_per_group(project.slug, [group_id], since=timezone.now() - PENDING_FOR)
-    row = Row(overview.group, None, pending.get(group_id), uuid.uuid4().hex)
-    context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "history": history[:10]}
+    history = HISTORY_LENGTH if request.user.has_perm(VIEW_LEDGER) else 0
+    traces = find_traces(project.slug, [group_id], pending_since=timezone.now() - PENDING_FOR, history=history)
+    row = Row(overview.group, None, traces.pending.get(group_id), uuid.uuid4().hex)
+    context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "traces": traces}
     return render(request, "server_groups/detail.html", context)
 
 
+def _changes(permission: str, because: str) -> Callable[[GroupView], GroupView]:
+    """Decorate a view that changes a group: a post by someone without `permission` is recorded and refused."""
+
+    def decorate(view: GroupView) -> GroupView:
+        @wraps(view)
+        def guarded(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+            if not request.user.has_perms([VIEW, permission]):
+                if request.method == "POST":
+                    _refuse_post(request, project, group_id, because=because)
+                raise PermissionDenied(because)
+            return view(request, project, group_id)
+
+        return guarded
+
+    return decorate
+
+
 @require_http_methods(["GET", "POST"])
-@requires(VIEW)
+@_changes(EDIT, "No permission to edit.")
 def server_group_edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    if not request.user.has_perm(EDIT):
-        _refuse_post(request, project, group_id, because="No permission to edit.")
     if request.method == "GET":
         group = client_for(project).show_server_group(group_id)
         return _edit_form(request, ServerGroupForm(group=group), status=200)
@@ -148,10 +181,8 @@ def _go(request: SignedInRequest, view: str, project: Project, argument: str | i
 
 
 @require_http_methods(["GET", "POST"])
-@requires(VIEW)
+@_changes(SWITCH, "No permission to switch.")
 def server_group_switch(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    if not request.user.has_perm(SWITCH):
-        _refuse_post(request, project, group_id, because="No permission to switch.")
     if request.method == "GET":
         return _switch_off_dialog(request, project, group_id, SwitchOffForm(), status=200)
     if set(request.POST) - {"status", "reason", "key", "csrfmiddlewaretoken"}:
@@ -165,6 +196,9 @@ def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpRe
         return render(request, "400.html", {"problem": "The switch takes status=on or status=off, once."}, status=400)
     on = wanted == ["on"]
     form = OnceForm(request.POST) if on else SwitchOffForm(request.POST)
+    if not form.is_valid() and on:  # no page offers what could be wrong here, and the dialog is about "off"
+        problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        return render(request, "400.html", {"problem": f"Nothing was sent. {problem}"}, status=400)
     if not form.is_valid():
         return _switch_off_dialog(request, project, group_id, form)
     written = switch_server_group(
@@ -181,19 +215,38 @@ def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpRe
 def _switch_answer(
     request: SignedInRequest, project: Project, group_id: str, written: Written, *, on: bool
 ) -> HttpResponseBase:
-    group = written.group or client_for(project).show_server_group(group_id)
-    notice = say_switched(written, group.name or group_id, on=on)
+    group = _group_after(project, group_id, written)
+    notice = say_switched(written, group, on=on)
     if not request.htmx:
         level = {"ok": messages.SUCCESS, "wait": messages.WARNING, "bad": messages.ERROR}[notice.level]
         messages.add_message(request, level, notice.text)
-        return redirect("server-groups:detail", project, group_id)
+        return _to_group(project, group_id)
     return _switch_partial(request, group, written.intent, notice)
+
+
+def _to_group(project: Project, group_id: str) -> HttpResponseBase:
+    return redirect("server-groups:detail", project, group_id)
+
+
+def _group_after(project: Project, group_id: str, written: Written) -> ServerGroup:
+    """The group after a write. Where nobody could read it, only its id and name: what it holds is not known, and a
+    page that says the cloud is away would not say what became of the change.
+    """
+    if written.group or written.intent is None:
+        return written.group or client_for(project).show_server_group(group_id)
+    unread = ServerGroup(id=group_id, name=written.intent.group_name)
+    if written.intent.is_pending:
+        return unread
+    try:
+        return client_for(project).show_server_group(group_id)
+    except CloudError:
+        return unread
 
 
 def _switch_partial(
     request: SignedInRequest, group: ServerGroup, intent: ChangeIntent | None, notice: Notice
 ) -> HttpResponse:
-    pending = intent if intent and not intent.is_settled else None
+    pending = intent if intent and intent.is_pending else None
     applied = intent if intent and intent.last_outcome and intent.last_outcome.outcome == Outcome.APPLIED else None
     row = Row(group, applied, pending, uuid.uuid4().hex)
     response = render(request, "server_groups/_switched.html", {"row": row, "group": group, "notice": notice})
@@ -216,20 +269,21 @@ def change_settle(request: SignedInRequest, project: Project, group_id: str, num
     """Ask the cloud once more what came of a change; a page with a pending change does this by itself."""
     known = get_object_or_404(ChangeIntent.objects.for_group(project.slug, group_id), pk=number)
     intent = settle_change(project=project, intent=known)
+    may_read_ledger = request.user.has_perm(VIEW_LEDGER)
     if not request.htmx:
-        return redirect("audit:entry", project, number)
-    if request.GET.get("as") != "switch":
+        return redirect("audit:entry", project, number) if may_read_ledger else _to_group(project, group_id)
+    if request.GET.get("as") != "switch" and may_read_ledger:
         return render(request, "audit/_entry.html", {"entry": intent})
-    group = client_for(project).show_server_group(group_id)
-    wanted = bool(intent.fields.get().after)
-    return _switch_partial(request, group, intent, say_switched(Written(intent), group.name or group_id, on=wanted))
+    group = _group_after(project, group_id, Written(intent))
+    return _switch_partial(request, group, intent, say_settled(intent, group))
 
 
 def _refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
-    """Raise PermissionDenied; what was posted is recorded first."""
-    attempted: dict[str, Value] = {f.path: request.POST[f.name][:500] for f in FIELDS if f.name in request.POST}
-    if "status" in request.POST:
-        attempted["server_group_status"] = request.POST["status"][:500]
+    """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
+    posted = {name: text.replace("\x00", "") for name, text in request.POST.dict().items()}
+    attempted: dict[str, Value] = {field.path: posted[field.name][:500] for field in FIELDS if field.name in posted}
+    if wanted := posted.get("status"):
+        attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])
     refuse(
         project=project,
         group_id=group_id,

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from dashboard.audit.models import ChangeOutcome, Outcome
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.services import Written
 
 
@@ -14,7 +15,8 @@ class Notice:
     text: str
 
 
-def say_switched(written: Written, name: str, *, on: bool) -> Notice:
+def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
+    name = group.name or group.id
     wanted, other = ("on", "off") if on else ("off", "on")
     if written.intent is None:
         return Notice("ok", f"{name} is already {wanted}. Nothing was sent.")
@@ -28,8 +30,22 @@ def say_switched(written: Written, name: str, *, on: bool) -> Notice:
             return Notice("wait", f"Not known yet whether {name} is {wanted}. {last.proof} Checking again.")
         case Outcome.CONFLICT:
             return Notice("bad", f"{name} was changed by someone else meanwhile. {last.proof}")
-        case _:
+        case _ if group.server_group_status is (not on):
             return Notice("bad", f"{name} is still {other}. {say_failed(last)}")
+        case _:
+            return Notice("bad", f"{name} was not switched {wanted}. {say_failed(last)}")
+
+
+def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:
+    """What a later read found out about a change."""
+    if intent.kind == Kind.SWITCH:
+        return say_switched(Written(intent), group, on=intent.fields.get().after is True)
+    name, last = group.name or group.id, intent.last_outcome
+    if last is None or last.outcome == Outcome.UNKNOWN:
+        return Notice("wait", f"Not known yet whether the change of {name} took effect. Checking again.")
+    if last.outcome == Outcome.APPLIED:
+        return Notice("ok", f"The change of {name} took effect.")
+    return Notice("bad", f"The change of {name} did not take effect as it was meant. {say_failed(last)}")
 
 
 def say_failed(outcome: ChangeOutcome) -> str:
