@@ -15,6 +15,11 @@ document.addEventListener("htmx:afterRequest", (event) => {
   event.detail.target.querySelector?.("[role=switch]")?.removeAttribute("aria-busy");
 });
 
+// A table that goes takes its own question along: the answer would find no rows.
+document.addEventListener("htmx:beforeCleanupElement", (event) => {
+  if (event.target.matches?.("[hx-swap=none]")) htmx.trigger(event.target, "htmx:abort");
+});
+
 document.addEventListener("htmx:sendError", () => {
   const problem = document.getElementById("problem");
   problem.replaceChildren(document.createElement("p"));

@@ -82,8 +82,10 @@ def server_group_counts(request: SignedInRequest, project: Project) -> HttpRespo
 @require_safe
 @requires(VIEW)
 def server_group_loads(request: SignedInRequest, project: Project) -> HttpResponse:
-    """Servers ready and sessions of every group; the list shows itself first and asks for them after."""
-    return render(request, "server_groups/_loads.html", {"loads": read_loads(project)})
+    """Servers ready and sessions of the groups on show; the list shows itself first and asks for them after."""
+    shown = request.GET.get("groups", "").split(",")
+    loads = {group_id: load for group_id, load in read_loads(project).items() if group_id in shown}
+    return render(request, "server_groups/_loads.html", {"loads": loads})
 
 
 @require_safe
