@@ -1,0 +1,131 @@
+"""What browser tests share: the site with its people, and an eye on everything the browser complains about."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.test import Client
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, WebError
+
+from tests.conftest import DESIGN_POOL, Simulated, address
+
+PASSWORD = "correct-horse-battery-7"
+ACTIVITY = "/projects/default/audit/"
+LIST = address(group_id=None)
+ONE_GROUP = "*/app-server-groups/????????-????-????-????-????????????"
+"""The path of one group, not of its state."""
+
+
+@dataclass
+class Watch:
+    """Fails a test for what a person at the page might never notice.
+
+    Any error on the console (a violation of the content policy is one), an error in a script, a request that leaves
+    the own host, and an answer with an error status that the test did not announce.
+    """
+
+    host: str
+    expected: set[int] = field(default_factory=set)
+    tolerated: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def expect_status(self, *statuses: int) -> None:
+        self.expected.update(statuses)
+
+    def tolerate(self, words: str) -> None:
+        """Let an error with these words on the console pass."""
+        self.tolerated.append(words)
+
+    def follow(self, context: BrowserContext) -> None:
+        context.on("console", self._heard)
+        context.on("weberror", self._failed)
+        context.on("request", self._asked)
+        context.on("response", self._answered)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type not in {"error", "assert"} or any(words in message.text for words in self.tolerated):
+            return
+        # The browser and htmx repeat the status of an answer; `_answered` judges it.
+        is_status = re.match(r"Failed to load resource: the server|Response Status Error Code", message.text)
+        if not is_status:
+            self.problems.append(f"console: {message.text}")
+
+    def _failed(self, error: WebError) -> None:
+        self.problems.append(f"script: {error.error.message}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith(self.host):
+            self.problems.append(f"left the host: {request.url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self.expected:
+            self.problems.append(f"{response.status}: {response.request.method} {response.url}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """The dashboard on a port of this machine, with the simulator behind it."""
+
+    url: str
+    cloud: Simulated
+    client_as: Callable[[str], Client]
+    watch: Watch
+
+    def sign_in(self, context: BrowserContext, role: str) -> None:
+        cookie = self.client_as(role).cookies["sessionid"]
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.url}])
+
+    def play_unknown_outcome(self, *, unreadable: int) -> None:
+        """The next PATCH is applied but its answer is lost, and so many of the reads that follow fail.
+
+        The read before the PATCH still succeeds.
+        """
+        read = {"method": "GET", "path": ONE_GROUP}
+        self.cloud.play(
+            {"match": {"method": "PATCH"}, "times": 1, "fault": "drop_after_applying"},
+            {"match": read, "times": 1, "fault": "delay"},
+            {"match": read, "times": unreadable, "fault": "unavailable"},
+        )
+
+
+def switch_of(page: Page, group_id: str = DESIGN_POOL) -> Locator:
+    return page.locator(f"#switch-{group_id}").get_by_role("switch")
+
+
+def place_of_switch(page: Page, group_id: str = DESIGN_POOL) -> Locator:
+    """Where the switch is, or what stands there instead of it."""
+    return page.locator(f"#switch-{group_id}")
+
+
+def switch_off(page: Page, reason: str, group_id: str = DESIGN_POOL) -> None:
+    switch_of(page, group_id).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill(reason)
+    dialog.get_by_role("button", name="Switch off").click()
+
+
+def widest_overflow(page: Page) -> list[str]:
+    """What sticks out of the page to the right; empty when nothing makes the page scroll sideways."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const root = document.documentElement;
+          if (root.scrollWidth <= root.clientWidth) return [];
+          return [...document.querySelectorAll("body *")]
+            .filter((one) => one.getBoundingClientRect().right > root.clientWidth + 0.5)
+            .map((one) => `${one.tagName}.${one.className}`).slice(0, 8);
+        }"""
+    )
+    return found
+
+
+def focused(page: Page) -> dict[str, Any]:
+    """What has the focus: tag, id, and its words."""
+    seen: dict[str, Any] = page.evaluate(
+        """() => {
+          const one = document.activeElement;
+          const words = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
+          return {tag: one.tagName.toLowerCase(), id: one.id, words: words.trim().replace(/\\s+/g, " ").slice(0, 60)};
+        }"""
+    )
+    return seen
