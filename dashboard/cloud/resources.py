@@ -158,6 +158,7 @@ class Server:
     session_count: int | None = None
     image_id: str | None = None
     availability_zone: str | None = None
+    domain: str | None = None
 
     @classmethod
     def from_api(cls, data: object) -> Self | None:

@@ -18,6 +18,7 @@ from dashboard.cloud.projects import Project
 GROUP_ID = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 PROJECT_ID = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
 QUICK = Limits(connect=0.3, read=0.25, whole=0.6, body=200_000, backoff=0.01)
+PATIENT = Limits(connect=5, read=5, whole=8, body=200_000, backoff=0.01)  # for what must not depend on a fast machine
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,11 @@ class ScriptedCloud:
     requests: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, auth: Credential | None = None, limits: Limits = QUICK) -> Client:
+    def client(self, auth: Credential | None = None, limits: Limits = PATIENT) -> Client:
         return Client(self.project(auth), limits)
 
     def project(self, auth: Credential | None = None) -> Project:
-        return Project(
-            slug="scripted",
-            title="Scripted",
-            project_id=PROJECT_ID,
-            region="ap-southeast-3",
-            workspace_endpoint=self.url,
-            ims_endpoint=self.url,
-            iam_endpoint=self.url,
-            auth=auth or TokenCredential("canary-token"),
-        )
+        return project_at(self.url, auth or TokenCredential("canary-token"))
 
     def serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError), connection.makefile("rb") as stream:
@@ -160,6 +152,20 @@ def scripted_cloud(*acts: Act, route: Callable[[Received], Act] | None = None) -
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def project_at(url: str, auth: Credential) -> Project:
+    """A project whose Workspace, IMS and IAM all answer at one address."""
+    return Project(
+        slug="test",
+        title="Test",
+        project_id=PROJECT_ID,
+        region="ap-southeast-3",
+        workspace_endpoint=url,
+        ims_endpoint=url,
+        iam_endpoint=url,
+        auth=auth,
+    )
 
 
 def closed_port() -> str:

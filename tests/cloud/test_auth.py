@@ -18,6 +18,7 @@ from dashboard.cloud.transport import Transport
 
 from .scripted import (
     GROUP_ID,
+    PATIENT,
     PROJECT_ID,
     QUICK,
     Act,
@@ -54,7 +55,7 @@ class Clock:
 
 
 def password_auth(cloud: ScriptedCloud, clock: Callable[[], float]) -> PasswordAuth:
-    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), Transport(cloud.project(), QUICK), clock)
+    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), Transport(cloud.project(), PATIENT), clock)
 
 
 def sign_ins(cloud: ScriptedCloud) -> int:
@@ -150,7 +151,7 @@ def test_200_threads_that_meet_a_401_make_one_token_call() -> None:
 
 def test_those_who_wait_for_a_sign_in_share_its_failure() -> None:
     with scripted_cloud(stall()) as cloud:
-        client = cloud.client(OPS_BOT)
+        client = cloud.client(OPS_BOT, QUICK)
         with ThreadPoolExecutor(20) as threads:
             failures = list(threads.map(lambda _: failure_of(client), range(20)))
 
@@ -172,17 +173,17 @@ def test_two_refusals_pause_signing_in_for_15_minutes() -> None:
         auth = password_auth(cloud, clock)
         for _ in range(5):
             with pytest.raises(errors.SignInError):
-                auth.get_ready(Deadline(1))
+                auth.get_ready(Deadline(5))
         assert sign_ins(cloud) == 2
 
         clock.now += 15 * 60 - 1
         with pytest.raises(errors.SignInError, match="paused for another 1 s"):
-            auth.get_ready(Deadline(1))
+            auth.get_ready(Deadline(5))
         assert sign_ins(cloud) == 2
 
         clock.now += 1
         with pytest.raises(errors.SignInError, match="username or password is wrong"):
-            auth.get_ready(Deadline(1))
+            auth.get_ready(Deadline(5))
     assert sign_ins(cloud) == 3
 
 
@@ -191,13 +192,13 @@ def test_a_sign_in_that_succeeds_forgets_earlier_refusals() -> None:
     with scripted_cloud(WRONG_PASSWORD, token("t-0", hours=4), WRONG_PASSWORD, token("t-1")) as cloud:
         auth = password_auth(cloud, clock)
         with pytest.raises(errors.SignInError):
-            auth.get_ready(Deadline(1))
-        auth.get_ready(Deadline(1))
+            auth.get_ready(Deadline(5))
+        auth.get_ready(Deadline(5))
         clock.now += 5 * 3600
         with pytest.raises(errors.SignInError):
-            auth.get_ready(Deadline(1))
+            auth.get_ready(Deadline(5))
 
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
 
     assert sign_ins(cloud) == 4
 
@@ -208,11 +209,11 @@ def test_an_outage_of_iam_pauses_signing_in_for_a_moment_only() -> None:
         auth = password_auth(cloud, clock)
         for _ in range(3):
             with pytest.raises(errors.SignInError):
-                auth.get_ready(Deadline(1))
+                auth.get_ready(Deadline(5))
         assert sign_ins(cloud) == 1
 
         clock.now += 5
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
 
     assert sign_ins(cloud) == 2
 
@@ -222,13 +223,13 @@ def test_a_token_is_renewed_an_hour_before_its_end_or_at_half_of_a_short_life(ho
     clock = Clock()
     with scripted_cloud(token("t-0", hours=hours), token("t-1", hours=hours)) as cloud:
         auth = password_auth(cloud, clock)
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
         clock.now += due - 1
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
         before = sign_ins(cloud)
 
         clock.now += 1
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
 
     assert (before, sign_ins(cloud)) == (1, 2)
 
@@ -237,13 +238,13 @@ def test_a_token_is_used_to_its_end_when_iam_is_away() -> None:
     clock = Clock()
     with scripted_cloud(token("t-0"), answer(503, {})) as cloud:
         auth = password_auth(cloud, clock)
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
         clock.now += 24 * 3600 - 1
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
 
         clock.now += 1
         with pytest.raises(errors.SignInError):
-            auth.get_ready(Deadline(1))
+            auth.get_ready(Deadline(5))
 
 
 @pytest.mark.parametrize("lifetime", [{}, {"token": {"issued_at": "soon", "expires_at": 7}}, {"token": "none"}])
@@ -251,9 +252,9 @@ def test_a_token_without_a_readable_end_is_taken_for_a_day(lifetime: dict[str, o
     clock = Clock()
     with scripted_cloud(answer(201, lifetime, {"X-Subject-Token": "t-0"}), token("t-1")) as cloud:
         auth = password_auth(cloud, clock)
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
         clock.now += 23 * 3600
-        auth.get_ready(Deadline(1))
+        auth.get_ready(Deadline(5))
 
     assert sign_ins(cloud) == 2
 
@@ -280,7 +281,7 @@ def test_a_sign_in_that_gives_no_usable_token_is_a_failed_one(nonsense: Act) -> 
 
 def test_nothing_is_sent_to_the_cloud_while_iam_is_unreachable() -> None:
     with scripted_cloud(answer(200, None)) as cloud:
-        client = Client(replace(cloud.project(OPS_BOT), iam_endpoint=closed_port()), QUICK)
+        client = Client(replace(cloud.project(OPS_BOT), iam_endpoint=closed_port()), PATIENT)
 
         with pytest.raises(errors.SignInError) as caught:
             client.update_server_group(GROUP_ID, {"name": "TEST"})

@@ -11,7 +11,7 @@ from dashboard.cloud.checks import Check, Result, check_project, policy_to_grant
 from dashboard.cloud.credentials import PasswordCredential, TokenCredential
 from dashboard.cloud.permissions import ACTIONS
 
-from .scripted import GROUP_ID, QUICK, Act, Received, answer, closed_port, scripted_cloud
+from .scripted import GROUP_ID, PATIENT, Act, Received, answer, closed_port, scripted_cloud
 
 FORBIDDEN = answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"})
 
@@ -29,7 +29,7 @@ def results(checks: tuple[Check, ...]) -> dict[str, Result]:
 
 def test_a_project_that_works_is_good_but_for_what_cannot_be_tried() -> None:
     with scripted_cloud(route=permissive) as cloud:
-        checks = check_project(cloud.project(), QUICK)
+        checks = check_project(cloud.project(), PATIENT)
 
     assert results(checks) == {
         "Endpoint": Result.GOOD,
@@ -51,7 +51,7 @@ def test_missing_permissions_make_a_policy_to_paste() -> None:
         return FORBIDDEN if is_forbidden else permissive(received)
 
     with scripted_cloud(route=route) as cloud:
-        checks = check_project(cloud.project(), QUICK)
+        checks = check_project(cloud.project(), PATIENT)
 
     bad = [check for check in checks if check.result is Result.BAD]
     assert bad == [
@@ -71,7 +71,7 @@ def test_missing_permissions_make_a_policy_to_paste() -> None:
 
 def test_who_may_list_nothing_is_told_so() -> None:
     with scripted_cloud(FORBIDDEN) as cloud:
-        found = results(check_project(cloud.project(), QUICK))
+        found = results(check_project(cloud.project(), PATIENT))
 
     assert (found["Endpoint"], found["Credential"], found["ListServerGroups"]) == (Result.GOOD, Result.GOOD, Result.BAD)
     assert (found["ShowServerGroup"], found["Clock"]) == (Result.NOT_TRIED, Result.NOT_TRIED)
@@ -82,7 +82,7 @@ def test_a_call_that_fails_otherwise_says_nothing_about_its_permission() -> None
         return answer(500, {"error_msg": "failed"}) if "volume" in received.path else permissive(received)
 
     with scripted_cloud(route=route) as cloud:
-        checks = check_project(cloud.project(), QUICK)
+        checks = check_project(cloud.project(), PATIENT)
 
     assert (
         Check(
@@ -99,7 +99,7 @@ def test_a_call_that_fails_otherwise_says_nothing_about_its_permission() -> None
 def test_a_clock_may_be_15_minutes_off(minutes: int, result: Result) -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(minutes=minutes), usegmt=True)
     with scripted_cloud(answer(200, {"count": 0, "items": []}, {"Date": date})) as cloud:
-        found = results(check_project(cloud.project(), QUICK))
+        found = results(check_project(cloud.project(), PATIENT))
 
     assert found["Clock"] is result
 
@@ -107,7 +107,7 @@ def test_a_clock_may_be_15_minutes_off(minutes: int, result: Result) -> None:
 @pytest.mark.parametrize("date", ["", "noon", "Tue, 24 Nov 2026 09:05:22 -0000"])
 def test_a_cloud_that_does_not_say_the_time_proves_nothing(date: str) -> None:
     with scripted_cloud(answer(200, {"count": 0, "items": []}, {"Date": date})) as cloud:
-        found = results(check_project(cloud.project(), QUICK))
+        found = results(check_project(cloud.project(), PATIENT))
 
     assert found["Clock"] is Result.NOT_TRIED
 
@@ -121,7 +121,7 @@ def test_a_cloud_that_does_not_say_the_time_proves_nothing(date: str) -> None:
 )
 def test_an_endpoint_that_is_not_the_cloud_is_named(act: Act, expected: str) -> None:
     with scripted_cloud(act) as cloud:
-        endpoint, *_ = check_project(cloud.project(), QUICK)
+        endpoint, *_ = check_project(cloud.project(), PATIENT)
 
     assert endpoint.result is Result.BAD
     assert cloud.url in endpoint.detail
@@ -132,7 +132,7 @@ def test_an_endpoint_that_is_not_there_is_named() -> None:
     with scripted_cloud() as cloud:
         nowhere = replace(cloud.project(), workspace_endpoint=closed_port())
 
-    endpoint, *_ = check_project(nowhere, QUICK)
+    endpoint, *_ = check_project(nowhere, PATIENT)
 
     assert endpoint.result is Result.BAD
     assert "Connection refused" in endpoint.detail
@@ -141,7 +141,7 @@ def test_an_endpoint_that_is_not_there_is_named() -> None:
 def test_a_wrong_credential_is_named_and_nothing_else_is_tried() -> None:
     refusal = answer(401, {"error_code": "APIGW.0301", "error_msg": "decrypt token fail: canary-token"})
     with scripted_cloud(refusal) as cloud:
-        checks = check_project(cloud.project(TokenCredential("canary-token")), QUICK)
+        checks = check_project(cloud.project(TokenCredential("canary-token")), PATIENT)
 
     assert results(checks)["Credential"] is Result.BAD
     assert "was refused: the credential is not accepted (HTTP 401) APIGW.0301 decrypt token fail: ***" in [
@@ -153,7 +153,7 @@ def test_a_wrong_credential_is_named_and_nothing_else_is_tried() -> None:
 def test_a_failed_sign_in_is_a_bad_credential() -> None:
     refusal = answer(401, {"error": {"code": 401, "message": "The username or password is wrong."}})
     with scripted_cloud(refusal) as cloud:
-        checks = check_project(cloud.project(PasswordCredential("d", "u", "canary-password")), QUICK)
+        checks = check_project(cloud.project(PasswordCredential("d", "u", "canary-password")), PATIENT)
 
     assert results(checks) == {"Credential": Result.BAD}
     assert "The username or password is wrong." in checks[0].detail

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.cloud import answers
@@ -221,12 +221,14 @@ def test_a_disk_type_knows_its_zones() -> None:
     assert VolumeType.from_api(data) == VolumeType("SAS", "High I/O", ("a", "b"), ("b",))
 
 
+@settings(deadline=None)
 @given(json_values, st.sampled_from(READERS))
 def test_no_json_crashes_a_reader(data: object, read: object) -> None:
     assert callable(read)
     read(data)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(SHOWN)), json_values))
 def test_no_wrongly_typed_member_crashes_a_group(members: dict[str, object]) -> None:
     group = ServerGroup.from_api({**SHOWN, **members, "id": GROUP_ID})

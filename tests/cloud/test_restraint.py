@@ -11,7 +11,7 @@ from dashboard.cloud import errors, restraint
 from dashboard.cloud.client import Client
 from dashboard.cloud.restraint import Breaker, RetryBudget
 
-from .scripted import GROUP_ID, QUICK, Act, Received, answer, reset, scripted_cloud
+from .scripted import GROUP_ID, PATIENT, Act, Received, answer, reset, scripted_cloud
 
 GROUP = answer(200, {"id": GROUP_ID})
 BROKEN = answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"})
@@ -152,7 +152,7 @@ def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(outage: Act, m
     """Held by the retry budget alone: the breaker, which would stop nearly all of them, is kept shut."""
     monkeypatch.setattr(restraint.Breaker, "WINDOW", 10**9)
     with scripted_cloud(outage) as cloud:
-        client = cloud.client(limits=replace(QUICK, backoff=0.001))
+        client = cloud.client(limits=replace(PATIENT, backoff=0.001))
         with ThreadPoolExecutor(8) as threads:
             failures = list(threads.map(lambda _: failure_of(client), range(1000)))
 
@@ -203,7 +203,7 @@ def test_refusals_are_no_outage(status: int) -> None:
 
 def test_an_outage_of_ims_does_not_stop_the_server_groups() -> None:
     with scripted_cloud(BROKEN) as ims, scripted_cloud(GROUP) as cloud:
-        client = Client(replace(cloud.project(), ims_endpoint=ims.url), QUICK)
+        client = Client(replace(cloud.project(), ims_endpoint=ims.url), PATIENT)
         for _ in range(12):
             with suppress(errors.CloudError):
                 client.list_images("public")
@@ -225,7 +225,7 @@ def test_only_one_of_many_threads_probes() -> None:
         return GROUP
 
     with scripted_cloud(route=slowly) as cloud:
-        client = cloud.client(limits=replace(QUICK, read=5, whole=5))
+        client = cloud.client(limits=PATIENT)
         breaker = client._breakers[cloud.url] = Breaker("Workspace", clock)
         meet(breaker, is_outage=True, times=10)
         clock.now += 15
