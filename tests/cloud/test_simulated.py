@@ -168,7 +168,7 @@ def test_a_check_finds_nothing_wrong(simulator: Simulated, credential: Credentia
 
 
 def test_a_check_names_the_action_that_was_taken_away(simulator: Simulated) -> None:
-    simulator.control("PUT", f"permissions/{KEY.ak}", {"missing": ["workspace:server:list"]})
+    simulator.control("PUT", f"permissions/{KEY.ak}", {"taken": ["workspace:server:list"]})
 
     checks = check_project(project_at(simulator.url, KEY), PATIENT)
 
