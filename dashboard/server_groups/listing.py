@@ -61,7 +61,7 @@ class Query:
             status=get.get("status", "") if get.get("status") in {"on", "off"} else "",
             role=get.get("role", "") if get.get("role") in {"primary", "standby"} else "",
             sort=sort if sort.removeprefix("-") in SORTS else "name",
-            page=int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1,
+            page=max(1, int(page)) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1,
         )
 
     def link(self, **changed: str | int) -> str:
