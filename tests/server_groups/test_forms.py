@@ -1,0 +1,340 @@
+"""The edit form: what it says was changed, what it refuses, and how it is shown again without losing anything."""
+
+import string
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.forms import Form
+from django.http import QueryDict
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from dashboard.cloud.client import client_for
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import RoutePolicy, ServerGroup
+from dashboard.server_groups.fields import BY_PATH, FIELDS, payload
+from dashboard.server_groups.forms import ServerGroupForm, SwitchOffForm, read_seen, sign_seen
+from dashboard.server_groups.inputs import Value, to_text
+from tests.conftest import DESIGN_POOL, Simulated
+
+GROUP = ServerGroup(
+    "g-1",
+    name="design-pool",
+    description="first line\nsecond line",
+    server_group_status=True,
+    app_type="COMMON_APP",
+    storage_mount_policy="ANY",
+    image_id="img-1",
+    image_type="gold",
+    image_product_id="p-1",
+    is_vdi=False,
+    system_disk_type="SAS",
+    system_disk_size=80,
+    ou_name="",
+    route_policy=RoutePolicy(max_session=6, cpu_threshold=80, gpu_threshold=75, mem_threshold=85),
+)
+ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold it
+    GROUP,
+    name="old name, with spaces",
+    description="tab\there\r\nand \u200bthere" * 20,
+    app_type="STREAMED_APP",
+    storage_mount_policy="",
+    image_id="",
+    system_disk_type="FLASH",
+    system_disk_size=5,
+    ou_name="x" * 300,
+    route_policy=RoutePolicy(max_session=5000, cpu_threshold=0, gpu_threshold=None, mem_threshold=101),
+)
+
+
+def form(group: ServerGroup, text: str = "", /, **fields: str) -> ServerGroupForm:
+    data = QueryDict(text, mutable=True)
+    data.update(fields)
+    return ServerGroupForm(data, group=group)
+
+
+def errors(sent: Form) -> dict[str, list[str]]:
+    return {name: [str(message) for message in messages] for name, messages in sent.errors.items()}
+
+
+def as_shown(group: ServerGroup) -> dict[str, str]:
+    """What a browser sends of a form that nobody touched: line breaks as CR LF."""
+    return {f.name: to_text(group.value(f.path)).replace("\r\n", "\n").replace("\n", "\r\n") for f in FIELDS}
+
+
+@pytest.mark.parametrize("group", [GROUP, ODD, ServerGroup("g-1")], ids=["usual", "odd", "hardly known"])
+@pytest.mark.parametrize("sends_all", [True, False])
+def test_an_untouched_form_changes_nothing(group: ServerGroup, sends_all: bool) -> None:
+    untouched = form(group, **(as_shown(group) if sends_all else {}))
+
+    assert (errors(untouched), untouched.changes) == ({}, {})
+
+
+@pytest.mark.parametrize("group", [GROUP, ODD], ids=["usual", "odd"])
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("name", "TEST", "TEST"),
+        ("description", "", ""),
+        ("app_type", "SESSION_DESKTOP_APP", "SESSION_DESKTOP_APP"),
+        ("server_group_status", "false", False),
+        ("route_policy.max_session", "1024", 1024),
+        ("route_policy.cpu_threshold", "1", 1),
+        ("route_policy.gpu_threshold", "100", 100),
+        ("route_policy.mem_threshold", "99", 99),
+        ("storage_mount_policy", "USER", "USER"),
+        ("image_type", "private", "private"),
+        ("image_id", "img-2", "img-2"),
+        ("image_product_id", "p-2", "p-2"),
+        ("system_disk_type", "SSD", "SSD"),
+        ("system_disk_size", "32768", 32768),
+        ("ou_name", "OU=A", "OU=A"),
+    ],
+)
+def test_what_the_cloud_holds_keeps_no_one_from_changing_one_field(
+    group: ServerGroup, path: str, text: str, value: Value
+) -> None:
+    touched = form(group, **as_shown(group) | {BY_PATH[path].name: text})
+
+    assert (errors(touched), touched.changes) == ({}, {path: value})
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
+def test_a_field_sent_twice_is_refused(field: Any) -> None:
+    text = to_text(GROUP.value(field.path))
+
+    twice = form(GROUP, f"{field.name}={text}&{field.name}={text}")
+
+    assert (errors(twice)[field.name], twice.changes) == (["This was sent twice. Send it once."], {})
+
+
+@pytest.mark.parametrize("name", ["reason", "key", "seen"])
+def test_what_goes_with_the_fields_is_sent_once_too(name: str) -> None:
+    assert errors(form(GROUP, f"{name}=a&{name}=a"))[name] == ["This was sent twice. Send it once."]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"reason": "x" * 501}, {"reason": ["Ensure this value has at most 500 characters (it has 501)."]}),
+        ({"reason": "a\x00b"}, {"reason": ["Null characters are not allowed."]}),
+        ({"key": "x" * 65}, {"key": ["Ensure this value has at most 64 characters (it has 65)."]}),
+    ],
+)
+def test_reason_and_key_have_limits(fields: dict[str, str], told: dict[str, list[str]]) -> None:
+    assert errors(form(GROUP, **fields)) == told
+
+
+def test_a_post_without_a_key_gets_one_of_its_own() -> None:
+    forms = [form(GROUP), form(GROUP)]
+
+    keys = {f.cleaned_data["key"] for f in forms if f.is_valid()}
+
+    assert [len(key) for key in keys] == [32, 32]
+
+
+@pytest.mark.parametrize("name", [field.name for field in FIELDS if field.path.startswith("route_policy.")])
+def test_routing_of_a_single_session_group_is_shown_off_and_refused(name: str) -> None:
+    single = replace(GROUP, is_vdi=True, route_policy=RoutePolicy(max_session=1))
+
+    sent = form(single, **as_shown(single) | {name: "50"})
+
+    reason = "Only for multi-session groups; each server of this group serves one session."
+    field = sent.fields[name]
+    assert (errors(sent), sent.changes) == ({name: [reason]}, {})
+    assert (field.widget.attrs["disabled"], field.help_text) == (True, reason)
+
+
+def test_routing_of_a_single_session_group_may_come_back_as_it_was_shown() -> None:
+    single = replace(GROUP, is_vdi=True, route_policy=RoutePolicy(max_session=1))
+
+    sent = form(single, **as_shown(single))
+
+    assert (errors(sent), sent.changes) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("held", "sent", "is_refused"),
+    [
+        ({"image_type": "gold", "image_product_id": "p-1"}, {"image_product_id": ""}, True),
+        ({"image_type": "private", "image_product_id": ""}, {"image_type": "gold"}, True),
+        ({"image_type": "private", "image_product_id": None}, {"image_type": "gold"}, True),
+        ({"image_type": "gold", "image_product_id": ""}, {"image_id": "img-2"}, True),
+        ({"image_type": "private", "image_product_id": ""}, {"image_type": "gold", "image_product_id": "p"}, False),
+        ({"image_type": "gold", "image_product_id": "p-1"}, {"image_id": "img-2"}, False),
+        ({"image_type": "gold", "image_product_id": "p-1"}, {"image_type": "public", "image_product_id": ""}, False),
+        ({"image_type": "gold", "image_product_id": ""}, {"name": "renamed"}, False),
+        ({"image_type": None, "image_product_id": None}, {"image_id": "img-2"}, False),
+    ],
+)
+def test_a_marketplace_image_needs_its_product_id_when_the_image_is_touched(
+    held: dict[str, Any], sent: dict[str, str], is_refused: bool
+) -> None:
+    group = replace(GROUP, **held)
+
+    told = errors(form(group, **as_shown(group) | sent))
+
+    assert told == ({"image_product_id": ["A Marketplace image needs its product ID."]} if is_refused else {})
+
+
+def test_a_wrong_product_id_is_told_once() -> None:
+    told = errors(form(GROUP, image_id="img-2", image_product_id="a b"))
+
+    assert told == {"image_product_id": ["Use Latin letters, digits and signs, no spaces."]}
+
+
+def test_the_summary_names_and_links_the_fields() -> None:
+    wrong = form(GROUP, name="a b", route_policy__max_session="0", reason="x" * 501, key="x" * 65)
+    wrong.add_error(None, "The cloud refused the change.")
+
+    assert list(wrong.error_list) == [
+        ("", "", "Ensure this value has at most 64 characters (it has 65)."),
+        ("id_reason", "Reason", "Ensure this value has at most 500 characters (it has 501)."),
+        ("id_name", "Name", "Use letters, digits, _ and -; spaces are not allowed."),
+        ("id_route_policy__max_session", "Maximum sessions", "Must be from 1 to 1024; this is 0."),
+        ("", "", "The cloud refused the change."),
+    ]
+
+
+# Shown again
+
+
+def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_the_cloud() -> None:
+    now = replace(GROUP, name="theirs", description="their\nwords", ou_name="OU=Theirs", server_group_status=False)
+    mine = form(GROUP, **as_shown(GROUP) | {"name": "mine", "system_disk_size": "90"}, key="old")
+
+    again = mine.after_conflict(now, ("name",))
+
+    assert {name: again.data[name] for name in as_shown(GROUP)} == as_shown(now) | {
+        "name": "mine",
+        "system_disk_size": "90",
+        "description": "their\nwords",
+    }
+    assert errors(again) == {
+        "name": [
+            "Someone else changed this from design-pool to theirs meanwhile. Saving again replaces it.",
+        ]
+    }
+    assert again.data["key"] != "old"
+    assert read_seen(again.data["seen"], "g-1") == replace(now)
+
+
+def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None:
+    now = replace(GROUP, name="theirs", description="their\nwords")
+    mine = form(GROUP, **as_shown(GROUP) | {"name": "mine"})
+
+    again = ServerGroupForm(mine.after_conflict(now, ("name",)).data, group=now)
+
+    assert (errors(again), again.changes) == ({}, {"name": "mine"})
+
+
+def test_what_was_wrongly_typed_stays_too() -> None:
+    now = replace(GROUP, ou_name="OU=Theirs")
+
+    again = form(GROUP, **as_shown(GROUP) | {"name": "a b"}).again(now)
+
+    assert (again.data["name"], again.data["ou_name"]) == ("a b", "OU=Theirs")
+    assert errors(again) == {"name": ["Use letters, digits, _ and -; spaces are not allowed."]}
+
+
+def test_after_a_failure_the_input_stays_and_has_a_new_key() -> None:
+    again = form(GROUP, **as_shown(GROUP) | {"name": "mine"}, key="old").after_failure("It was refused.")
+
+    assert (again.data["name"], errors(again)) == ("mine", {"__all__": ["It was refused."]})
+    assert again.data["key"] != "old"
+
+
+@pytest.mark.parametrize("status", [True, False, None])
+def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | None) -> None:
+    group = replace(GROUP, server_group_status=status)
+
+    sent = form(group, name="a b")
+
+    assert sent["server_group_status"].value() == to_text(status)
+    assert sent["name"].value() == "a b"
+
+
+# What the person saw
+
+
+def test_what_the_person_saw_comes_back_unaltered() -> None:
+    group = replace(ODD, is_vdi=True, primary_server_group_ids=("g-2",), secondary_server_group_ids=("g-3",))
+
+    assert read_seen(sign_seen(group), "g-1") == group
+
+
+@pytest.mark.parametrize(
+    ("text", "group_id"),
+    [("", "g-1"), ("nonsense", "g-1"), (sign_seen(GROUP)[:-1], "g-1"), ("é:☃:\x00", "g-1"), (sign_seen(GROUP), "g-2")],
+)
+def test_what_is_not_ours_or_about_another_group_is_nothing(text: str, group_id: str) -> None:
+    assert read_seen(text, group_id) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("INC-4711", {}),
+        ("", {"reason": ["Say why, so that the next person knows."]}),
+        (" \t ", {"reason": ["Say why, so that the next person knows."]}),
+        ("x" * 501, {"reason": ["Ensure this value has at most 500 characters (it has 501)."]}),
+    ],
+)
+def test_switching_off_asks_why(reason: str, told: dict[str, list[str]]) -> None:
+    assert errors(SwitchOffForm(QueryDict(mutable=True) | {"reason": reason})) == told
+
+
+# Whatever the form takes, the cloud takes
+
+DIGITS = st.integers(-2, 33_000).map(str) | st.sampled_from(["", "07", "1_0", "٣", "5.0"])
+ID = st.text(string.ascii_letters + string.digits + string.punctuation + " é", max_size=130)
+TYPED = {
+    "name": st.text(string.ascii_letters + "0123456789_-研发 .", max_size=66),
+    "description": st.text(max_size=260),
+    "ou_name": st.text(max_size=260),
+    "image_id": ID,
+    "image_product_id": ID,
+    **{
+        field.name: DIGITS
+        for field in FIELDS
+        if field.path.startswith("route_policy.") or field.path == "system_disk_size"
+    },
+    **{
+        field.name: st.sampled_from([value for value, _ in made.options] + ["", "ANY "])
+        for field in FIELDS
+        if hasattr(made := field.make(), "options")
+    },
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(typed=st.fixed_dictionaries({}, optional=TYPED).filter(bool), omits=st.booleans())
+def test_what_the_form_takes_the_cloud_takes_and_holds(
+    project: Project, simulator: Simulated, typed: dict[str, str], omits: bool
+) -> None:
+    """Every limit of the contract is in the form; what only the cloud knows (other names, the image's size, the
+    directory) is set so that it does not matter.
+    """
+    simulator.control("POST", "reset")
+    simulator.control("PUT", "switches", {"directory": "connected", "newest_members": "omit" if omits else "return"})
+    simulator.change(image_id="an-image-of-ours")
+    client = client_for(project)
+    before = client.show_server_group(DESIGN_POOL)
+    refused = form(before, **as_shown(before) | typed).errors
+    sent = form(before, **as_shown(before) | {name: text for name, text in typed.items() if name not in refused})
+    assume(sent.is_valid() and sent.changes)
+
+    client.update_server_group(DESIGN_POOL, payload(sent.changes, before))
+
+    (body,) = simulator.patches
+    held = ServerGroup.from_api(simulator.group())
+    assert held is not None
+    assert {path: held.value(path) for path in sent.changes} == sent.changes
+    parents = {path.partition(".")[0] for path in sent.changes}
+    known = {f.path for f in FIELDS if f.path.startswith("route_policy.") and before.value(f.path) is not None}
+    thresholds = known if "route_policy" in parents else set()
+    assert set(body) == parents
+    assert {f"route_policy.{name}" for name in body.get("route_policy", {})} == thresholds | {
+        path for path in sent.changes if path.startswith("route_policy.")
+    }

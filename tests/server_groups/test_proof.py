@@ -1,0 +1,88 @@
+"""What a read proves: the table of quality.md 2."""
+
+import pytest
+
+from dashboard.audit.models import Outcome
+from dashboard.audit.services import Change
+from dashboard.cloud.resources import RoutePolicy, ServerGroup
+from dashboard.server_groups.proof import judge
+
+RENAME = Change("name", "Name", "old", "new")
+OFF = Change("server_group_status", "Status", True, False)
+SESSIONS = Change("route_policy.max_session", "Maximum sessions", 6, 8)
+
+
+def group(name: str | None = "old", status: bool | None = True, sessions: int | None = None) -> ServerGroup:
+    policy = None if sessions is None else RoutePolicy(max_session=sessions)
+    return ServerGroup("g-1", name=name, server_group_status=status, route_policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "read", "is_accepted", "is_last", "outcome", "told"),
+    [
+        ((RENAME,), group("new"), True, False, Outcome.APPLIED, "shows the new values."),
+        ((RENAME,), group("new"), False, False, Outcome.APPLIED, "shows the new values."),
+        ((RENAME, OFF), group("new", False), False, False, Outcome.APPLIED, "shows the new values."),
+        ((RENAME,), group("old"), True, False, None, ""),
+        ((RENAME,), group("old"), False, False, None, ""),
+        ((RENAME,), group("old"), False, True, Outcome.NOT_APPLIED, "shows the old values."),
+        (
+            (RENAME,),
+            group("old"),
+            True,
+            True,
+            Outcome.UNKNOWN,
+            "shows the old values, though the cloud may have accepted the change.",
+        ),
+        ((RENAME,), group("third"), False, False, None, ""),
+        ((RENAME,), group("third"), False, True, Outcome.CONFLICT, "shows neither the old nor the new state."),
+        ((RENAME,), group("third"), True, True, Outcome.CONFLICT, "shows neither the old nor the new state."),
+        ((RENAME, OFF), group("new", True), False, False, None, ""),
+        ((RENAME, OFF), group("new", True), False, True, Outcome.CONFLICT, "shows neither the old nor the new state."),
+        ((SESSIONS,), group(), True, False, Outcome.APPLIED, "Accepted, not readable: Maximum sessions."),
+        ((SESSIONS,), group(), False, False, None, ""),
+        (
+            (SESSIONS,),
+            group(),
+            False,
+            True,
+            Outcome.UNKNOWN,
+            "shows the old values, though the cloud may have accepted the change.",
+        ),
+        ((SESSIONS,), group(sessions=8), True, False, Outcome.APPLIED, "shows the new values."),
+        (
+            (RENAME, SESSIONS),
+            group("new"),
+            True,
+            False,
+            Outcome.APPLIED,
+            "shows the new values. Accepted, not readable: Maximum sessions.",
+        ),
+        ((RENAME, SESSIONS), group("new"), False, False, None, ""),
+        (
+            (RENAME, SESSIONS),
+            group("old"),
+            True,
+            True,
+            Outcome.UNKNOWN,
+            "shows the old values, though the cloud may have accepted the change.",
+        ),
+        ((RENAME,), group(None), False, False, None, ""),
+        ((OFF,), group(status=None), True, False, Outcome.APPLIED, "Accepted, not readable: Status."),
+    ],
+)
+def test_judges_a_read(
+    changes: tuple[Change, ...], read: ServerGroup, is_accepted: bool, is_last: bool, outcome: str | None, told: str
+) -> None:
+    verdict = judge(changes, read, is_accepted=is_accepted, is_last=is_last)
+
+    assert (verdict and verdict.outcome) == outcome
+    assert (verdict.proof if verdict else "").endswith(told)
+
+
+def test_says_when_it_was_read() -> None:
+    verdict = judge((RENAME,), group("new"), is_accepted=True, is_last=False)
+
+    assert verdict is not None
+    assert verdict.proof.startswith("A read at 20")
+    assert " UTC shows" in verdict.proof
