@@ -1,6 +1,7 @@
 """The settings under test: those of a development deployment, whatever the environment of the person testing says."""
 
 import os
+from pathlib import Path
 
 for name in list(os.environ):
     if name.startswith(("STREAMWARDEN_", "HUAWEICLOUD_", "WORKSPACE_", "IMS_", "IAM_", "CLOUD_")) or name in {
@@ -19,3 +20,5 @@ STORAGES = {
 }
 # A file, not memory: browser tests write from a server's threads, and writers must queue as they do in production.
 DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (from the settings' star)
+# WhiteNoise warns when there is nothing collected yet, as in a fresh clone.
+Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # noqa: F405 (from the settings' star)
