@@ -295,7 +295,9 @@ class TestSessions:
         assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00139901")
         assert f"{missing} is missing" in answer.json()["error_msg"]
 
-    @pytest.mark.parametrize("time", ["2026-10-01", "now", "2026-13-01T00:00:00Z", "2026-10-01T00:00:00+02:00", ""])
+    @pytest.mark.parametrize(
+        "time", ["2026-10-01", "now", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-10-01T00:00:00+02:00", ""]
+    )
     def test_refuse_what_is_no_time(self, cloud: Cloud, time: str) -> None:
         assert cloud.get(self.PATH, **{**self.WHENEVER, "query_end_time": time}).status_code == 400
 
