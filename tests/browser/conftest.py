@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.apps import apps
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.test import Client, override_settings, testcases
 from playwright.sync_api import BrowserContext, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -58,6 +61,22 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     }
 
 
+@pytest.fixture(scope="session")
+def _static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pages get the files as they are written, not what a demo collected some time ago, or never."""
+    with (
+        override_settings(STATIC_ROOT=str(tmp_path_factory.mktemp("static"))),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(testcases, "_StaticFilesHandler", StaticFilesHandler)
+        yield
+
+
+@pytest.fixture(scope="session")
+def live_server(_static_files: None, live_server: LiveServer) -> LiveServer:
+    return live_server
+
+
 @pytest.fixture
 def watch(live_server: LiveServer) -> Iterator[Watch]:
     watching = Watch(live_server.url)
@@ -66,8 +85,19 @@ def watch(live_server: LiveServer) -> Iterator[Watch]:
 
 
 @pytest.fixture
+def _roles(transactional_db: None) -> None:
+    """The roles come from a migration, and went with the flush after the test before this one.
+
+    (pytest-django's serialized rollback does not work beside Playwright's event loop: Django has another connection
+    there, which was never serialized.)
+    """
+    migration = import_module("dashboard.accounts.migrations.0002_roles")
+    migration.make_roles(apps, None)
+
+
+@pytest.fixture
 def site(
-    django_db_serialized_rollback: None,  # the roles come from a migration and would go with the first flush
+    _roles: None,
     live_server: LiveServer,
     project: Project,
     simulator: Simulated,

@@ -1,0 +1,74 @@
+"""The answer to a change is lost: the page says that nobody knows, asks by itself, and sends nothing twice."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.browsing import ACTIVITY, LIST, Site, place_of_switch, switch_of, switch_off
+from tests.conftest import DESIGN_POOL, address
+
+READS_IN_REQUEST = 2 * 3
+"""Two rungs of the ladder, each read tried three times."""
+
+
+def test_a_switch_whose_answer_is_lost_is_checking_until_a_read_tells(
+    site: Site, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(f"{LIST}?q=design-pool")
+    # Unreadable until the first poll, the second one finds out.
+    site.play_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
+
+    switch_off(page, "INC-4711")
+
+    place = place_of_switch(page)
+    expect(place).to_have_text("Checking")
+    expect(switch_of(page)).to_have_count(0)
+    expect(page.locator("#live")).to_contain_text("Not known yet whether design-pool is off.")
+    expect(page.locator("#problem")).to_be_empty()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(page.locator("#live")).to_have_text("design-pool is off.")
+    expect(page.locator(".counts")).to_contain_text(re.compile(r"38 on\s+4 off"))
+    assert site.cloud.patches == [{"server_group_status": False}]
+
+
+def test_an_edit_whose_answer_is_lost_is_unknown_until_a_read_tells(
+    site: Site, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context("administrator").new_page()
+    page.goto(address("edit/"))
+    page.get_by_label("Description").fill("CAD users, Building 8")
+    site.play_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
+
+    page.get_by_role("button", name="Save changes").click()
+
+    badge = page.locator(".page-head .outcome")
+    expect(badge).to_have_text("unknown, checking")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("tried to change")
+    expect(page.get_by_text("Nobody knows yet whether this change took effect.")).to_be_visible()
+    expect(badge).to_have_text("applied")
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("tried to")
+    expect(page.get_by_text("Nobody knows yet")).to_have_count(0)
+    assert site.cloud.patches == [{"description": "CAD users, Building 8"}]
+
+
+def test_a_pending_change_is_pending_on_every_page(site: Site, open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context("administrator").new_page()
+    site.cloud.play({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
+    page.goto(address("edit/"))
+    page.get_by_label("Description").fill("CAD users, Building 8")
+
+    page.get_by_role("button", name="Save changes").click()
+
+    expect(page.locator(".page-head .outcome")).to_have_text("unknown, checking")
+    page.goto(ACTIVITY)
+    expect(page.locator(".entries .outcome")).to_have_text("unknown, checking")
+    page.goto(address())
+    expect(place_of_switch(page)).to_have_text("Checking")
+    page.goto(f"{LIST}?q=design-pool")
+    expect(place_of_switch(page)).to_have_text("Checking")
+    site.cloud.change(description="CAD users, Building 8")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    assert len(site.cloud.patches) == 1
+    assert page.locator(f"#server-group-{DESIGN_POOL}").is_visible()
