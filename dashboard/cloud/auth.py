@@ -100,7 +100,7 @@ class PasswordAuth(CloudAuth):
         self._credential, self._project = credential, project
         self._transport, self._clock = transport, clock
         self._lock = threading.Lock()
-        self._flight: Future[_Token] | None = None
+        self._flight: Future[_Token | SignInError] | None = None
         self._token: _Token | None = None
         self._refusals = 0
         self._paused_until = clock()
@@ -131,7 +131,7 @@ class PasswordAuth(CloudAuth):
         return True
 
     def _sign_in(self, old: _Token | None, deadline: Deadline) -> None:
-        """Returns when a token other than `old` is in place."""
+        """Returns when a token other than `old` is in place. Raises SignInError."""
         with self._lock:
             if self._token is not old:
                 return
@@ -140,32 +140,33 @@ class PasswordAuth(CloudAuth):
         if is_pilot:
             self._fly(flight, deadline)
         try:
-            flight.result(max(0.0, deadline.left()))
+            landed = flight.result(max(0.0, deadline.left()))
         except TimeoutError:
             raise SignInError("signing in did not end in time") from None
+        if isinstance(landed, SignInError):
+            raise landed
 
-    def _fly(self, flight: "Future[_Token]", deadline: Deadline) -> None:
+    def _fly(self, flight: "Future[_Token | SignInError]", deadline: Deadline) -> None:
+        """Whatever happens, those who wait must hear of it."""
+        landed: _Token | SignInError = SignInError("signing in was interrupted")
         try:
-            token = self._fetch(deadline)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            landed = self._fetch(deadline)
+        finally:
             with self._lock:
                 self._flight = None
-            flight.set_exception(error)
-        else:
-            with self._lock:
-                self._flight, self._token = None, token
-            flight.set_result(token)
+                self._token = landed if isinstance(landed, _Token) else self._token
+            flight.set_result(landed)
 
-    def _fetch(self, deadline: Deadline) -> _Token:
+    def _fetch(self, deadline: Deadline) -> _Token | SignInError:
         wait = self._paused_until - self._clock()
         if wait > 0:
-            raise SignInError(f"signing in is paused for another {wait:.0f} s after it failed")
+            return SignInError(f"signing in is paused for another {wait:.0f} s after it failed")
         reply = self._transport.exchange(self._call(), None, deadline)
         value = reply.headers.get("X-Subject-Token", "")
         if reply.outcome is Outcome.DONE and PRINTABLE.fullmatch(value):
             self._refusals = 0
             return self._token_from(value, reply)
-        raise self._failure(reply)
+        return self._failure(reply)
 
     def _token_from(self, value: str, reply: Reply) -> _Token:
         token = parsing.members(parsing.members(reply.body).get("token"))

@@ -75,7 +75,8 @@ class Client:
     def list_server_groups(self) -> Reading[tuple[ServerGroup, ...]]:
         """All groups, primary and standby; the last good copy while the cloud is away."""
         try:
-            page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api)
+            known = len(self._last_list.value) if self._last_list else 0
+            page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api, known)
         except CloudError as error:
             is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
             if self._last_list is None or is_refusal:
@@ -198,8 +199,8 @@ class Client:
     def _body(self, call: Call) -> parsing.Members:
         return parsing.members(self._request(call)[0].body)
 
-    def _all_pages(self, call: Call, read: Callable[[object], Row | None]) -> Page[Row]:
-        """The whole list within one deadline."""
+    def _all_pages(self, call: Call, read: Callable[[object], Row | None], expected: int = 0) -> Page[Row]:
+        """The whole list, of which `expected` rows are known to exist, within one deadline."""
         deadline = Deadline(self._limits.whole)
 
         def fetch(offset: int) -> Page[Row]:
@@ -211,7 +212,7 @@ class Client:
                 raise _bad_answer(call, reply, duration_ms, "is not a list with its count")
             return Page(parsing.each(body, "items", read), total, reply.answered_at)
 
-        return read_all(fetch)
+        return read_all(fetch, expected)
 
 
 def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadAnswerError:

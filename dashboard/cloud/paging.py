@@ -1,4 +1,4 @@
-"""Reading a list to its end: 100 rows a call, all pages after the first at the same time."""
+"""Reading a list to its end: 100 rows a call, all pages that are known to exist at the same time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,25 +28,29 @@ class Page(Generic[T]):
     as_of: datetime
 
 
-def read_all(fetch: Callable[[int], Page[T]]) -> Page[T]:
-    """The whole list, `fetch` being given offsets. A list that shifted between its pages, or does not have as many rows
-    as it says, is read once more, since a row may have slipped from one page to another unseen. Then it is taken as it
-    is, each row once.
+def read_all(fetch: Callable[[int], Page[T]], expected: int = 0) -> Page[T]:
+    """The whole list, `fetch` being given offsets; with `expected` rows it is read in one go if they are that many.
+
+    A list that shifted between its pages, or does not have as many rows as it says, is read once more, since a row may
+    have slipped from one page to another unseen. Then it is taken as it is, each row once.
     """
-    pages = _read_once(fetch)
+    pages = _read_once(fetch, expected)
     if _has_shifted(pages):
-        pages = _read_once(fetch)
+        pages = _read_once(fetch, pages[0].total)
     rows = {row.id: row for page in pages for row in page.items}
     return Page(tuple(rows.values()), len(rows), min(page.as_of for page in pages))
 
 
-def _read_once(fetch: Callable[[int], Page[T]]) -> Sequence[Page[T]]:
-    first = fetch(0)
-    offsets = range(ROWS, first.total, ROWS)
-    if not offsets:
-        return [first]
+def _read_once(fetch: Callable[[int], Page[T]], expected: int) -> Sequence[Page[T]]:
+    pages = _side_by_side(fetch, range(0, max(expected, 1), ROWS))
+    return [*pages, *_side_by_side(fetch, range(len(pages) * ROWS, pages[0].total, ROWS))]
+
+
+def _side_by_side(fetch: Callable[[int], Page[T]], offsets: range) -> list[Page[T]]:
+    if len(offsets) < 2:
+        return [fetch(offset) for offset in offsets]
     with ThreadPoolExecutor(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
-        return [first, *pool.map(fetch, offsets)]
+        return list(pool.map(fetch, offsets))
 
 
 def _has_shifted(pages: Sequence[Page[T]]) -> bool:

@@ -160,7 +160,7 @@ def _proxy(environ: Mapping[str, str]) -> str:
 def _split(entry: Entry, key: str, address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
-        has_host = bool(parts.hostname) and parts.port != 0
+        has_host = bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
         has_host = False
     if not has_host:

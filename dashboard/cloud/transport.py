@@ -21,7 +21,7 @@ from dashboard.cloud.wire import Adapter, Passage, passage
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 CHUNK = 64 * 1024
-CONNECTIONS = 32  # kept open for each host; more may be open at a time
+CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 
 @dataclass(frozen=True)

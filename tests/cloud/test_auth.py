@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import pytest
+from requests import Request
 
 from dashboard.cloud import errors
 from dashboard.cloud.auth import PasswordAuth
@@ -157,6 +159,43 @@ def test_those_who_wait_for_a_sign_in_share_its_failure() -> None:
 
     assert {type(failure) for failure in failures} == {errors.SignInError}
     assert sign_ins(cloud) == len(cloud.requests) == 1
+
+
+def test_a_sign_in_that_is_slower_than_the_deadline_of_who_waits_is_not_waited_for() -> None:
+    with scripted_cloud(stall(seconds=1)) as cloud, ThreadPoolExecutor(1) as pilot:
+        auth = password_auth(cloud, Clock())
+        flight = pilot.submit(auth.get_ready, Deadline(5))
+        while not cloud.requests:
+            time.sleep(0.01)
+
+        with pytest.raises(errors.SignInError, match="did not end in time"):
+            auth.get_ready(Deadline(0.1))
+
+    assert isinstance(flight.exception(), errors.SignInError)
+
+
+def test_who_was_refused_with_an_older_token_takes_the_newer_one() -> None:
+    with scripted_cloud(token("t-0"), token("t-1")) as cloud:
+        auth = password_auth(cloud, Clock())
+        auth.get_ready(Deadline(5))
+        refused = auth(Request("GET", cloud.url).prepare())
+        auth.renew(refused, Deadline(5))
+
+        may_replay = auth.renew(refused, Deadline(5))
+
+    assert may_replay
+    assert auth(refused).headers["X-Auth-Token"] == "t-1"
+    assert sign_ins(cloud) == 2
+
+
+def test_who_comes_just_after_a_sign_in_does_not_sign_in_again() -> None:
+    with scripted_cloud(token("t-0")) as cloud:
+        auth = password_auth(cloud, Clock())
+        auth.get_ready(Deadline(5))
+
+        auth._sign_in(None, Deadline(5))
+
+    assert sign_ins(cloud) == 1
 
 
 def failure_of(client: Client) -> CloudError | None:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dashboard.cloud import client as client_module
 from dashboard.cloud import errors
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
 from dashboard.cloud.client import Answer, client_for
@@ -150,6 +151,26 @@ def test_pages_after_the_first_are_read_at_the_same_time() -> None:
         reading = cloud.client(limits=Limits()).list_server_groups()
 
     assert len(reading.value) == 1000
+    assert not together.broken
+
+
+@pytest.mark.parametrize(("before", "now"), [(300, 300), (300, 301), (301, 300), (300, 0)])
+def test_a_list_of_known_length_is_read_in_one_go(before: int, now: int) -> None:
+    together = threading.Barrier(-(-before // 100))
+    length = before
+
+    def route(received: Received) -> Act:
+        if length == now and int(query_of(received)["offset"]) < before and client._last_list:
+            together.wait(5)
+        return paged(rows(length))(received)
+
+    with scripted_cloud(route=route) as cloud:
+        client = cloud.client()
+        client.list_server_groups()
+        length = now
+        reading = client.list_server_groups()
+
+    assert len(reading.value) == now
     assert not together.broken
 
 
@@ -355,6 +376,19 @@ def test_a_page_of_images_that_comes_for_ever_is_no_endless_loop() -> None:
 
     assert len(images) == 500
     assert len(cloud.requests) == 2
+
+
+def test_more_images_than_anyone_can_choose_from_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MOST_IMAGES", 1000)
+
+    def route(received: Received) -> Act:
+        begin = int(query_of(received).get("marker", "-1")) + 1
+        return answer(200, {"images": [{"id": str(number)} for number in range(begin, begin + 500)]})
+
+    with scripted_cloud(route=route) as cloud:
+        images = cloud.client().list_images("public")
+
+    assert len(images) == 1000
 
 
 def test_all_threads_share_the_client_of_a_project() -> None:

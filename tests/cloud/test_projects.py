@@ -215,6 +215,10 @@ def test_the_real_cloud_is_no_simulator() -> None:
         ({"WORKSPACE_ENDPOINT": "workspace.example.com"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
         ({"WORKSPACE_ENDPOINT": "https://me:canary@x"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
         ({"WORKSPACE_ENDPOINT": "https://x/?a=b"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
+        (
+            {"WORKSPACE_ENDPOINT": f"https://{'x' * 64}.example.com"},
+            "WORKSPACE_ENDPOINT in the environment: expected an",
+        ),
         ({"WORKSPACE_ENDPOINT": "https://x:port"}, "WORKSPACE_ENDPOINT in the environment: expected an address"),
         ({"IMS_ENDPOINT": "https://x y"}, "IMS_ENDPOINT in the environment: expected an address"),
         ({"HUAWEICLOUD_SDK_IAM_ENDPOINT": "http://iam"}, "HUAWEICLOUD_SDK_IAM_ENDPOINT in the environment: expected"),
