@@ -70,12 +70,13 @@ def load_projects(environ: Mapping[str, str]) -> tuple[Project, ...]:
 
 
 def _project(entry: Entry, *, ca_bundle: str, proxy: str) -> Project:
+    slug = _slug(entry)
     credential = _credential(entry)
     _refuse_unknown_keys(entry, credential)
     region = entry.text("region")
     workspace = _endpoint(entry, "workspace_endpoint", region)
     return Project(
-        slug=_slug(entry),
+        slug=slug,
         title=entry.text("title"),
         project_id=_project_id(entry),
         region=region,

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -105,8 +106,8 @@ class ScriptedCloud:
     def project(self, auth: Credential | None = None) -> Project:
         return project_at(self.url, auth or TokenCredential("canary-token"))
 
-    def serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError), connection.makefile("rb") as stream:
+    def serve(self, accepted: socket.socket, tls: ssl.SSLContext | None) -> None:
+        with accepted, suppress(OSError), _secured(accepted, tls) as connection, connection.makefile("rb") as stream:
             while received := _read_request(stream, connection.getpeername()[1]):
                 with self.lock:
                     self.requests.append(received)
@@ -118,6 +119,10 @@ class ScriptedCloud:
             return self.route(received)
         with self.lock:
             return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+def _secured(connection: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    return tls.wrap_socket(connection, server_side=True) if tls else connection
 
 
 def _read_request(stream: BufferedReader, port: int) -> Received | None:
@@ -133,9 +138,11 @@ def _read_request(stream: BufferedReader, port: int) -> Received | None:
 
 
 @contextmanager
-def scripted_cloud(*acts: Act, route: Callable[[Received], Act] | None = None) -> Iterator[ScriptedCloud]:
+def scripted_cloud(
+    *acts: Act, route: Callable[[Received], Act] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedCloud]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    cloud = ScriptedCloud(f"http://127.0.0.1:{listener.getsockname()[1]}", list(acts), route)
+    cloud = ScriptedCloud(f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}", list(acts), route)
 
     def accept() -> None:
         while True:
@@ -144,7 +151,7 @@ def scripted_cloud(*acts: Act, route: Callable[[Received], Act] | None = None) -
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=cloud.serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=cloud.serve, args=(connection, tls), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:

@@ -245,7 +245,7 @@ def test_a_wrong_variable_is_named_with_what_is_expected(variables: dict[str, st
         ('"env:ASIA_PASSWORD"', '"env:NOWHERE"', "line 10, auth.password: expected the environment variable NOWHERE"),
         ('ak = "AKID"', 'ak = "two words"', "line 20, auth.ak: expected visible ASCII characters only"),
         ("https://workspace.example.com/", "http://x/", "line 16, workspace_endpoint: expected https:// (plain"),
-        ("[projects.asia]", "[projects.Asia_1]", "line 1"),
+        ("[projects.asia]", "[projects.Asia_1]", "line 1, Asia_1: expected a name of lower-case letters"),
     ],
 )
 def test_a_wrong_line_of_the_file_is_named_with_what_is_expected(
