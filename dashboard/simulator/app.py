@@ -8,6 +8,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request
 
 from dashboard.simulator.answers import Answer, Manner
+from dashboard.simulator.contract import load_contract
 from dashboard.simulator.controls import PREFIX, Controls
 from dashboard.simulator.delivery import deliver
 from dashboard.simulator.errors import Code
@@ -23,6 +24,7 @@ _UNANSWERED = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE))
 
 class Simulator:
     def __init__(self, settings: Settings) -> None:
+        load_contract()  # now, and not while the first client waits
         self._latency = settings.latency_ms / 1000
         self._world = World(settings)
         self._faults = FaultList(settings.seed)
@@ -36,6 +38,10 @@ class Simulator:
         is_control = request.path.startswith(PREFIX)
         answer = self._controls.answer(request) if is_control else self._cloud_answer(request)
         return deliver(answer, environ, start_response, self._stopping)
+
+    def resume(self) -> None:
+        """As it was when it stopped, less what was waiting then."""
+        self._stopping.clear()
 
     def stop(self) -> None:
         """Ends what is still waiting: stalls, drips and late changes."""

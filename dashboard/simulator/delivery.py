@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING
 
 from dashboard.simulator.answers import Answer, Manner
@@ -36,15 +37,11 @@ def deliver(
     headers = [*answer.headers.items()]
     if answer.status != HTTPStatus.NO_CONTENT:
         headers.append(("Content-Length", str(len(answer.body))))
-    start_response(f"{answer.status} {_phrase(answer.status)}", headers)
+    start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", headers)
     return [body] if answer.manner is Manner.WHOLE else _pieces(answer, line)
 
 
 _WORDLESS = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE))
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
 
 
 class _Line:

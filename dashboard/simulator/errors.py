@@ -5,7 +5,7 @@ no document states; clients should branch on the HTTP status first.
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, unique
 
 from dashboard.simulator.answers import Answer, json_answer
 
@@ -31,6 +31,7 @@ class Row:
 _AUTHENTICATION = "Incorrect IAM authentication information"
 
 
+@unique
 class Code(Enum):
     """The one table of codes."""
 

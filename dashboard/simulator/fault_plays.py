@@ -4,6 +4,7 @@ A play gets the exchange and the options of its fault and returns the answer. On
 the request performed for real; one that does not has kept it from the service.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ class Playing:
     exchange: Exchange
     options: Options
     earlier: list[float] = field(default_factory=list)
-    """The moments of the monotonic clock at which this fault was played before."""
+    """The moments of the monotonic clock at which a limiter let requests in."""
 
 
 Play = Callable[[Playing], Answer]
@@ -80,12 +81,23 @@ def http_date(seconds: int) -> str:
 def throttle(playing: Playing) -> Answer:
     """A limiter that is real: so many requests in so many seconds, and 429 for the rest."""
     limit, seconds = playing.options["requests"], playing.options["seconds"]
-    now = time.monotonic()
-    if sum(1 for moment in playing.earlier if moment > now - seconds) < limit:
-        playing.earlier.append(now)
+    if _is_let_in(playing.earlier, limit, seconds):
         return playing.exchange.answer()
     detail = f"policy user over ratelimit,limit:{limit},time:{seconds} second"
     return playing.exchange.refusal(CloudError(Code.THROTTLED, detail))
+
+
+_limiting = threading.Lock()
+
+
+def _is_let_in(earlier: list[float], limit: int, seconds: int) -> bool:
+    now = time.monotonic()
+    with _limiting:
+        earlier[:] = [moment for moment in earlier if moment > now - seconds]
+        if len(earlier) >= limit:
+            return False
+        earlier.append(now)
+        return True
 
 
 def replaced(body: bytes, content_type: str) -> Play:

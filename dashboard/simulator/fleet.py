@@ -17,6 +17,8 @@ _APPS = ("CAD 2026", "Office", "SAP GUI", "Browser", "Viewer")
 _RARE_STATES = ("MAINTAINING", "UNREGISTER", "STOPPED", "FREEZE", "NONE")
 _VM_STATUS = {"STOPPED": "SHUTOFF", "FREEZE": "FREEZE", "NONE": "ERROR"}
 _CHANCE_OF_TROUBLE = 0.08
+_FIRST_STATES = ("Active", "Disconnected")
+_FURTHER_STATES = ("Active", "Disconnected", "AppcInit")
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -93,7 +95,7 @@ def _sessions(
     room = PRODUCTS[group.plan.product].sessions + group.plan.extra_sessions
     if server["status"] in {"REGISTERED", "MAINTAINING"} and group.plan.on and not group.plan.primary:
         for place in range(rng.randint(min(2, room), room)):
-            state = "Disconnected" if place == 1 else rng.choices(("Active", "Disconnected", "AppcInit"), (8, 3, 1))[0]
+            state = _FIRST_STATES[place] if place < 2 else rng.choices(_FURTHER_STATES, (8, 3, 1))[0]
             yield _session(group, project, server, state, rng, now - timedelta(minutes=rng.randrange(1, 540)))
     for _ in range(rng.randint(0, 2)):
         state = rng.choices(("SignedOut", "InitFail"), (6, 1))[0]

@@ -120,7 +120,8 @@ class SimulatorServer:
         return f"http://{host}:{self._port}"
 
     def start(self) -> Self:
-        """Raises OSError if the port cannot be had."""
+        """Raises OSError if the port cannot be had. After a stop: the same port, and the cloud as it was."""
+        self._app.resume()
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with socket.create_server((self._host, self._port), family=family, backlog=LISTEN_BACKLOG) as listener:
             self._port = listener.getsockname()[1]

@@ -19,13 +19,28 @@ class NotJsonError(ValueError):
 
 def read_json(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unrepeated, parse_constant=_refused)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unrepeated, parse_constant=_refused)
+    except NotJsonError:
+        raise
     except UnicodeDecodeError:
         raise NotJsonError("the body is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise NotJsonError(f"the body is not JSON ({error.msg} at character {error.pos})") from None
     except RecursionError:
         raise NotJsonError("the body is nested too deeply") from None
+    except ValueError:
+        raise NotJsonError("the body has a number that is too long") from None
+    if b"\\u" in raw:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    """Half of a pair can be escaped in JSON, but cannot be sent back as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise NotJsonError("the body has half of a surrogate pair") from None
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ SWITCHES = {
         Switch("name_match", ("partial", "exact"), "How lists match a group's name (2.1)."),
         Switch("list_order", ("seeded", "name", "newest"), "The order of group lists (9)."),
         Switch("secondary_default", ("all", "primary"), "Lists without is_secondary_server_group (2.1, 8)."),
+        Switch("app_group_count", ("number", "text"), "How the light list spells app_group_count (2.3)."),
         Switch("zero_counts", ("list", "omit"), "Whether aps_status lists states without a server (2.4)."),
         Switch("query_end_time", ("start", "end"), "Which of a session's times query_end_time is held to (2.10, 8)."),
         Switch(

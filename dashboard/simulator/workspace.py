@@ -36,6 +36,8 @@ def list_server_groups(call: Call) -> Answer:
 
 def list_tenant_server_groups(call: Call) -> Answer:
     found = _filtered(call, name=call.query.get("sever_group_name", ""))
+    if call.switch("app_group_count") == "text":
+        found = [{**group, "app_group_count": str(group["app_group_count"])} for group in found]
     return json_answer(call.paged(found, without=ONLY_IN_SHOW | ONLY_IN_FULL_LIST))
 
 

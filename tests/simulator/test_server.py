@@ -48,6 +48,19 @@ def test_stopping_twice_or_unstarted_is_harmless() -> None:
     server.stop()
 
 
+def test_comes_back_as_it_was_on_the_same_port() -> None:
+    server = SimulatorServer(faults=[{"fault": "slow", "seconds": 0.05}]).start()
+    url, headers = server.url, {"X-Auth-Token": "simulator-token"}
+    group = f"{url}{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
+    requests.patch(group, json={"name": "kept"}, headers=headers, timeout=5)
+
+    server.stop()
+    with server:
+        answer = requests.get(group, headers=headers, timeout=5)
+
+    assert (server.url, answer.json()["name"]) == (url, "kept")
+
+
 def test_serves_ipv6() -> None:
     with SimulatorServer("::1") as server:
         assert server.url.startswith("http://[::1]:")

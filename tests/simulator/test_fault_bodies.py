@@ -1,0 +1,134 @@
+"""Faults in the body of a success."""
+
+import gzip
+import json
+
+import pytest
+import requests
+
+from tests.simulator.conftest import DESIGN_POOL, Cloud
+from tests.simulator.wire import GROUP, is_applied, play
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("html", "<h1>"), ("empty", ""), ("not_json", "OK"), ("null", "null"), ("error_in_200", '"error_code"')],
+    )
+    @pytest.mark.parametrize("applied", [True, False])
+    def test_are_another_thing_in_200(self, cloud: Cloud, name: str, text: str, applied: bool) -> None:
+        play(cloud, name, applied=applied)
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.status_code, text in answer.text) == (200, True)
+        assert is_applied(cloud) == applied
+
+    def raw(self, cloud: Cloud) -> bytes:
+        return cloud.get(GROUP).content
+
+    def test_end_in_the_middle(self, cloud: Cloud) -> None:
+        play(cloud, "cut_json")
+
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(self.raw(cloud))
+
+    def test_name_a_member_twice(self, cloud: Cloud) -> None:
+        play(cloud, "duplicate_keys")
+
+        assert self.raw(cloud).startswith(b'{"id":"first","id":"' + DESIGN_POOL.encode())
+
+    def test_of_a_patch_have_no_members_to_repeat(self, cloud: Cloud) -> None:
+        play(cloud, "duplicate_keys")
+
+        assert cloud.patch({"name": "TEST"}).text == "null"
+
+    def test_are_of_other_types(self, cloud: Cloud) -> None:
+        play(cloud, "wrong_types")
+
+        group = cloud.show()
+
+        assert (group["id"], group["name"], group["is_vdi"], group["system_disk_size"]) == (DESIGN_POOL, 11, "no", "80")
+        assert (group["tags"], group["route_policy"]) == ({"0": "zero"}, ["not", "an", "object"])
+
+    def test_have_words_no_one_knows(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "unknown_enums"})
+
+        assert cloud.show()["storage_mount_policy"] == "BRAND_NEW"
+        assert {group["app_type"] for group in cloud.groups().json()["items"]} == {"BRAND_NEW"}
+
+    def test_lack_members(self, cloud: Cloud) -> None:
+        play(cloud, "missing_members", members=["name", "route_policy"])
+
+        assert not {"name", "route_policy"} & set(cloud.show())
+
+    def test_have_nulls(self, cloud: Cloud) -> None:
+        play(cloud, "null_members", members=["name", "tags"])
+
+        group = cloud.show()
+
+        assert (group["name"], group["tags"], group["id"]) == (None, None, DESIGN_POOL)
+
+    def test_have_extra_members(self, cloud: Cloud) -> None:
+        play(cloud, "extra_members")
+
+        assert {"x_new", "", "__proto__"} < set(cloud.show())
+
+    def test_miscount(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "wrong_count", "by": -2})
+
+        assert cloud.groups().json()["count"] == 40
+        assert cloud.show()["name"] == "design-pool"
+
+    def test_spoil_only_successes(self, cloud: Cloud) -> None:
+        play(cloud, "extra_members")
+
+        assert set(cloud.groups("/unknown").json()) == {"error_code", "error_msg"}
+
+    def test_of_a_patch_stay_null_when_there_is_nothing_to_edit(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "wrong_types", "times": 1}, {"fault": "wrong_count", "times": 1})
+
+        assert [cloud.patch({"name": name}).text for name in ("a", "b")] == ["null", "null"]
+
+    def test_are_huge(self, cloud: Cloud) -> None:
+        play(cloud, "huge")
+
+        raw = self.raw(cloud)
+
+        assert len(raw) > 5_000_000
+        assert json.loads(raw)["name"] == "design-pool"
+
+    def test_are_a_gzip_bomb(self, cloud: Cloud) -> None:
+        play(cloud, "gzip_bomb", bytes=20_000_000)
+
+        with cloud.call("GET", GROUP, stream=True) as answer:
+            packed = answer.raw.read(decode_content=False)
+
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(packed) < 50_000
+        assert len(gzip.decompress(packed)) > 20_000_000
+
+    def test_lie_about_gzip(self, cloud: Cloud) -> None:
+        play(cloud, "broken_gzip")
+
+        with pytest.raises(requests.exceptions.ContentDecodingError):
+            self.raw(cloud)
+
+    def test_are_not_utf8(self, cloud: Cloud) -> None:
+        play(cloud, "bad_utf8")
+
+        with pytest.raises(UnicodeDecodeError):
+            self.raw(cloud).decode("utf-8")
+
+    def test_call_themselves_html(self, cloud: Cloud) -> None:
+        play(cloud, "wrong_content_type")
+
+        answer = cloud.get(GROUP)
+
+        assert (answer.headers["Content-Type"], answer.json()["id"]) == ("text/html", DESIGN_POOL)
+
+    def test_are_nested_deeply(self, cloud: Cloud) -> None:
+        play(cloud, "deep_nesting")
+
+        with pytest.raises(RecursionError):
+            json.loads(self.raw(cloud))

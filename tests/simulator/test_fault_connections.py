@@ -1,0 +1,183 @@
+"""Faults of time and of the connection, seen from a raw socket."""
+
+import socket
+import struct
+import threading
+import time
+
+import pytest
+import requests
+from werkzeug.test import Client
+
+from dashboard.simulator.app import create_app
+from dashboard.simulator.faults import KINDS
+from dashboard.simulator.world import Settings
+from tests.simulator.conftest import Cloud
+from tests.simulator.wire import Wire, is_applied, play, wait_for
+
+
+class TestTime:
+    def test_delay_waits_and_answers_faithfully(self, cloud: Cloud) -> None:
+        play(cloud, "delay", delay_ms=150)
+        start = time.monotonic()
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.text, is_applied(cloud)) == ("null", True)
+        assert time.monotonic() - start >= 0.15
+
+    def test_any_fault_can_be_delayed(self, cloud: Cloud) -> None:
+        play(cloud, "unavailable", delay_ms=100)
+        start = time.monotonic()
+
+        assert cloud.groups().status_code == 503
+        assert time.monotonic() - start >= 0.1
+
+    def test_slow_takes_its_seconds(self, cloud: Cloud) -> None:
+        play(cloud, "slow", seconds=0.3)
+        start = time.monotonic()
+
+        assert cloud.show()["name"] == "design-pool"
+        assert 0.25 <= time.monotonic() - start < 3
+
+    def test_drip_is_a_byte_at_a_time(self, cloud: Cloud) -> None:
+        play(cloud, "drip", seconds=0.05)
+
+        with Wire(cloud) as wire:
+            wire.send()
+            parts = [wire.socket.recv(4096) for _ in range(4)]
+
+        assert parts[0].endswith(b"\r\n\r\nn")
+        assert parts[1:] == [b"u", b"l", b"l"]
+        assert is_applied(cloud)
+
+    def test_stall_is_headers_and_nothing_more(self, cloud: Cloud) -> None:
+        play(cloud, "stall")
+
+        with Wire(cloud) as wire:
+            wire.send()
+            head, rest = wire.socket.recv(4096), wire.read_some(0.1)
+
+        assert (head.endswith(b"\r\n\r\n"), rest, is_applied(cloud)) == (True, b"", True)
+
+    def test_stall_ends_after_its_seconds(self, cloud: Cloud) -> None:
+        play(cloud, "stall", seconds=0.1)
+
+        with Wire(cloud) as wire:
+            wire.send()
+
+            assert wire.read().endswith(b"\r\n\r\n")
+
+    @pytest.mark.parametrize(("name", "applied"), [("silence", False), ("silence_after_applying", True)])
+    def test_silence_is_not_a_byte(self, cloud: Cloud, name: str, applied: bool) -> None:
+        play(cloud, name, seconds=0.2)
+
+        with Wire(cloud) as wire:
+            wire.send()
+
+            assert wire.read_some(0.1) == b""
+            assert wire.read_some(2) == b""
+
+        assert is_applied(cloud) == applied
+        assert cloud.requests()[0]["status"] is None
+
+
+class TestConnection:
+    def test_truncated_promises_more_than_comes(self, cloud: Cloud) -> None:
+        play(cloud, "truncated")
+
+        with Wire(cloud) as wire:
+            wire.send()
+            head, _, body = wire.read().partition(b"\r\n\r\n")
+
+        assert (b"Content-Length: 4" in head, body, is_applied(cloud)) == (True, b"nu", True)
+
+    def test_half_closed_ends_one_way_only(self, cloud: Cloud) -> None:
+        play(cloud, "half_closed", seconds=5)
+
+        with Wire(cloud) as wire:
+            wire.send()
+            assert wire.read().endswith(b"nu")
+            wire.send()  # the other way is open, and no one answers
+
+            assert wire.read() == b""
+
+    def test_close_after_answer_is_unannounced(self, cloud: Cloud) -> None:
+        play(cloud, "close_after_answer")
+
+        with Wire(cloud) as wire:
+            wire.send()
+            answer = wire.read()
+
+        assert answer.endswith(b"null")
+        assert b"Connection: close" not in answer
+
+    @pytest.mark.parametrize(("name", "applied"), [("drop_before_answer", False), ("drop_after_applying", True)])
+    def test_drop_is_an_end_without_a_word(self, cloud: Cloud, name: str, applied: bool) -> None:
+        play(cloud, name)
+
+        with Wire(cloud) as wire:
+            wire.send()
+
+            assert wire.read() == b""
+
+        assert is_applied(cloud) == applied
+        assert (cloud.requests()[0]["body"], cloud.requests()[0]["status"]) == ({"name": "TEST"}, None)
+
+    @pytest.mark.parametrize(
+        ("name", "applied"), [("reset_after", False), ("reset_after_applying", True), ("reset_before", False)]
+    )
+    def test_reset_is_a_reset(self, cloud: Cloud, name: str, applied: bool) -> None:
+        play(cloud, name)
+
+        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
+            wire.send_and_read()
+
+        assert is_applied(cloud) == applied
+        assert cloud.requests()[0]["status"] is None
+
+    def test_reset_before_does_not_wait_for_the_body(self, cloud: Cloud) -> None:
+        play(cloud, "reset_before")
+
+        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
+            wire.send_and_read(b"", 1000)
+
+        assert cloud.requests()[0]["body"] is None
+
+    def test_reset_during_the_request_comes_halfway(self, cloud: Cloud) -> None:
+        play(cloud, "reset_during")
+
+        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
+            wire.send_and_read(b"x" * 500, 1000)
+
+        assert cloud.requests()[0]["body"] == "x" * 500
+
+    def test_reset_in_the_answer_comes_after_some_of_it(self, cloud: Cloud) -> None:
+        play(cloud, "reset_in_answer")
+
+        with pytest.raises(requests.exceptions.RequestException):
+            cloud.patch({"name": "TEST"})
+
+        assert is_applied(cloud)
+
+
+@pytest.mark.parametrize("name", ["stall", "silence", "half_closed", "reset_after", "reset_in_answer"])
+def test_bad_manners_without_a_socket_just_end(name: str) -> None:
+    """Under a server that does not hand out the client's socket."""
+    pace = {"seconds": 0.01} if "seconds" in KINDS[name].options else {}
+    app = create_app(Settings(faults=[{"fault": name, **pace}]))
+
+    with pytest.raises(ConnectionAbortedError):
+        Client(app).get("/v2/cloudimages", buffered=True)
+
+
+def test_a_client_that_resets_is_not_waited_for(cloud: Cloud) -> None:
+    play(cloud, "silence")
+    before = threading.active_count()
+
+    with Wire(cloud) as wire:
+        wire.send()
+        wire.read_some(0.1)
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    assert wait_for(lambda: threading.active_count() <= before)

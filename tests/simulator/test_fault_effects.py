@@ -1,0 +1,179 @@
+"""Faults in what is applied, when, and what reads show of it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from dashboard.simulator.faults import KINDS
+from tests.simulator.conftest import PROJECT, Cloud
+from tests.simulator.wire import GROUP, is_applied, play, wait_for
+
+
+class TestLate:
+    def test_applies_after_the_answer(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=150)
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.status_code, is_applied(cloud)) == (504, False)
+        assert wait_for(lambda: is_applied(cloud))
+        assert cloud.history()[0]["request"] == 1
+
+    @pytest.mark.parametrize("answer", ["drop", "reset"])
+    def test_may_end_the_connection(self, cloud: Cloud, answer: str) -> None:
+        play(cloud, "late", after_ms=50, answer=answer)
+
+        with pytest.raises(requests.exceptions.ConnectionError):
+            cloud.patch({"name": "TEST"})
+
+        assert wait_for(lambda: is_applied(cloud))
+
+    def test_refuses_at_once_what_is_refused_anyway(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=10)
+
+        assert cloud.patch({"name": "two words"}).status_code == 400
+
+    def test_a_broken_rule_is_silent(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=10)
+
+        assert cloud.patch({"name": "finance-eu"}).status_code == 504
+        time.sleep(0.1)
+        assert not is_applied(cloud)
+
+    def test_reset_cancels_it(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=100)
+        cloud.patch({"name": "TEST"})
+
+        cloud.control("POST", "reset")
+        time.sleep(0.2)
+
+        assert not is_applied(cloud)
+
+
+class TestEffects:
+    def test_stale_reads_lag(self, cloud: Cloud) -> None:
+        cloud.patch({"name": "first"})
+        cloud.faults({"fault": "stale_reads", "seconds": 0.3, "match": {"method": "GET"}})
+        cloud.patch({"name": "the-new-one"})
+
+        assert cloud.show()["name"] != "the-new-one"
+        assert "the-new-one" not in cloud.groups().text
+        time.sleep(0.35)
+        assert cloud.show()["name"] == "the-new-one"
+
+    def test_stale_reads_do_not_mix_projects(self, cloud: Cloud) -> None:
+        cloud.patch({"name": "first"})
+        cloud.faults({"fault": "stale_reads", "seconds": 60.0})
+
+        assert cloud.groups(project="5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7").json()["count"] == 8
+
+    def test_partial_applies_half(self, cloud: Cloud) -> None:
+        play(cloud, "partial")
+
+        answer = cloud.patch({"name": "TEST", "description": "new"})
+
+        group = cloud.show()
+        assert (answer.status_code, group["name"], group["description"]) == (500, "TEST", "CAD users, Building 7")
+
+    def test_partial_applies_what_is_named(self, cloud: Cloud) -> None:
+        play(cloud, "partial", members=["description"], status=200)
+
+        answer = cloud.patch({"name": "TEST", "description": "new"})
+
+        group = cloud.show()
+        assert (answer.text, group["name"], group["description"]) == ("null", "design-pool", "new")
+
+    def test_partial_refuses_what_is_refused_anyway(self, cloud: Cloud) -> None:
+        play(cloud, "partial")
+
+        assert cloud.patch({"name": "finance-eu"}).status_code == 400
+
+    def test_ignored_says_null(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "ignored"})
+
+        assert cloud.patch({"name": "TEST"}).text == "null"
+        assert cloud.patch({"name": "two words"}).status_code == 400
+        assert not is_applied(cloud)
+
+    @pytest.mark.parametrize(("when", "order"), [("before", [None, 1]), ("after", [1, None])])
+    def test_overtaken_is_someone_else(self, cloud: Cloud, when: str, order: list[int | None]) -> None:
+        play(cloud, "overtaken", when=when, changes={"name": "theirs"})
+
+        cloud.patch({"description": "ours"})
+
+        assert [change["request"] for change in cloud.history()] == order
+        assert (cloud.show()["name"], cloud.show()["description"]) == ("theirs", "ours")
+
+    def test_overtaken_after_a_refusal_does_nothing(self, cloud: Cloud) -> None:
+        play(cloud, "overtaken", when="after")
+
+        assert cloud.patch({"name": "two words"}).status_code == 400
+        assert not is_applied(cloud)
+
+    @pytest.mark.parametrize(("places", "distinct"), [(1, 39), (-1, 39)])
+    def test_a_shifting_list_repeats_or_skips(self, cloud: Cloud, places: int, distinct: int) -> None:
+        cloud.faults({"fault": "shifting_list", "places": places})
+
+        pages = [cloud.groups(offset=offset, limit=14).json()["items"] for offset in (0, 14, 28)]
+
+        ids = [group["id"] for page in pages for group in page]
+        assert len(set(ids)) <= 41
+        assert len(set(ids)) >= distinct
+
+    def test_redirect_names_another_host(self, cloud: Cloud) -> None:
+        play(cloud, "redirect", status=302)
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"http://elsewhere.example{GROUP}")
+        assert not is_applied(cloud)
+
+    def test_redirect_keeps_the_query(self, cloud: Cloud) -> None:
+        play(cloud, "redirect", location="http://127.0.0.1:9")
+
+        answer = cloud.groups(limit=5)
+
+        assert answer.headers["Location"] == f"http://127.0.0.1:9/v1/{PROJECT}/app-server-groups?limit=5"
+
+    def test_revoked_tokens_end_for_good(self, cloud: Cloud) -> None:
+        token = issued_token(cloud)
+        play(cloud, "revoked_tokens")
+
+        statuses = [cloud.call("GET", GROUP, headers={"X-Auth-Token": token}).status_code for _ in range(2)]
+
+        assert statuses == [401, 401]
+        assert cloud.call("GET", GROUP, headers={"X-Auth-Token": issued_token(cloud)}).status_code == 200
+
+    def test_a_skewed_clock_is_in_the_date(self, cloud: Cloud) -> None:
+        play(cloud, "skewed_clock", seconds=-1800)
+
+        skewed, right = (parsedate_to_datetime(cloud.groups().headers["Date"]) for _ in range(2))
+
+        assert 1798 <= (right - skewed).total_seconds() <= 1802
+
+
+def issued_token(cloud: Cloud) -> str:
+    user = {"name": "ops-bot", "password": "simulator", "domain": {"name": "example-corp"}}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    body = {"auth": {"identity": identity, "scope": {"project": {"id": PROJECT}}}}
+    return cloud.call("POST", "/v3/auth/tokens", json=body).headers["X-Subject-Token"]
+
+
+def test_200_threads_are_all_refused_and_counted(cloud: Cloud) -> None:
+    cloud.faults({"fault": "unauthorized", "times": 200})
+
+    with ThreadPoolExecutor(200) as pool:
+        statuses = list(pool.map(lambda _: requests.get(cloud.url + GROUP, timeout=10).status_code, range(200)))
+
+    assert statuses == [401] * 200
+    assert len(cloud.requests()) == 200
+
+
+def test_no_fault_is_without_a_test() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_fault_*.py"))
+
+    assert [name for name in KINDS if f'"{name}"' not in sources] == []
