@@ -1,0 +1,119 @@
+"""What the tests of the write path share: clients with little patience, and a ledger that is read at a glance."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.utils import timezone
+
+from dashboard.audit.models import ChangeIntent
+from dashboard.cloud import client as cloud_client
+from dashboard.cloud.client import Client
+from dashboard.cloud.limits import Limits
+from dashboard.cloud.projects import Project
+from dashboard.simulator.catalogue import PROJECTS
+from dashboard.simulator.data import seed_groups
+from tests.conftest import PROJECT_ID
+
+GROUP_IDS = {seeded.plan.name: seeded.id for seeded in seed_groups(PROJECTS[PROJECT_ID], 42, 1)}
+"""The simulator's groups of the first project: id by name."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An entry of the ledger as a reader has it; times, numbers and durations left out."""
+
+    kind: str
+    actor: str
+    group: str
+    changes: dict[str, tuple[Any, Any]]
+    outcomes: list[str]
+    reason: str = ""
+
+
+def told(intent: ChangeIntent) -> Told:
+    return Told(
+        kind=intent.kind,
+        actor=intent.actor,
+        group=intent.group_name,
+        changes={row.field: (row.before, row.after) for row in intent.fields.all()},
+        outcomes=[row.outcome for row in intent.outcomes.all()],
+        reason=intent.reason,
+    )
+
+
+def ledger() -> list[Told]:
+    """Every entry, oldest first."""
+    return [told(intent) for intent in ChangeIntent.objects.order_by("number")]
+
+
+@pytest.fixture
+def impatient(project: Project) -> Project:
+    """The same project, with a client that waits for the cloud no longer than a test wants to."""
+    cloud_client._clients[project] = Client(project, Limits(connect=0.5, read=0.15, whole=0.4, backoff=0.01))
+    return project
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Lets time pass for the ledger: what happened before is that much longer ago."""
+    passed = [timedelta()]
+    real = timezone.now
+
+    def later() -> datetime:
+        return real() + passed[0]
+
+    def let(time: timedelta) -> None:
+        passed[0] += time
+
+    monkeypatch.setattr(timezone, "now", later)
+    return let
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> None:
+    """A database in which what is written is committed, as threads and failing writes need it.
+
+    The roles come from a migration, and went with the flush after the test before this one.
+    """
+    import_module("dashboard.accounts.migrations.0002_roles").make_roles(apps, None)
+
+
+@pytest.fixture
+def broken(committed: None) -> Iterator[Callable[[str], None]]:
+    """Makes a table of the ledger refuse new rows, as a full disk does."""
+    tables: list[str] = []
+
+    def refuse_rows(table: str) -> None:
+        tables.append(table)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE TRIGGER full_{table} BEFORE INSERT ON {table} "
+                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+
+    yield refuse_rows
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"DROP TRIGGER full_{table}")
+
+
+@pytest.fixture
+def missing(committed: None) -> Iterator[Callable[[], None]]:
+    """Takes the ledger's table away."""
+    taken: list[bool] = []
+
+    def take_away() -> None:
+        taken.append(True)
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE audit_changeintent RENAME TO audit_away")
+
+    yield take_away
+    if taken:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE audit_away RENAME TO audit_changeintent")

@@ -1,0 +1,912 @@
+"""A write in its four steps, on good days and on every bad one: intent, PATCH, proof, outcome."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+
+from dashboard.accounts.models import Actor
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError, record_intent
+from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import NotFoundError, SuspendedError
+from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups import proof, services
+from dashboard.server_groups.inputs import Value
+from dashboard.server_groups.services import ConflictError, Written, settle_change, update_server_group
+from dashboard.simulator.server import SimulatorServer
+from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.server_groups.conftest import Told, ledger, told
+
+pytestmark = pytest.mark.django_db
+
+People = Callable[[str], Actor]
+AFTER_THE_CALL = timedelta(seconds=services.CALL_SECONDS + 1)
+
+
+def update(
+    project: Project,
+    by: Actor,
+    changes: Mapping[str, Value],
+    *,
+    seen: ServerGroup | None = None,
+    key: str = "a key",
+    reason: str = "",
+    group_id: str = DESIGN_POOL,
+    kind: Kind = Kind.EDIT,
+) -> Written:
+    return update_server_group(
+        project=project, group_id=group_id, changes=changes, seen=seen, reason=reason, key=key, by=by, kind=kind
+    )
+
+
+def only(written: Written) -> ChangeIntent:
+    """The one entry of the ledger, which is the one that was answered."""
+    intent = ChangeIntent.objects.get()
+    assert written.intent == intent
+    return intent
+
+
+def last(intent: ChangeIntent) -> ChangeOutcome:
+    outcome = ChangeIntent.objects.get(pk=intent.pk).last_outcome
+    assert outcome is not None
+    return outcome
+
+
+# A good day
+
+
+def test_records_the_intent_sends_one_patch_proves_it_and_records_the_outcome(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    changes: dict[str, Value] = {"name": "TEST", "route_policy.max_session": 8}
+
+    written = update(project, acting("administrator"), changes, reason="INC-4711")
+
+    assert [entry["method"] for entry in simulator.requests()] == ["GET", "PATCH", "GET"]
+    assert simulator.patches == [
+        {
+            "name": "TEST",
+            "route_policy": {"max_session": 8, "cpu_threshold": 80, "gpu_threshold": 75, "mem_threshold": 85},
+        }
+    ]
+    intent = only(written)
+    assert told(intent) == Told(
+        "edit",
+        "administrator",
+        "design-pool",
+        {"name": ("design-pool", "TEST"), "route_policy.max_session": (6, 8)},
+        ["applied"],
+        "INC-4711",
+    )
+    assert (intent.project, intent.group_id, intent.from_address) == ("default", DESIGN_POOL, "192.0.2.7")
+    outcome = last(intent)
+    assert (outcome.http_status, outcome.error_code, outcome.error_msg) == (200, "", "")
+    assert outcome.request_id != ""
+    assert outcome.duration_ms is not None
+    assert intent.at <= outcome.at
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_intent_is_in_the_ledger_before_the_patch_leaves(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    simulator.play(fault("delay", delay_ms=400))
+    by = acting("administrator")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(in_thread, lambda: update(project, by, {"name": "TEST"}))
+        wait_until(lambda: bool(simulator.patches))
+        during = ledger()
+        writing.result()
+
+    assert during == [Told("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, [])]
+    assert ledger() == [replace(during[0], outcomes=["applied"])]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"name": "design-pool"},
+        {"server_group_status": True},
+        {"route_policy.max_session": 6, "route_policy.cpu_threshold": 80},
+    ],
+)
+def test_nothing_changed_sends_and_records_nothing(
+    project: Project, simulator: Simulated, acting: People, changes: dict[str, Value]
+) -> None:
+    written = update(project, acting("administrator"), changes)
+
+    assert (written.intent, written.moved, simulator.patches, ledger()) == (None, (), [], [])
+    assert written.group is not None
+
+
+def test_sends_only_what_differs_from_the_cloud(project: Project, simulator: Simulated, acting: People) -> None:
+    update(project, acting("administrator"), {"name": "design-pool", "ou_name": "OU=A", "system_disk_size": 80})
+
+    assert simulator.patches == [{"ou_name": "OU=A"}]
+    assert [entry.changes for entry in ledger()] == [{"ou_name": ("", "OU=A")}]
+
+
+# One submit, one change
+
+
+def test_the_same_key_again_has_the_first_answer(project: Project, simulator: Simulated, acting: People) -> None:
+    first = update(project, acting("administrator"), {"name": "TEST"})
+
+    again = update(project, acting("administrator"), {"name": "OTHER"})
+
+    assert (again.intent, len(simulator.patches), len(ledger())) == (first.intent, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"group_id": "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e11"}, {"key": "another key"}, {"role": "help desk"}],
+)
+def test_a_key_counts_for_one_person_and_one_group(
+    project: Project, simulator: Simulated, acting: People, other: dict[str, str]
+) -> None:
+    update(project, acting("administrator"), {"server_group_status": False})
+    by = acting(other.pop("role", "administrator"))
+
+    try:
+        update(project, by, {"server_group_status": True}, **{"key": "a key", **other})  # type: ignore[arg-type]
+    except NotFoundError:
+        pass
+    else:
+        assert simulator.patches == [{"server_group_status": False}, {"server_group_status": True}]
+    assert len(simulator.requests()) > 3
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_double_click_is_one_change(project: Project, simulator: Simulated, acting: People) -> None:
+    by = acting("administrator")
+    simulator.play(fault("delay", delay_ms=150))
+
+    with ThreadPoolExecutor(4) as pool:
+        clicks = [
+            pool.submit(in_thread, lambda: update(project, by, {"server_group_status": False}, kind=Kind.SWITCH))
+            for _ in range(4)
+        ]
+        answers = [click.result() for click in clicks]
+
+    assert simulator.patches == [{"server_group_status": False}]
+    assert [entry.outcomes for entry in ledger()] == [["applied"]]
+    assert {answer.intent for answer in answers} == {ChangeIntent.objects.get()}
+
+
+def test_the_half_of_a_double_click_that_comes_after_the_change_has_its_answer(
+    project: Project, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = acting("administrator")
+    first = update(project, by, {"name": "TEST"})
+    answers = [None, first.intent]
+    monkeypatch.setattr(services, "find_by_key", lambda _key: answers.pop(0))
+
+    again = update(project, by, {"name": "TEST"})
+
+    assert again.intent == first.intent
+
+
+# The cloud refuses
+
+REFUSALS = {
+    "bad_request": (400, "WKS.00129901"),
+    "unauthorized": (401, "APIGW.0301"),
+    "forbidden": (403, "WKS.00081102"),
+    "gateway_forbidden": (403, "APIGW.0302"),
+    "not_found": (404, "WKS.00120404"),
+    "method_not_allowed": (405, "WKS.00000405"),
+    "conflict": (409, "WKS.00211103"),
+    "too_large": (413, "APIGW.0201"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_refusal_is_rejected_with_the_words_of_the_cloud(
+    project: Project, simulator: Simulated, acting: People, kind: str
+) -> None:
+    simulator.play(fault(kind, times=None))
+
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    outcome = last(only(written))
+    assert (outcome.outcome, (outcome.http_status, outcome.error_code)) == ("rejected", REFUSALS[kind])
+    assert outcome.proof.startswith("The cloud refused the change.")
+    assert outcome.error_msg != ""
+    assert simulator.patches == [{"name": "TEST"}]
+    assert written.group is not None
+    assert written.group.name == "design-pool"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "finance-eu"}, "The server group name is already used: finance-eu"),
+        (
+            {"system_disk_size": 10},
+            "The system disk is smaller than the image's minimum disk: 10 GB, the image needs 60 GB",
+        ),
+    ],
+)
+def test_a_rule_that_only_the_cloud_can_judge_is_told_in_its_words(
+    project: Project, acting: People, changes: dict[str, Value], message: str
+) -> None:
+    written = update(project, acting("administrator"), changes)
+
+    outcome = last(only(written))
+    assert (outcome.outcome, outcome.http_status, outcome.error_msg) == ("rejected", 400, message)
+
+
+@pytest.mark.parametrize(
+    "kind", ["error_html", "error_empty", "error_not_json", "error_null", "error_list", "error_wrong_types"]
+)
+def test_a_refusal_without_words_is_still_one(
+    project: Project, simulator: Simulated, acting: People, kind: str
+) -> None:
+    simulator.play(fault(kind, status=400))
+
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    outcome = last(only(written))
+    assert (outcome.outcome, outcome.http_status, len(simulator.patches)) == ("rejected", 400, 1)
+    assert outcome.error_msg != ""
+
+
+# Nobody knows, until a read does
+
+NOT_APPLIED = (
+    *("internal_error", "bad_gateway", "unavailable", "gateway_timeout", "error_html", "error_in_200", "redirect"),
+    *("drop_before_answer", "reset_before", "reset_during", "reset_after", "silence"),
+)
+APPLIED = (
+    *("html", "empty", "not_json", "truncated", "broken_gzip", "stall"),
+    *("drop_after_applying", "reset_after_applying", "reset_in_answer", "silence_after_applying"),
+)
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
+    impatient: Project, simulator: Simulated, acting: People, kind: str
+) -> None:
+    simulator.play(fault(kind))
+
+    written = update(impatient, acting("administrator"), {"name": "TEST"})
+
+    intent = only(written)
+    assert told(intent).outcomes == ["unknown", "applied"]
+    first = intent.outcomes.order_by("number")[0]
+    assert first.proof == "The answer was lost; the change may have happened."
+    assert first.error_msg != ""
+    assert simulator.patches == [{"name": "TEST"}]
+
+
+@pytest.mark.parametrize("kind", NOT_APPLIED)
+def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
+    impatient: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
+) -> None:
+    simulator.play(fault(kind))
+    written = update(impatient, acting("administrator"), {"name": "TEST"})
+    at_first = told(only(written)).outcomes
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=impatient, intent=ChangeIntent.objects.get())
+
+    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "not_applied"])
+    assert len(simulator.requests("PATCH")) == 1
+
+
+def test_a_late_change_was_never_called_a_failure(project: Project, simulator: Simulated, acting: People) -> None:
+    simulator.play(fault("late", after_ms=200))
+    written = update(project, acting("administrator"), {"name": "TEST"})
+    at_first = told(only(written)).outcomes
+    wait_until(lambda: simulator.group()["name"] == "TEST")
+
+    settled = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "applied"])
+    assert len(simulator.patches) == 1
+
+
+def test_a_change_of_which_only_a_part_happened_is_a_conflict(
+    project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("partial", members=["name"]))
+    written = update(project, acting("administrator"), {"name": "TEST", "description": "new"})
+    at_first = told(only(written)).outcomes
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "conflict"])
+    assert last(settled).proof.endswith("shows neither the old nor the new state.")
+
+
+# A 200 proves nothing
+
+
+def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acting: People) -> None:
+    simulator.play(fault("stale_reads", "GET", times=2))
+
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    assert told(only(written)).outcomes == ["applied"]
+    assert [entry["method"] for entry in simulator.requests()] == ["GET", "PATCH", "GET", "GET"]
+
+
+def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
+    project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("stale_reads", "GET", times=None))
+    written = update(project, acting("administrator"), {"name": "TEST"})
+    at_first = last(only(written))
+    simulator.play()
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert (at_first.outcome, at_first.http_status, at_first.proof) == (
+        "unknown",
+        200,
+        "The cloud answered 200, but no read has shown the new values yet.",
+    )
+    assert told(settled).outcomes == ["unknown", "applied"]
+
+
+def test_a_200_that_changes_nothing_is_never_a_success(
+    project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("ignored"))
+    update(project, acting("administrator"), {"name": "TEST"})
+
+    pause(AFTER_THE_CALL)
+    first = settle_change(project=project, intent=ChangeIntent.objects.get())
+    pause(timedelta(days=1))
+    second = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert (told(first).outcomes, told(second).outcomes) == (["unknown"], ["unknown"])
+    assert len(simulator.patches) == 1
+
+
+def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated, acting: People) -> None:
+    simulator.play(fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
+
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    assert (written.group, told(only(written)).outcomes) == (None, ["unknown"])
+
+
+def test_a_silent_cloud_is_not_read_again_and_again(
+    impatient: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PROOF_SECONDS", 0.1)
+    simulator.play(fault("delay", "GET", times=1), fault("silence", "GET", times=None))
+
+    written = update(impatient, acting("administrator"), {"name": "TEST"})
+
+    reads_after = [entry for entry in simulator.requests()[2:] if entry["method"] == "GET"]
+    assert told(only(written)).outcomes == ["unknown"]
+    assert 1 <= len(reads_after) <= 3  # one read, which the client may have tried three times
+
+
+@pytest.mark.parametrize(
+    ("changes", "body", "proof"),
+    [
+        (
+            {"route_policy.max_session": 8},
+            {"route_policy": {"max_session": 8}},
+            "Accepted, not readable: Maximum sessions.",
+        ),
+        (
+            {"image_type": "private", "name": "TEST"},
+            {"image_type": "private", "name": "TEST"},
+            "Accepted, not readable: Image type.",
+        ),
+    ],
+)
+def test_a_field_the_cloud_does_not_return_is_applied_and_said_to_be_unproved(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    changes: dict[str, Value],
+    body: dict[str, Any],
+    proof: str,
+) -> None:
+    simulator.control("PUT", "switches", {"newest_members": "omit"})
+
+    written = update(project, acting("administrator"), changes)
+
+    assert simulator.patches == [body]
+    assert last(only(written)).outcome == "applied"
+    assert last(only(written)).proof.endswith(proof)
+
+
+@pytest.mark.parametrize("kind", ["html", "error_in_200", "empty"])
+def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
+    project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
+) -> None:
+    """Or else a field that cannot be read would be called applied."""
+    simulator.control("PUT", "switches", {"newest_members": "omit"})
+    simulator.play(fault(kind))
+    update(project, acting("administrator"), {"route_policy.max_session": 8})
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert told(settled).outcomes == ["unknown"]
+
+
+# Someone else
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_others_changed_meanwhile_is_told(
+    project: Project, simulator: Simulated, acting: People, when: str
+) -> None:
+    simulator.play(fault("overtaken", changes={"description": "theirs", "ou_name": "OU=B"}, when=when))
+
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    outcome = last(only(written))
+    assert written.moved == ("Description", "Organisational unit")
+    assert outcome.outcome == "applied"
+    assert outcome.proof.endswith("Changed by others meanwhile: Description, Organisational unit.")
+
+
+def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
+    project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("overtaken", changes={"name": "theirs"}, when="after"))
+    written = update(project, acting("administrator"), {"name": "TEST"})
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=only(written))
+
+    assert told(settled).outcomes == ["unknown", "conflict"]
+
+
+def test_a_field_both_changed_is_a_conflict_and_nothing_is_sent(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    seen = client_for(project).show_server_group(DESIGN_POOL)
+    simulator.change(name="theirs", description="theirs too")
+
+    with pytest.raises(ConflictError) as conflict:
+        update(project, acting("administrator"), {"name": "mine", "ou_name": "OU=A"}, seen=seen)
+
+    assert (conflict.value.fields, conflict.value.group.name) == (("name",), "theirs")
+    assert simulator.patches == []
+    assert ledger() == [
+        Told("edit", "administrator", "theirs", {"name": ("theirs", "mine"), "ou_name": ("", "OU=A")}, ["conflict"])
+    ]
+    told_why = last(ChangeIntent.objects.get()).proof
+    assert told_why == "Someone else changed Name since the form was opened. Nothing was sent."
+
+
+def test_a_conflict_posted_again_with_its_key_has_the_same_answer(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    seen = client_for(project).show_server_group(DESIGN_POOL)
+    simulator.change(name="theirs")
+    with pytest.raises(ConflictError):
+        update(project, acting("administrator"), {"name": "mine"}, seen=seen)
+
+    again = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
+
+    assert told(only(again)).outcomes == ["conflict"]
+    assert simulator.patches == []
+
+
+def test_what_others_changed_elsewhere_is_no_conflict_and_is_told(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    seen = client_for(project).show_server_group(DESIGN_POOL)
+    simulator.change(description="theirs")
+
+    written = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
+
+    assert (written.moved, simulator.patches) == (("Description",), [{"name": "mine"}])
+
+
+def test_what_someone_else_has_done_already_is_not_done_again(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    seen = client_for(project).show_server_group(DESIGN_POOL)
+    simulator.change(name="mine")
+
+    written = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
+
+    assert (written.intent, simulator.patches, ledger()) == (None, [], [])
+
+
+@pytest.mark.usefixtures("committed")
+def test_two_writers_to_one_group_take_turns(project: Project, simulator: Simulated, acting: People) -> None:
+    by = {role: acting(role) for role in ("administrator", "help desk")}
+    simulator.play(fault("delay", times=None, delay_ms=150))
+
+    with ThreadPoolExecutor(2) as pool:
+        renames = pool.submit(in_thread, lambda: update(project, by["administrator"], {"name": "TEST"}))
+        switches = pool.submit(in_thread, lambda: update(project, by["help desk"], {"server_group_status": False}))
+        renames.result(), switches.result()
+
+    writes = [entry["method"] for entry in simulator.requests() if entry["method"] == "PATCH"]
+    assert writes == ["PATCH", "PATCH"]
+    first, second = ChangeIntent.objects.order_by("number")
+    assert (told(first).outcomes, told(second).outcomes) == (["applied"], ["applied"])
+    assert last(first).at <= second.at
+    assert second.group_name == ("TEST" if first.actor == "administrator" else "design-pool")
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])
+def test_a_change_under_way_is_waited_for_and_then_given_up(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: Outcome | None,
+) -> None:
+    monkeypatch.setattr(services, "QUEUE_SECONDS", 0.15)
+    monkeypatch.setattr(services, "_send", lambda sending: Written(sending.intent))
+    first = update(project, acting("administrator"), {"name": "TEST"})
+    if outcome:
+        assert first.intent is not None
+        ChangeOutcome.objects.create(intent=first.intent, at=first.intent.at, outcome=outcome, proof="")
+
+    with pytest.raises(ChangeUnderWayError):
+        update(project, acting("administrator"), {"name": "OTHER"}, key="another key")
+
+    assert (simulator.patches, len(ledger())) == ([], 1)
+
+
+def test_a_change_cut_short_long_ago_holds_up_no_one(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: Callable[[timedelta], None],
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        update(project, acting("administrator"), {"name": "TEST"})
+
+    pause(AFTER_THE_CALL)
+    update(project, acting("administrator"), {"name": "OTHER"}, key="another key")
+
+    assert simulator.patches == [{"name": "OTHER"}]
+
+
+def test_changes_of_different_groups_do_not_wait_for_each_other(
+    project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        update(project, acting("administrator"), {"name": "TEST"})
+    other = client_for(project).list_server_groups().value[5]
+
+    update(project, acting("administrator"), {"description": "new"}, group_id=other.id)
+
+    assert simulator.patches == [{"description": "new"}]
+
+
+# The cloud is away
+
+
+def test_a_cloud_that_cannot_be_read_first_is_not_sent_anything(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    simulator.play(fault("forbidden", "GET", times=None))
+
+    written = update(project, acting("administrator"), {"name": "TEST"}, reason="why")
+
+    outcome = last(only(written))
+    assert told(only(written)) == Told(
+        "edit", "administrator", DESIGN_POOL, {"name": (None, "TEST")}, ["not_sent"], "why"
+    )
+    assert outcome.proof.startswith("The group could not be read first, so nothing was sent.")
+    assert (outcome.http_status, outcome.error_code) == (403, "WKS.00081102")
+    assert simulator.patches == []
+
+
+def test_a_connection_that_never_opens_sends_nothing(
+    project: Project, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatorServer() as server:
+        gone = replace(project, workspace_endpoint=server.url)
+
+        def record_then_go_away(*args: Any, **kwargs: Any) -> Any:
+            recorded = record_intent(*args, **kwargs)
+            client_for(gone).close()
+            server.stop()
+            return recorded
+
+        monkeypatch.setattr(services, "record_intent", record_then_go_away)
+        written = update(gone, acting("administrator"), {"name": "TEST"})
+
+    assert told(only(written)).outcomes == ["not_sent"]
+    assert last(only(written)).proof.startswith("Nothing reached the cloud.")
+
+
+def test_an_unreachable_cloud_is_not_sent_anything(project: Project, acting: People) -> None:
+    nowhere = replace(project, workspace_endpoint="http://127.0.0.1:9")
+
+    written = update(nowhere, acting("administrator"), {"name": "TEST"})
+
+    assert told(only(written)).outcomes == ["not_sent"]
+
+
+def test_while_the_breaker_is_open_nothing_is_sent_or_recorded(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    client_for(project)._breakers[project.workspace_endpoint]._open_until = time.monotonic() + 60
+
+    with pytest.raises(SuspendedError):
+        update(project, acting("administrator"), {"name": "TEST"})
+
+    assert (simulator.requests(), ledger()) == ([], [])
+
+
+@pytest.mark.parametrize("group_id", ["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10", "..", "a/b", "x" * 200])
+def test_an_unknown_group_is_not_found_and_nothing_is_recorded(
+    project: Project, simulator: Simulated, acting: People, group_id: str
+) -> None:
+    with pytest.raises(NotFoundError):
+        update(project, acting("administrator"), {"name": "TEST"}, group_id=group_id)
+
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+# The ledger is away
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("table", ["audit_changeintent", "audit_fieldchange"])
+def test_without_a_ledger_no_patch_leaves(
+    project: Project, simulator: Simulated, acting: People, broken: Callable[[str], None], table: str
+) -> None:
+    by = acting("administrator")
+    broken(table)
+
+    with pytest.raises(LedgerError, match="database or disk is full"):
+        update(project, by, {"name": "TEST"})
+
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+@pytest.mark.usefixtures("committed")
+def test_with_its_table_missing_no_patch_leaves(
+    project: Project, simulator: Simulated, acting: People, missing: Callable[[], None]
+) -> None:
+    by = acting("administrator")
+    missing()
+
+    with pytest.raises(LedgerError, match="no such table"):
+        update(project, by, {"name": "TEST"})
+
+    assert simulator.patches == []
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("kind", ["delay", "drop_after_applying", "bad_request"])
+def test_an_outcome_that_cannot_be_recorded_is_settled_later(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    broken: Callable[[str], None],
+    pause: Callable[[timedelta], None],
+    kind: str,
+) -> None:
+    by = acting("administrator")
+    broken("audit_changeoutcome")
+    simulator.play(fault(kind))
+
+    with pytest.raises(OutcomeNotRecordedError, match="database or disk is full"):
+        update(project, by, {"name": "TEST"})
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER full_audit_changeoutcome")
+        cursor.execute(
+            "CREATE TRIGGER full_audit_changeoutcome BEFORE INSERT ON audit_changeoutcome BEGIN SELECT 1; END"
+        )
+    at_first = ledger()
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=ChangeIntent.objects.get())
+
+    assert [entry.outcomes for entry in at_first] == [[]]
+    assert told(settled).outcomes == ["not_applied" if kind == "bad_request" else "applied"]
+    assert len(simulator.patches) == 1
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_refusal_stands_though_it_cannot_be_recorded(
+    project: Project, simulator: Simulated, acting: People, missing: Callable[[], None]
+) -> None:
+    by = acting("viewer")
+    missing()
+
+    with pytest.raises(PermissionDenied):
+        update(project, by, {"name": "TEST"})
+
+    assert simulator.requests() == []
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    ("role", "changes", "because"),
+    [
+        ("viewer", {"server_group_status": False}, "No permission to change: Status."),
+        ("auditor", {"server_group_status": False}, "No permission to change: Status."),
+        ("viewer", {"name": "TEST", "ou_name": "x"}, "No permission to change: Name, Organisational unit."),
+        ("auditor", {"name": "TEST"}, "No permission to change: Name."),
+        (
+            "help desk",
+            {"server_group_status": False, "route_policy.max_session": 1},
+            "No permission to change: Maximum sessions.",
+        ),
+    ],
+)
+def test_no_one_changes_what_they_may_not(
+    project: Project, simulator: Simulated, acting: People, role: str, changes: dict[str, Value], because: str
+) -> None:
+    by = acting(role)
+
+    with pytest.raises(PermissionDenied, match=because):
+        update(project, by, changes)
+
+    assert simulator.requests() == []
+    assert ledger() == [
+        Told(
+            "denied",
+            by.user.username,
+            DESIGN_POOL,
+            {path: (None, value) for path, value in changes.items()},
+            ["denied"],
+        )
+    ]
+    assert last(ChangeIntent.objects.get()).proof == because
+
+
+def test_every_refusal_is_an_entry_of_its_own(project: Project, acting: People) -> None:
+    for _ in range(3):
+        with pytest.raises(PermissionDenied):
+            update(project, acting("viewer"), {"name": "TEST"})
+
+    assert len(ledger()) == 3
+
+
+def test_a_refusal_is_entered_under_the_last_known_name(project: Project, acting: People) -> None:
+    update(project, acting("administrator"), {"ou_name": "OU=A"})
+
+    with pytest.raises(PermissionDenied):
+        update(project, acting("viewer"), {"name": "TEST"})
+
+    assert [entry.group for entry in ledger()] == ["design-pool", "design-pool"]
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("role", ["help desk", "administrator"])
+def test_those_who_switch_switch(project: Project, simulator: Simulated, acting: People, role: str, on: bool) -> None:
+    simulator.change(server_group_status=not on)
+
+    written = services.switch_server_group(
+        project=project, group_id=DESIGN_POOL, on=on, reason="why", key="k", by=acting(role)
+    )
+
+    assert simulator.patches == [{"server_group_status": on}]
+    assert told(only(written)) == Told(
+        "switch", role.replace(" ", "-"), "design-pool", {"server_group_status": (not on, on)}, ["applied"], "why"
+    )
+
+
+# Settling
+
+
+def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, applied: bool) -> ChangeIntent:
+    """A change whose process died after the intent (and the PATCH, if `applied`), before anything else."""
+
+    def die(sending: services._Sending) -> Written:
+        if applied:
+            client_for(project).update_server_group(DESIGN_POOL, sending.payload)
+        return Written(sending.intent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_send", die)
+        intent = update(project, by, {"name": "TEST"}).intent
+    assert intent is not None
+    return intent
+
+
+@pytest.mark.parametrize(
+    ("applied", "seconds", "outcomes"),
+    [
+        (True, 0, []),  # the call may still be under way
+        (True, services.CALL_SECONDS + 0.05, ["applied"]),
+        (False, services.CALL_SECONDS - 1, []),
+        (False, services.CALL_SECONDS + 0.05, []),  # it may show yet
+        (False, services.CALL_SECONDS + 1, ["not_applied"]),
+    ],
+)
+def test_a_change_whose_process_died_is_settled_by_a_read(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: Callable[[timedelta], None],
+    applied: bool,
+    seconds: float,
+    outcomes: list[str],
+) -> None:
+    intent = crashed(project, acting("administrator"), monkeypatch, applied=applied)
+    monkeypatch.setattr(proof, "WAITS", (0.3, 0.3))
+    sent = len(simulator.patches)
+
+    pause(timedelta(seconds=seconds))
+    settled = settle_change(project=project, intent=intent)
+
+    assert (told(settled).outcomes, len(simulator.patches)) == (outcomes, sent)
+
+
+def test_a_group_that_cannot_be_read_settles_nothing(
+    project: Project,
+    simulator: Simulated,
+    acting: People,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: Callable[[timedelta], None],
+) -> None:
+    intent = crashed(project, acting("administrator"), monkeypatch, applied=True)
+    simulator.play(fault("not_found", "GET", times=None))
+
+    pause(AFTER_THE_CALL)
+    settled = settle_change(project=project, intent=intent)
+
+    assert told(settled).outcomes == []
+
+
+def test_what_is_settled_is_not_read_again(project: Project, simulator: Simulated, acting: People) -> None:
+    intent = only(update(project, acting("administrator"), {"name": "TEST"}))
+    simulator.control("DELETE", "requests")
+
+    settled = settle_change(project=project, intent=intent)
+
+    assert (told(settled).outcomes, simulator.requests()) == (["applied"], [])
+
+
+def test_settling_at_the_same_time_adds_one_outcome(
+    project: Project,
+    acting: People,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: Callable[[timedelta], None],
+) -> None:
+    intent = crashed(project, acting("administrator"), monkeypatch, applied=True)
+    pause(AFTER_THE_CALL)
+    both = [ChangeIntent.objects.get(pk=intent.pk), ChangeIntent.objects.get(pk=intent.pk)]
+
+    settled = [settle_change(project=project, intent=one) for one in both]
+
+    assert [told(one).outcomes for one in settled] == [["applied"], ["applied"]]
+    assert ChangeOutcome.objects.count() == 1
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def in_thread(write: Callable[[], Written]) -> Written:
+    """A thread has a database connection of its own, which it must give back."""
+    assert threading.current_thread() is not threading.main_thread()
+    try:
+        return write()
+    finally:
+        connection.close()
