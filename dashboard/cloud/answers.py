@@ -91,8 +91,11 @@ def _candidates(body: object) -> Iterator[Mapping[str, object]]:
 
 
 def _word(value: object) -> str:
-    """Text or a number as one harmless line: what the cloud says goes into logs, where line breaks forge entries."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    text = parsing.text({"": str(value)}, "") or ""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()[:LONGEST_MESSAGE]
+    is_word = isinstance(value, str | int) and not isinstance(value, bool)
+    return one_line(str(value)) if is_word else ""
+
+
+def one_line(text: str) -> str:
+    """The text as a harmless line: what the cloud says goes into logs, where line breaks forge entries."""
+    storable = parsing.text({"": text}, "") or ""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", storable).strip()[:LONGEST_MESSAGE]

@@ -3,6 +3,7 @@
 A client is shared by all threads, and with it the credential, the connections, the breakers and the last good copy.
 """
 
+import logging
 import random
 import threading
 import time
@@ -28,6 +29,8 @@ T = TypeVar("T")
 Row = TypeVar("Row", bound=Identified)
 
 MOST_IMAGES = 10_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,7 @@ class Client:
         self._auth = auth_for(project, self._transport)
         self._budget = RetryBudget()
         self._breakers = {
-            project.workspace_endpoint: Breaker("Workspace"),
-            project.ims_endpoint: Breaker("IMS"),
+            endpoint: Breaker(endpoint) for endpoint in (project.workspace_endpoint, project.ims_endpoint)
         }
         self._last_list: Reading[tuple[ServerGroup, ...]] | None = None
 
@@ -130,10 +132,10 @@ class Client:
 
         IMS gives neither a total nor a next page: the id of the last image marks where to go on (workspace-api.md 5.1).
         """
-        call = self._calls.list_images(image_type)
+        call, deadline = self._calls.list_images(image_type), Deadline(self._limits.whole)
         images: dict[str, Image] = {}
         while len(images) < MOST_IMAGES:
-            page = parsing.each(self._body(call), "images", lambda data: Image.from_api(data, image_type))
+            page = parsing.each(self._body(call, deadline), "images", lambda data: Image.from_api(data, image_type))
             fresh = {image.id: image for image in page if image.id not in images}
             images |= fresh
             if len(fresh) < IMAGES_A_PAGE:
@@ -151,7 +153,10 @@ class Client:
             verdict.is_outage = rule.is_outage
         duration_ms = round((time.monotonic() - begun) * 1000)
         if rule.error is not None:
-            raise self._error(rule.error, call, reply, duration_ms)
+            error = self._error(rule.error, call, reply, duration_ms)
+            logger.warning("%s in %d ms, request id %s", error, duration_ms, error.request_id or "unknown")
+            raise error
+        logger.debug("%s took %d ms, request id %s", call.name, duration_ms, reply.request_id or "unknown")
         self._budget.give()
         return reply, duration_ms
 
@@ -196,8 +201,8 @@ class Client:
             encoded_reason=parsing.text(parsing.members(reply.body), "encoded_authorization_message") or "",
         )
 
-    def _body(self, call: Call) -> parsing.Members:
-        return parsing.members(self._request(call)[0].body)
+    def _body(self, call: Call, deadline: Deadline | None = None) -> parsing.Members:
+        return parsing.members(self._request(call, deadline)[0].body)
 
     def _all_pages(self, call: Call, read: Callable[[object], Row | None], expected: int = 0) -> Page[Row]:
         """The whole list, of which `expected` rows are known to exist, within one deadline."""

@@ -49,8 +49,8 @@ class Breaker:
     WINDOW = 20
     OPEN_FOR = 15.0
 
-    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._service, self._clock = service, clock
+    def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._endpoint, self._clock = endpoint, clock
         self._recent: deque[bool] = deque(maxlen=self.WINDOW)
         self._open_until: float | None = None
         self._is_probing = False
@@ -89,4 +89,4 @@ class Breaker:
 
     def _suspended(self, wait: float) -> SuspendedError:
         retry_at = datetime.now(UTC) + timedelta(seconds=wait)
-        return SuspendedError(f"{self._service} failed too often and is left alone for now", retry_at=retry_at)
+        return SuspendedError(f"{self._endpoint} failed too often and is left alone for now", retry_at=retry_at)

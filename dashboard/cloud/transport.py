@@ -44,7 +44,7 @@ class Reply:
     def request_id(self) -> str:
         """The gateway's id of the request, from the header as the SDK does, else from the body."""
         in_body = parsing.text(parsing.members(self.body), "request_id")
-        return self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or ""
+        return answers.one_line(self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or "")
 
     @property
     def retry_after(self) -> float:

@@ -1,5 +1,7 @@
 """What each method asks the cloud, and what it makes of the answer."""
 
+import logging
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -389,6 +391,22 @@ def test_more_images_than_anyone_can_choose_from_are_cut_off(monkeypatch: pytest
         images = cloud.client().list_images("public")
 
     assert len(images) == 1000
+
+
+def test_every_call_leaves_a_line_with_its_request_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "dashboard.cloud")
+    forged = answer(403, {"error_code": "WKS.1", "error_msg": "no\nINFO all is well"}, {"X-Request-Id": "r2\x1b[2J"})
+    with scripted_cloud(answer(200, {"id": GROUP_ID}, {"X-Request-Id": "r1"}), forged) as cloud:
+        client = cloud.client()
+        client.show_server_group(GROUP_ID)
+        with pytest.raises(errors.ForbiddenError):
+            client.show_server_group(GROUP_ID)
+
+    took, refused = (record.getMessage() for record in caplog.records)
+    assert re.fullmatch(r"ShowServerGroup took \d+ ms, request id r1", took)
+    assert re.fullmatch(
+        r"ShowServerGroup was refused \(WKS.1: no INFO all is well\) in \d+ ms, request id r2 \[2J", refused
+    )
 
 
 def test_all_threads_share_the_client_of_a_project() -> None:

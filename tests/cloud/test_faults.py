@@ -200,6 +200,18 @@ def test_no_secret_shows_on_a_bad_day(
     assert "SIMULATORACCESSKEY" not in shown
 
 
+def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator: Simulated) -> None:
+    simulator.play({"fault": "close_after_answer", "times": 1})
+    client = client_of(simulator)
+    client.show_server_group(GROUP_ID)
+    time.sleep(0.1)
+
+    answer = client.update_server_group(GROUP_ID, {"description": "Changed"})
+
+    assert answer.http_status == 200
+    assert len(simulator.patches) == 1
+
+
 def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -> None:
     simulator.play({"fault": "error_encoded", "status": 403})
 
