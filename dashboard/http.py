@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
@@ -62,6 +62,26 @@ def actor(request: SignedInRequest) -> Actor:
     return Actor(user=request.user, address=request.META.get("REMOTE_ADDR", ""))
 
 
+KEPT_INPUT = "kept_input"
+MAX_KEPT = 20_000
+"""Characters of a form that a session keeps."""
+
+
+def keeps_input(view: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a view whose posted form must outlive a sign-in that has run out."""
+    view.keeps_input = True  # type: ignore[attr-defined]  # read by SignInRequired
+    return view
+
+
+def take_kept_input(request: HttpRequest) -> QueryDict | None:
+    """The form that was posted to this page, or below it, when the sign-in had run out; it is handed out once."""
+    path, data = request.session.get(KEPT_INPUT, ("", ""))
+    if not path.startswith(request.path):
+        return None
+    del request.session[KEPT_INPUT]
+    return QueryDict(data)
+
+
 class SignInRequired(LoginRequiredMiddleware):
     """Every page is behind the sign-in unless it says otherwise.
 
@@ -72,6 +92,9 @@ class SignInRequired(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # a redirect that htmx follows, where htmx asked
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:
+        data = request.POST.urlencode() if getattr(view_func, "keeps_input", False) else ""
+        if data and len(data) <= MAX_KEPT:
+            request.session[KEPT_INPUT] = (request.path, data)
         htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by HtmxMiddleware
         if not htmx:
             return super().handle_no_permission(request, view_func)

@@ -29,6 +29,15 @@ DEBUG = False
 
 CLOUD_PROJECTS = load_projects(os.environ)
 
+REASON_REQUIRED = env.bool("STREAMWARDEN_REASON_REQUIRED", default=False)
+TICKET_PATTERN = env.str("STREAMWARDEN_TICKET_PATTERN", "")
+TICKET_URL = env.str("STREAMWARDEN_TICKET_URL", "")
+if bool(TICKET_PATTERN) != bool(TICKET_URL) or (TICKET_URL and "{ticket}" not in TICKET_URL):
+    raise ImproperlyConfigured(
+        "STREAMWARDEN_TICKET_PATTERN, a regular expression, and STREAMWARDEN_TICKET_URL, an address with {ticket}, "
+        "go together"
+    )
+
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -40,7 +40,7 @@ function countChanges(form) {
   const fields = [...form.elements].filter((field) => field.willValidate && field.name);
   const changed = fields.filter(isChanged);
   fields.forEach((field) => field.toggleAttribute("data-changed", changed.includes(field)));
-  const wrong = fields.filter((field) => !field.validity.valid).length;
+  const wrong = new Set(fields.filter((field) => !field.validity.valid).map((field) => field.name)).size;
   const words = changed.length === 1 ? "1 change" : `${changed.length} changes`;
   form.querySelector("[data-change-count]").textContent =
     (changed.length ? words : "Nothing changed yet") + (wrong ? `, ${wrong} to correct` : "");
@@ -78,3 +78,73 @@ document.addEventListener("htmx:load", (event) => {
   if (form) countChanges(form);
 });
 document.querySelectorAll("[data-counts-changes]").forEach(countChanges);
+
+// The image picker: choosing an image fills type, id and product, and raises the disk's minimum.
+function fill(id, text) {
+  const field = document.getElementById(id);
+  field.disabled = false;
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function chooseImage({ imageId, imageType, productId, minDisk }) {
+  fill("id_image_type", imageType);
+  fill("id_image_id", imageId);
+  fill("id_image_product_id", productId);
+  const disk = document.getElementById("id_system_disk_size");
+  disk.min = Math.max(10, Number(minDisk) || 0);
+  fitProduct();
+  judge(disk);
+}
+
+document.addEventListener("click", (event) => {
+  const image = event.target.closest("[data-image-id]");
+  if (!image) return;
+  chooseImage(image.dataset);
+  const picker = image.closest("[data-picker]");
+  picker.open = false;
+  picker.querySelector("summary").focus();
+});
+
+document.addEventListener("input", (event) => {
+  if (!event.target.matches("[data-picker-search]")) return;
+  const picker = event.target.closest("[data-picker]");
+  const words = event.target.value.toLowerCase().split(/\s+/);
+  const items = [...picker.querySelectorAll("li")];
+  items.forEach((item) => (item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word))));
+  picker.querySelector("[data-picker-none]").hidden = items.some((item) => !item.hidden);
+});
+
+// Only a Marketplace image has a product: the field is off for the others, unless there is something to clear.
+function fitProduct() {
+  const type = document.getElementById("id_image_type");
+  const product = document.getElementById("id_image_product_id");
+  if (!type || !product) return;
+  product.disabled = type.value !== "gold" && product.value === product.dataset.seen && !product.value;
+  product.required = type.value === "gold" && (isChanged(type) || isChanged(product));
+}
+document.addEventListener("change", (event) => {
+  if (event.target.id === "id_image_type") fitProduct();
+});
+
+// Disk types that are not offered here, or sold out, say so in the list itself.
+function markDiskTypes(offered) {
+  const types = new Map([...offered.querySelectorAll("[data-type]")].map((one) => [one.dataset.type, one.dataset.soldOut]));
+  for (const option of document.getElementById("id_system_disk_type")?.options ?? []) {
+    if (!types.has(option.value)) option.text += " (not offered here)";
+    else if (types.get(option.value)) option.text += ` (sold out in ${types.get(option.value)})`;
+  }
+}
+
+function prepare(part) {
+  part.querySelectorAll("[data-copy]").forEach((button) => (button.hidden = !navigator.clipboard));
+  part.querySelectorAll("[data-disk-types]").forEach(markDiskTypes);
+  fitProduct();
+}
+document.addEventListener("htmx:load", (event) => prepare(event.detail.elt.parentElement ?? document));
+
+document.addEventListener("click", async (event) => {
+  if (!event.target.matches("[data-copy]")) return;
+  await navigator.clipboard.writeText(event.target.previousElementSibling.textContent);
+  document.getElementById("live").textContent = "Copied";
+});

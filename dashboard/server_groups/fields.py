@@ -43,13 +43,42 @@ class Effect(Enum):
     ROUTING = "routing is recalculated"
 
 
-def always(_group: ServerGroup) -> str:
+@dataclass(frozen=True)
+class Surroundings:
+    """What the cloud says around a group; None where it does not say."""
+
+    session_ceiling: int | None = None
+    """The most sessions the tenant may have on one server."""
+    has_directory: bool | None = None
+    """Whether the servers belong to a directory (AD) domain."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a form is rendered from: the group, and what stands around it."""
+
+    group: ServerGroup
+    around: Surroundings
+
+
+def always(_group: ServerGroup, _around: Surroundings) -> str:
     return ""
 
 
-def multi_session_only(group: ServerGroup) -> str:
+def multi_session_only(group: ServerGroup, _around: Surroundings) -> str:
     """Terraform's documentation of the provider: `route_policy` only where `is_vdi` is false."""
     return "Only for multi-session groups; each server of this group serves one session." if group.is_vdi else ""
+
+
+def directory_only(group: ServerGroup, around: Surroundings) -> str:
+    """Terraform's documentation: `ou_name` only when the AD server is connected. No server in a domain, no AD."""
+    is_known_missing = around.has_directory is False and not group.ou_name
+    return "Only with a directory (AD), and the servers of this group belong to none." if is_known_missing else ""
+
+
+def not_on_standby(group: ServerGroup, _around: Surroundings) -> str:
+    """Terraform's documentation: primary and standby must agree, and the primary's change is handed on."""
+    return "A standby follows its primary here; change it there." if group.primary_server_group_ids else ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +92,7 @@ class EditableField:
     help: str = ""
     unit: str = ""
     permission: str = EDIT
-    reason_not_applicable: Callable[[ServerGroup], str] = always
+    reason_not_applicable: Callable[[ServerGroup, Surroundings], str] = always
     """Why the field does not apply to a group; an empty text when it does."""
 
     @property
@@ -109,6 +138,7 @@ FIELDS = (
         Effect.NOW,
         lambda: OptionField([("COMMON_APP", "Common app"), ("SESSION_DESKTOP_APP", "Session desktop app")]),
         help="A primary group hands it on to its standby.",
+        reason_not_applicable=not_on_standby,
     ),
     EditableField(
         "description",
@@ -174,6 +204,7 @@ FIELDS = (
         Effect.NEXT_SIGN_IN,
         lambda: OptionField([("ANY", "Personal and shared"), ("USER", "Personal only"), ("SHARE", "Shared only")]),
         help="A primary group hands it on to its standby.",
+        reason_not_applicable=not_on_standby,
     ),
     EditableField(
         "image_type",
@@ -241,11 +272,15 @@ FIELDS = (
         Effect.NEW_SERVERS,
         lambda: FreeTextField(255),
         help="0 to 255 characters. Only where a directory is connected.",
+        reason_not_applicable=directory_only,
     ),
 )
 
 BY_PATH: Mapping[str, EditableField] = {field.path: field for field in FIELDS}
 STATUS = BY_PATH["server_group_status"]
+MAX_SESSION = "route_policy.max_session"
+IMAGE_PATHS = ("image_type", "image_id", "image_product_id")
+"""They belong together: one image has one type and, from the Marketplace, one product."""
 
 
 def snapshot(group: ServerGroup) -> dict[str, Value]:

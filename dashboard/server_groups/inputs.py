@@ -38,6 +38,14 @@ class StrictField(forms.Field):
         """A form shown again has what was sent; where nothing was, what the cloud holds, not the first option."""
         return initial if data is None else data
 
+    def takes(self, text: str) -> bool:
+        """Whether a text would pass as a new value."""
+        try:
+            self.parse(text)
+        except ValidationError:
+            return False
+        return True
+
     def parse(self, text: str) -> Value:
         raise NotImplementedError
 

@@ -9,6 +9,7 @@ from dashboard.cloud.client import Client, client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
+from dashboard.server_groups.fields import Shown, Surroundings
 
 T = TypeVar("T")
 READY = "REGISTERED"
@@ -73,6 +74,21 @@ def read_overview(project: Project, group_id: str) -> Overview:
         group = client.show_server_group(group_id)
         partners = _or_none(lambda: _read_partners(client, group))
         return Overview(group, state.result(), sessions.result(), partners)
+
+
+def read_shown(project: Project, group_id: str) -> Shown:
+    """The group with what decides which of its fields apply. Only the group itself must be readable."""
+    client = client_for(project)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        restrict = pool.submit(_or_none, client.show_restrict)
+        servers = pool.submit(_or_none, lambda: client.list_servers(group_id))
+        group = client.show_server_group(group_id)
+        ceiling, members = restrict.result(), servers.result()
+    around = Surroundings(
+        session_ceiling=ceiling.max_session if ceiling else None,
+        has_directory=any(server.domain for server in members) if members else None,
+    )
+    return Shown(group, around)
 
 
 def _read_partners(client: Client, group: ServerGroup) -> tuple[ServerGroup, ...]:

@@ -1,15 +1,19 @@
 from django.urls import path
 
-from dashboard.server_groups import views
+from dashboard.server_groups import editing, views
 
 app_name = "server-groups"
 urlpatterns = [
     path("", views.server_group_list, name="list"),
     path("counts/", views.server_group_counts, name="counts"),
+    path("images/", editing.image_choices, name="images"),
+    path("disk-types/", editing.disk_type_choices, name="disk-types"),
     path("loads/", views.server_group_loads, name="loads"),
     path("cloud-check/", views.cloud_check, name="cloud-check"),
     path("<str:group_id>/", views.server_group_detail, name="detail"),
-    path("<str:group_id>/edit/", views.server_group_edit, name="edit"),
+    path("<str:group_id>/edit/", editing.server_group_edit, name="edit"),
+    path("<str:group_id>/edit/review/", editing.server_group_review, name="review"),
+    path("<str:group_id>/edit/name/", editing.name_check, name="name-check"),
     path("<str:group_id>/switch/", views.server_group_switch, name="switch"),
     path("<str:group_id>/changes/<int:number>/settle/", views.change_settle, name="settle"),
 ]

@@ -1,20 +1,17 @@
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import wraps
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, push_url, reswap, retarget, trigger_client_event
+from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
-from dashboard.audit.models import ChangeIntent, Outcome, Value
+from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import find_traces
 from dashboard.cloud.checks import check_project, policy_to_grant
 from dashboard.cloud.client import client_for
@@ -22,21 +19,13 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.http import SignedInRequest, actor, requires
-from dashboard.server_groups.fields import FIELDS, STATUS
-from dashboard.server_groups.forms import OnceForm, ServerGroupForm, SwitchOffForm, read_seen
+from dashboard.server_groups.fields import FIELDS
+from dashboard.server_groups.forms import OnceForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
 from dashboard.server_groups.overview import read_loads, read_overview
-from dashboard.server_groups.services import (
-    ConflictError,
-    Written,
-    refuse,
-    settle_change,
-    switch_server_group,
-    update_server_group,
-)
-from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
-
-GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
+from dashboard.server_groups.refusals import changes_group, refuse_post
+from dashboard.server_groups.services import Written, settle_change, switch_server_group
+from dashboard.server_groups.wording import Notice, say_settled, say_switched
 
 HISTORY_LENGTH = 10
 PENDING_FOR = timedelta(minutes=1)
@@ -106,89 +95,13 @@ def server_group_detail(request: SignedInRequest, project: Project, group_id: st
     return render(request, "server_groups/detail.html", context)
 
 
-def _changes(permission: str, because: str) -> Callable[[GroupView], GroupView]:
-    """Decorate a view that changes a group: a post by someone without `permission` is recorded and refused."""
-
-    def decorate(view: GroupView) -> GroupView:
-        @wraps(view)
-        def guarded(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-            if not request.user.has_perms([VIEW, permission]):
-                if request.method == "POST":
-                    _refuse_post(request, project, group_id, because=because)
-                raise PermissionDenied(because)
-            return view(request, project, group_id)
-
-        return guarded
-
-    return decorate
-
-
 @require_http_methods(["GET", "POST"])
-@_changes(EDIT, "No permission to edit.")
-def server_group_edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    if request.method == "GET":
-        group = client_for(project).show_server_group(group_id)
-        return _edit_form(request, ServerGroupForm(group=group), status=200)
-    return _edit(request, project, group_id)
-
-
-def _edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    seen = read_seen(request.POST.get("seen", ""), group_id)
-    group = seen or client_for(project).show_server_group(group_id)
-    form = ServerGroupForm(request.POST, group=group)
-    if "seen" in request.POST and seen is None:
-        problem = "This form is too old or was altered. Your input is kept: check it and send again."
-        return _edit_form(request, form.after_failure(problem))
-    if not form.is_valid():
-        return _edit_form(request, form)
-    try:
-        written = update_server_group(
-            project=project,
-            group_id=group_id,
-            changes=form.changes,
-            seen=seen,
-            reason=form.cleaned_data["reason"],
-            key=form.cleaned_data["key"],
-            by=actor(request),
-        )
-    except ConflictError as error:
-        return _edit_form(request, form.after_conflict(error.group, error.fields), status=409)
-    return _edit_answer(request, project, form, written)
-
-
-def _edit_answer(
-    request: SignedInRequest, project: Project, form: ServerGroupForm, written: Written
-) -> HttpResponseBase:
-    if written.intent is None:
-        messages.info(request, "Nothing was changed, so nothing was sent.")
-        return _go(request, "server-groups:detail", project, form.group.id)
-    last = written.intent.last_outcome
-    if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
-        return _edit_form(request, form.after_failure(say_failed(last)), entry=written.intent)
-    if written.moved:
-        messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")
-    return _go(request, "audit:entry", project, written.intent.number)
-
-
-def _edit_form(
-    request: SignedInRequest, form: ServerGroupForm, *, status: int = 422, entry: ChangeIntent | None = None
-) -> HttpResponse:
-    template = "server_groups/_edit_form.html" if request.htmx else "server_groups/edit.html"
-    return render(request, template, {"form": form, "group": form.group, "entry": entry}, status=status)
-
-
-def _go(request: SignedInRequest, view: str, project: Project, argument: str | int) -> HttpResponseBase:
-    response = redirect(view, project, argument)
-    return HttpResponseClientRedirect(response.url) if request.htmx else response
-
-
-@require_http_methods(["GET", "POST"])
-@_changes(SWITCH, "No permission to switch.")
+@changes_group(SWITCH, "No permission to switch.")
 def server_group_switch(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
     if request.method == "GET":
         return _switch_off_dialog(request, project, group_id, SwitchOffForm(), status=200)
     if set(request.POST) - {"status", "reason", "key", "csrfmiddlewaretoken"}:
-        _refuse_post(request, project, group_id, because="The switch takes nothing but on or off and a reason.")
+        refuse_post(request, project, group_id, because="The switch takes nothing but on or off and a reason.")
     return _switch(request, project, group_id)
 
 
@@ -278,18 +191,3 @@ def change_settle(request: SignedInRequest, project: Project, group_id: str, num
         return render(request, "audit/_entry.html", {"entry": intent})
     group = _group_after(project, group_id, Written(intent))
     return _switch_partial(request, group, intent, say_settled(intent, group))
-
-
-def _refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
-    """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
-    posted = {name: text.replace("\x00", "") for name, text in request.POST.dict().items()}
-    attempted: dict[str, Value] = {field.path: posted[field.name][:500] for field in FIELDS if field.name in posted}
-    if wanted := posted.get("status"):
-        attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])
-    refuse(
-        project=project,
-        group_id=group_id,
-        attempted=attempted,
-        because=because,
-        by=actor(request),
-    )

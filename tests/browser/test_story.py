@@ -59,9 +59,10 @@ def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
     page.get_by_label("Name").fill("design-pool-7")
     page.get_by_label("CPU threshold").fill("70")
     page.get_by_label("Memory threshold").fill("90")
-    page.get_by_label("Reason").fill("CHG-12")
     expect(page.locator("[data-change-count]")).to_have_text("3 changes")
-    page.get_by_role("button", name="Save changes").click()
+    page.get_by_role("button", name="Review changes").click()
+    page.get_by_label("Reason").fill("CHG-12")
+    page.get_by_role("button", name="Send 3 changes").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"administrator\s+changed\s+design-pool"))
     for row, words in enumerate(
@@ -74,8 +75,9 @@ def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
 
     page.goto(address("edit/"))
     page.get_by_label("Name").fill("TEST")
-    page.get_by_role("button", name="Save changes").click()
-    expect(page.locator(".diff tbody tr")).to_have_text(re.compile(r"Name.*design-pool-7\s+TEST", re.DOTALL))
+    page.get_by_role("button", name="Review changes").click()
+    page.get_by_role("button", name="Send 1 change").click()
+    expect(page.locator(".entry .diff tbody tr")).to_have_text(re.compile(r"Name.*design-pool-7\s+TEST", re.DOTALL))
     page.goto(ACTIVITY)
     expect(page.locator(".entries li")).to_have_count(3)
     page.goto(f"{LIST}?q=TEST")

@@ -7,7 +7,7 @@ from django.forms import Select
 
 from dashboard.accounts.roles import EDIT, SWITCH
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.fields import BY_PATH, FIELDS, payload, snapshot
+from dashboard.server_groups.fields import BY_PATH, FIELDS, Surroundings, payload, snapshot
 from dashboard.server_groups.inputs import Value
 from dashboard.simulator.contract import load_contract
 
@@ -155,6 +155,6 @@ def test_the_payload_leaves_out_thresholds_that_are_not_known() -> None:
 def test_routing_does_not_apply_to_single_session_groups(is_vdi: bool | None, reason: str) -> None:
     group = ServerGroup("g-1", is_vdi=is_vdi)
 
-    reasons = {field.path: field.reason_not_applicable(group) for field in FIELDS}
+    reasons = {field.path: field.reason_not_applicable(group, Surroundings()) for field in FIELDS}
 
     assert reasons == {path: reason if path.startswith("route_policy.") else "" for path in BY_PATH}

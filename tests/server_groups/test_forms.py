@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.fields import BY_PATH, FIELDS, payload
+from dashboard.server_groups.fields import BY_PATH, FIELDS, Shown, Surroundings, payload
 from dashboard.server_groups.forms import ServerGroupForm, SwitchOffForm, read_seen, sign_seen
 from dashboard.server_groups.inputs import Value, to_text
 from tests.conftest import DESIGN_POOL, Simulated
@@ -34,6 +34,7 @@ GROUP = ServerGroup(
     ou_name="",
     route_policy=RoutePolicy(max_session=6, cpu_threshold=80, gpu_threshold=75, mem_threshold=85),
 )
+SIGNED = sign_seen(GROUP, Surroundings())
 ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold it
     GROUP,
     name="old name, with spaces",
@@ -51,7 +52,7 @@ ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold
 def form(group: ServerGroup, text: str = "", /, **fields: str) -> ServerGroupForm:
     data = QueryDict(text, mutable=True)
     data.update(fields)
-    return ServerGroupForm(data, group=group)
+    return ServerGroupForm(data, shown=Shown(group, Surroundings()))
 
 
 def errors(sent: Form) -> dict[str, list[str]]:
@@ -213,18 +214,18 @@ def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_t
     }
     assert errors(again) == {
         "name": [
-            "Someone else changed this from design-pool to theirs meanwhile. Saving again replaces it.",
+            "Someone else changed this from design-pool to theirs meanwhile.",
         ]
     }
     assert again.data["key"] != "old"
-    assert read_seen(again.data["seen"], "g-1") == replace(now)
+    assert read_seen(again.data["seen"], "g-1") == Shown(now, Surroundings())
 
 
 def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None:
     now = replace(GROUP, name="theirs", description="their\nwords")
     mine = form(GROUP, **as_shown(GROUP) | {"name": "mine"})
 
-    again = ServerGroupForm(mine.after_conflict(now, ("name",)).data, group=now)
+    again = ServerGroupForm(mine.after_conflict(now, ("name",)).data, shown=Shown(now, Surroundings()))
 
     assert (errors(again), again.changes) == ({}, {"name": "mine"})
 
@@ -232,7 +233,7 @@ def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None
 def test_what_was_wrongly_typed_stays_too() -> None:
     now = replace(GROUP, ou_name="OU=Theirs")
 
-    again = form(GROUP, **as_shown(GROUP) | {"name": "a b"}).again(now)
+    again = form(GROUP, **as_shown(GROUP) | {"name": "a b"}).again(Shown(now, Surroundings()))
 
     assert (again.data["name"], again.data["ou_name"]) == ("a b", "OU=Theirs")
     assert errors(again) == {"name": ["Use letters, digits, _ and -; spaces are not allowed."]}
@@ -261,12 +262,14 @@ def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | N
 def test_what_the_person_saw_comes_back_unaltered() -> None:
     group = replace(ODD, is_vdi=True, primary_server_group_ids=("g-2",), secondary_server_group_ids=("g-3",))
 
-    assert read_seen(sign_seen(group), "g-1") == group
+    around = Surroundings(session_ceiling=100, has_directory=False)
+
+    assert read_seen(sign_seen(group, around), "g-1") == Shown(group, around)
 
 
 @pytest.mark.parametrize(
     ("text", "group_id"),
-    [("", "g-1"), ("nonsense", "g-1"), (sign_seen(GROUP)[:-1], "g-1"), ("é:☃:\x00", "g-1"), (sign_seen(GROUP), "g-2")],
+    [("", "g-1"), ("nonsense", "g-1"), (SIGNED[:-1], "g-1"), ("é:☃:\x00", "g-1"), (SIGNED, "g-2")],
 )
 def test_what_is_not_ours_or_about_another_group_is_nothing(text: str, group_id: str) -> None:
     assert read_seen(text, group_id) is None

@@ -1,10 +1,13 @@
 """How the field table reads on a page: labels, values with their units, effects."""
 
+import re
 from datetime import datetime
+from urllib.parse import quote
 
 from django import template
+from django.conf import settings
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome, Value
@@ -12,7 +15,7 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.explanations import explain
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import listing
-from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField
+from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField, Surroundings
 
 register = template.Library()
 
@@ -50,7 +53,7 @@ def group_role(group: ServerGroup) -> str:
 
 @register.filter
 def not_applicable(group: ServerGroup, field: EditableField) -> str:
-    return field.reason_not_applicable(group)
+    return field.reason_not_applicable(group, Surroundings())
 
 
 @register.filter
@@ -76,6 +79,20 @@ def in_words(value: str | None, path: str) -> str:
     if value is None:
         return "not known"
     return BY_PATH[path].display(value) if path in BY_PATH else value
+
+
+@register.filter
+def with_tickets(reason: str) -> SafeString:
+    """A reason in which the ticket numbers of this deployment are links."""
+    if not settings.TICKET_PATTERN:
+        return format_html("{}", reason)
+    parts, end = [], 0
+    for match in re.finditer(settings.TICKET_PATTERN, reason):
+        address = settings.TICKET_URL.replace("{ticket}", quote(match[0], safe=""))
+        parts += [(reason[end : match.start()], address, match[0])] if match[0] else []
+        end = match.end()
+    linked = format_html_join("", '{}<a href="{}" rel="noreferrer">{}</a>', parts)
+    return format_html("{}{}", linked, reason[end:])
 
 
 @register.filter

@@ -1,0 +1,63 @@
+"""What a group may choose from, as far as the cloud lets us read it: images of IMS, disk types, free names."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dashboard.cloud.calls import IMAGE_QUERIES
+from dashboard.cloud.catalogue import Image, VolumeType
+from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.explanations import Explanation, explain
+from dashboard.cloud.projects import Project
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choices(Generic[T]):
+    """What there is to choose; where it could not be read, why not. Then people type instead."""
+
+    offered: tuple[T, ...]
+    problem: Explanation | None = None
+
+
+def read_images(project: Project) -> Choices[Image]:
+    """The usable images of every type, by name; one type that cannot be read spoils the list."""
+    client = client_for(project)
+    try:
+        with ThreadPoolExecutor(max_workers=len(IMAGE_QUERIES)) as pool:
+            images = [image for some in pool.map(client.list_images, IMAGE_QUERIES) for image in some]
+    except CloudError as error:
+        return Choices((), explain(error))
+    return Choices(tuple(sorted(images, key=lambda image: (image.is_withdrawn, (image.name or image.id).casefold()))))
+
+
+def read_disk_types(project: Project) -> Choices[VolumeType]:
+    try:
+        return Choices(client_for(project).list_volume_types())
+    except CloudError as error:
+        return Choices((), explain(error))
+
+
+def find_image(project: Project, image_type: str, image_id: str) -> Image | None:
+    """The image, None where it is not in the list of its type or the list cannot be read."""
+    if image_type not in IMAGE_QUERIES:
+        return None
+    try:
+        images = client_for(project).list_images(image_type)
+    except CloudError:
+        return None
+    return next((image for image in images if image.id == image_id), None)
+
+
+def name_problem(project: Project, name: str) -> str:
+    """Why the cloud would not take a name for a group; empty where it would, or where it cannot be asked."""
+    try:
+        verdict = client_for(project).validate_name(name)
+    except CloudError:
+        return ""
+    if verdict.is_valid is not False:
+        return ""
+    problems = {"duplicate": "Another group has this name.", "naming": "The cloud does not take this name."}
+    return problems.get(verdict.broken_rule or "", "The cloud does not take this name.")

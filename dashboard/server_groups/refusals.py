@@ -1,0 +1,41 @@
+"""The door of every view that changes a group: who may not is refused, and a refused post is recorded."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.core.exceptions import PermissionDenied
+from django.http.response import HttpResponseBase
+
+from dashboard.accounts.roles import VIEW
+from dashboard.cloud.projects import Project
+from dashboard.http import SignedInRequest, actor
+from dashboard.server_groups.fields import FIELDS, STATUS
+from dashboard.server_groups.services import refuse
+
+GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
+
+
+def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupView]:
+    """Decorate a view that changes a group: a post by someone without `permission` is recorded and refused."""
+
+    def decorate(view: GroupView) -> GroupView:
+        @wraps(view)
+        def guarded(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
+            if not request.user.has_perms([VIEW, permission]):
+                if request.method == "POST":
+                    refuse_post(request, project, group_id, because=because)
+                raise PermissionDenied(because)
+            return view(request, project, group_id)
+
+        return guarded
+
+    return decorate
+
+
+def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
+    """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
+    posted = {name: text.replace("\x00", "") for name, text in request.POST.dict().items()}
+    attempted: dict[str, str | bool] = {f.path: posted[f.name][:500] for f in FIELDS if f.name in posted}
+    if wanted := posted.get("status"):
+        attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])
+    refuse(project=project, group_id=group_id, attempted=attempted, because=because, by=actor(request))
