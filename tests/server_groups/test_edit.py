@@ -1,0 +1,342 @@
+"""The edit form as a person uses it: what is shown, refused, sent, and said afterwards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from dashboard.audit.models import ChangeIntent
+from dashboard.cloud.client import client_for
+from dashboard.cloud.projects import Project
+from dashboard.server_groups.fields import FIELDS
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
+from tests.markup import Form, read, said
+from tests.server_groups.conftest import GROUP_IDS, Told, ledger
+
+People = Callable[[str], Client]
+HTMX = {"HX-Request": "true"}
+
+
+def form_of(client: Client, group_id: str = DESIGN_POOL) -> Form:
+    return read(client.get(address("edit/", group_id))).form("edit-form")
+
+
+def save(client: Client, changes: dict[str, str], *, group_id: str = DESIGN_POOL, **options: Any) -> Any:
+    """Fills in the form as it is shown, and sends it."""
+    fields = form_of(client, group_id).fields | changes
+    return client.post(address("edit/", group_id), fields, **options)
+
+
+def test_saving_one_field_sends_it_alone_and_ends_on_the_record(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    answer = save(client_as("administrator"), {"name": "TEST", "reason": "INC-4711"}, follow=True)
+
+    assert simulator.patches == [{"name": "TEST"}]
+    assert ledger() == [
+        Told("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, ["applied"], "INC-4711")
+    ]
+    entry = ChangeIntent.objects.get()
+    assert answer.redirect_chain == [(f"/projects/default/audit/{entry.number}/", 302)]
+
+
+def test_the_form_shows_what_the_cloud_holds_and_what_each_field_takes(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    page = read(client_as("administrator").get(address("edit/")))
+
+    group, form = client_for(project).show_server_group(DESIGN_POOL), page.form("edit-form")
+    shown = {field.path: form.fields[field.name] for field in FIELDS}
+    assert shown == {field.path: str(group.value(field.path)).replace("True", "true") for field in FIELDS}
+    assert form.disabled == set()
+    sessions = page.by_id("id_route_policy__max_session").attrs
+    assert (sessions["min"], sessions["type"]) == ("1", "number")
+
+
+def test_routing_is_shown_off_on_a_single_session_group(client_as: People, project: Project) -> None:
+    form = form_of(client_as("administrator"), GROUP_IDS["engineering-vdi"])
+
+    routing = {field.name for field in FIELDS if field.path.startswith("route_policy.")}
+    assert routing <= form.disabled
+    assert routing.isdisjoint(form.fields)
+
+
+def test_routing_posted_for_a_single_session_group_is_refused(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    answer = save(client_as("administrator"), {"route_policy__max_session": "5"}, group_id=GROUP_IDS["engineering-vdi"])
+
+    assert answer.status_code == 422
+    assert "Only for multi-session groups" in said(answer)
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+def test_a_single_session_group_is_saved_without_its_routing(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    save(client_as("administrator"), {"name": "renamed"}, group_id=GROUP_IDS["engineering-vdi"])
+
+    assert simulator.patches == [{"name": "renamed"}]
+
+
+def test_nothing_changed_sends_nothing_and_says_so(client_as: People, project: Project, simulator: Simulated) -> None:
+    answer = save(client_as("administrator"), {"reason": "just looking"}, follow=True)
+
+    assert answer.redirect_chain == [(address(), 302)]
+    assert "Nothing was changed, so nothing was sent." in said(answer)
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("group", "changes"),
+    [
+        ("design-pool", {"server_group_status": "false"}),
+        ("training-lab", {"server_group_status": "true"}),
+        ("研发设计组", {"name": "研发设计组-2"}),
+        ("helpdesk-tools", {"description": "<i>lines</i>\r\nand & more"}),
+        ("finance-eu", {"ou_name": ""}),
+    ],
+)
+def test_what_is_typed_is_what_the_cloud_gets(
+    client_as: People, project: Project, simulator: Simulated, group: str, changes: dict[str, str]
+) -> None:
+    save(client_as("administrator"), changes, group_id=GROUP_IDS[group])
+
+    ((name, text),) = changes.items()
+    value: Any = {"true": True, "false": False}.get(text, text.replace("\r\n", "\n"))
+    assert simulator.patches == [{name: value}]
+
+
+def test_what_the_cloud_holds_against_the_rules_does_not_block_other_fields(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.change(
+        name="old name, with spaces",
+        description="a\tb\r\nc\u200b" * 40,
+        system_disk_type="FLASH",
+        app_type="STREAMED_APP",
+        ou_name="x" * 300,
+        image_type="exotic",
+    )
+
+    save(client_as("administrator"), {"system_disk_size": "90"})
+
+    assert simulator.patches == [{"system_disk_size": 90}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "This cannot be empty."),
+        ({"name": "a b"}, "Use letters, digits, _ and -; spaces are not allowed."),
+        ({"route_policy__max_session": "1025"}, "Must be from 1 to 1024; this is 1025."),
+        ({"route_policy__cpu_threshold": "８０"}, "Enter a whole number from 1 to 100, digits only."),
+        ({"system_disk_size": "1_000"}, "Enter a whole number from 10 to 32768, digits only."),
+        ({"server_group_status": "off"}, "Choose one of the options."),
+        ({"description": "x" * 256}, "At most 255 characters; this has 256."),
+        ({"image_product_id": ""}, "A Marketplace image needs its product ID."),
+        ({"reason": "x" * 501}, "Ensure this value has at most 500 characters (it has 501)."),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_a_wrong_field_is_told_at_the_field_and_in_the_summary_and_what_was_typed_stays(
+    client_as: People,
+    project: Project,
+    simulator: Simulated,
+    changes: dict[str, str],
+    message: str,
+    headers: dict[str, str],
+) -> None:
+    ((name, text),) = changes.items()
+
+    answer = save(client_as("administrator"), {"ou_name": "OU=typed", **changes}, headers=headers)
+
+    page = read(answer)
+    (summary,) = page.by_class("error-summary")
+    fields = page.form("edit-form").fields
+    assert answer.status_code == 422
+    assert message in summary.text
+    assert page.html.count(message.replace("'", "&#x27;")) >= 2
+    assert [link.attrs["href"] for link in page.all("a") if link.attrs["href"].startswith("#id_")] == [f"#id_{name}"]
+    assert fields["ou_name"] == "OU=typed"
+    assert fields[name] == text or name == "server_group_status"
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+def test_a_status_that_was_not_sent_is_not_off(client_as: People, project: Project, simulator: Simulated) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields
+    del fields["server_group_status"]
+
+    client.post(address("edit/"), fields | {"name": "TEST"})
+
+    assert simulator.patches == [{"name": "TEST"}]
+
+
+def test_a_field_sent_twice_is_refused(client_as: People, project: Project, simulator: Simulated) -> None:
+    client = client_as("administrator")
+
+    answer = client.post(address("edit/"), form_of(client).fields | {"name": ["one", "two"]})
+
+    assert (answer.status_code, simulator.patches) == (422, [])
+    assert "This was sent twice. Send it once." in said(answer)
+
+
+def test_a_script_may_post_only_what_it_changes(client_as: People, project: Project, simulator: Simulated) -> None:
+    answers = [client_as("administrator").post(address("edit/"), {"name": name}).status_code for name in ("one", "two")]
+
+    assert (answers, simulator.patches) == ([302, 302], [{"name": "one"}, {"name": "two"}])
+
+
+def test_sending_the_same_form_twice_is_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "TEST"}
+
+    answers = [client.post(address("edit/"), fields) for _ in range(2)]
+
+    assert {answer.headers["Location"] for answer in answers} == {
+        f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
+    }
+    assert simulator.patches == [{"name": "TEST"}]
+
+
+@pytest.mark.parametrize("seen", ["", "nonsense"])
+def test_a_form_that_was_altered_is_shown_again_with_its_input(
+    client_as: People, project: Project, simulator: Simulated, seen: str
+) -> None:
+    answer = save(client_as("administrator"), {"name": "TEST", "seen": seen})
+
+    assert answer.status_code == 422
+    assert "too old or was altered" in said(answer)
+    assert read(answer).form("edit-form").fields["name"] == "TEST"
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:
+    answer = save(client_as("administrator"), {"name": "TEST"}, headers=HTMX)
+
+    assert answer.headers["HX-Redirect"] == f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
+
+
+# The cloud does not take it
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code", "advice"),
+    [
+        ("bad_request", 400, "WKS.00129901", "Trying the same again will be refused again."),
+        ("forbidden", 403, "WKS.00081102", "Trying the same again will be refused again."),
+        ("not_found", 404, "WKS.00120404", "Trying the same again will be refused again."),
+        ("method_not_allowed", 405, "WKS.00000405", "Trying the same again will be refused again."),
+    ],
+)
+def test_a_refusal_keeps_the_input_and_says_the_words_of_the_cloud(
+    client_as: People, project: Project, simulator: Simulated, kind: str, status: int, code: str, advice: str
+) -> None:
+    simulator.play(fault(kind))
+
+    answer = save(client_as("administrator"), {"name": "TEST", "reason": "why"})
+
+    page, entry = read(answer), ChangeIntent.objects.get()
+    assert answer.status_code == 422
+    assert code in said(answer)
+    assert advice in said(answer)
+    assert (page.form("edit-form").fields["name"], page.form("edit-form").fields["reason"]) == ("TEST", "why")
+    assert page.all("a", href=f"/projects/default/audit/{entry.number}/") != []
+    assert [told.outcomes for told in ledger()] == [["rejected"]]
+
+
+def test_after_a_refusal_the_same_form_can_be_sent_again(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    simulator.play(fault("bad_request"))
+    fields = read(save(client, {"name": "TEST"})).form("edit-form").fields
+
+    client.post(address("edit/"), fields)
+
+    assert simulator.patches == [{"name": "TEST"}, {"name": "TEST"}]
+    assert [told.outcomes for told in ledger()] == [["rejected"], ["applied"]]
+
+
+@pytest.mark.parametrize("kind", ["internal_error", "drop_before_answer", "error_in_200", "ignored"])
+def test_what_is_not_known_is_shown_as_not_known(
+    client_as: People, project: Project, simulator: Simulated, kind: str
+) -> None:
+    simulator.play(fault(kind))
+
+    answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
+
+    assert "Nobody knows yet whether this change took effect." in said(answer)
+    assert [told.outcomes for told in ledger()] == [["unknown"]]
+
+
+def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "TEST"}
+    simulator.play(fault("forbidden", "GET", times=None))
+
+    answer = client.post(address("edit/"), fields)
+
+    assert answer.status_code == 422
+    assert "nothing was sent" in said(answer)
+    assert "Trying again is safe." in said(answer)
+    assert (simulator.patches, [told.outcomes for told in ledger()]) == ([], [["not_sent"]])
+
+
+# Someone else was faster
+
+
+def test_a_conflict_keeps_the_input_takes_over_the_rest_and_can_be_sent_again_knowingly(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    simulator.change(description="first\nsecond")
+    fields = form_of(client).fields | {"name": "mine", "system_disk_size": "90"}
+    fields["description"] = fields["description"].replace("\n", "\r\n")
+    simulator.change(name="theirs", description="their own\nwords")
+
+    conflict = client.post(address("edit/"), fields)
+
+    shown = read(conflict).form("edit-form").fields
+    assert conflict.status_code == 409
+    assert "design-pool" in said(conflict)
+    assert "theirs" in said(conflict)
+    assert (simulator.patches, [told.outcomes for told in ledger()]) == ([], [["conflict"]])
+    assert (shown["name"], shown["system_disk_size"], shown["description"]) == ("mine", "90", "their own\nwords")
+
+    client.post(address("edit/"), shown)
+
+    assert simulator.patches == [{"name": "mine", "system_disk_size": 90}]
+    assert ledger()[1].changes == {"name": ("theirs", "mine"), "system_disk_size": (80, 90)}
+
+
+def test_what_others_changed_meanwhile_is_told_beside_the_record(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "mine"}
+    simulator.change(description="theirs")
+
+    answer = client.post(address("edit/"), fields, follow=True)
+
+    assert "Changed by others since you opened the form: Description." in said(answer)
+    assert simulator.patches == [{"name": "mine"}]
+
+
+def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+    evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
+    simulator.change(name=evil, description=evil, ou_name=evil, image_id=evil, system_disk_type=evil, app_type=evil)
+    simulator.play(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))
+
+    answer = save(client_as("administrator"), {"server_group_status": "false"})
+
+    page = read(answer)
+    assert answer.status_code == 422
+    assert page.all("img") == []
+    assert [script.text for script in page.all("script")] == ["", ""]
+    assert page.form("edit-form").fields["name"] == evil
+    assert evil in said(answer)
