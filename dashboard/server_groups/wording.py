@@ -58,4 +58,6 @@ def say_failed(outcome: ChangeOutcome) -> str:
             advice = "Trying again is safe."
         case _:
             advice = "Look at the group before trying again."
-    return " ".join(part for part in (outcome.proof, f"The cloud's words: {said.rstrip('.')}." if said else "", advice) if part)
+    return " ".join(
+        part for part in (outcome.proof, f"The cloud's words: {said.rstrip('.')}." if said else "", advice) if part
+    )
