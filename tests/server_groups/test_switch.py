@@ -1,24 +1,414 @@
-from collections.abc import Callable
+"""Switching a group off and on: the question, the answer, and what is said when it is not sure."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.projects import Project
-from tests.conftest import Simulated, address
+from dashboard.server_groups import services
+from dashboard.server_groups.services import Written
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
+from tests.markup import read, said, words
+from tests.server_groups.conftest import GROUP_IDS, Told, ledger
+
+People = Callable[[str], Client]
+HTMX = {"HX-Request": "true"}
+OFF = {"status": "off", "reason": "INC-4711"}
+
+
+def switch(client: Client, data: Any, *, group_id: str = DESIGN_POOL, htmx: bool = False, follow: bool = False) -> Any:
+    return client.post(address("switch/", group_id), data, headers=HTMX if htmx else {}, follow=follow)
 
 
 def test_switching_off_sends_one_patch_and_leaves_one_entry(
-    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+    client_as: People, project: Project, simulator: Simulated
 ) -> None:
+    answer = switch(client_as("help desk"), OFF, follow=True)
+
+    assert "design-pool is off." in said(answer)
+    assert simulator.patches == [{"server_group_status": False}]
+    assert ledger() == [
+        Told("switch", "help-desk", "design-pool", {"server_group_status": (True, False)}, ["applied"], "INC-4711")
+    ]
+
+
+def test_switching_on_asks_nothing(client_as: People, project: Project, simulator: Simulated) -> None:
+    answer = switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"], follow=True)
+
+    assert "training-lab is on." in said(answer)
+    assert simulator.patches == [{"server_group_status": True}]
+
+
+def test_asking_for_the_state_it_has_is_harmless(client_as: People, project: Project, simulator: Simulated) -> None:
+    answer = switch(client_as("help desk"), {"status": "on"}, follow=True)
+
+    assert "design-pool is already on. Nothing was sent." in said(answer)
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+def test_the_question_shows_what_hangs_on_the_group(client_as: People, project: Project) -> None:
+    page = read(client_as("help desk").get(address("switch/")))
+
+    facts = {words(term.text): words(value.text) for term, value in zip(page.all("dt"), page.all("dd"), strict=True)}
+    assert set(facts) == {"active sessions", "disconnected", "servers ready", "app groups", "standby"}
+    assert (facts["app groups"], facts["standby"]) == ("2", "On")
+    assert int(facts["active sessions"]) > 0
+
+
+def test_what_could_not_be_read_is_not_known_and_switching_off_is_still_possible(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.change(app_group_count=None, secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
+    simulator.play(
+        {"match": {"path": "*/state"}, "fault": "forbidden"},
+        {"match": {"path": "*/session/*"}, "fault": "forbidden"},
+    )
+
+    page = read(client_as("help desk").get(address("switch/")))
+
+    assert [words(value.text) for value in page.all("dd")] == ["not known"] * 4
+    assert page.all("button", class_="btn btn-attention") != []
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("reason", [None, "", "  "])
+def test_switching_off_without_a_reason_asks_again(
+    client_as: People, project: Project, simulator: Simulated, reason: str | None, htmx: bool
+) -> None:
+    answer = switch(client_as("help desk"), {"status": "off"} | ({"reason": reason} if reason else {}), htmx=htmx)
+
+    assert answer.status_code == 422
+    assert "Say why, so that the next person knows." in said(answer)
+    assert answer.headers.get("HX-Retarget") == ("#dialog" if htmx else None)
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        [],
+        [""],
+        ["flip"],
+        ["true"],
+        ["OFF"],
+        ["off "],
+        ["off\n"],
+        ["ｏｆｆ"],
+        ["on", "off"],
+        ["off", "off"],
+        ["off", ""],
+    ],
+    ids=ascii,
+)
+def test_takes_on_or_off_spelt_out_and_once(
+    client_as: People, project: Project, simulator: Simulated, status: list[str]
+) -> None:
+    answer = switch(client_as("help desk"), {"status": status, "reason": "why"})
+
+    assert answer.status_code == 400
+    assert "The switch takes status=on or status=off, once." in said(answer)
+    assert (simulator.patches, ledger()) == ([], [])
+
+
+def test_a_wrong_on_is_not_answered_with_the_question_for_off(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    answer = switch(client_as("help desk"), {"status": "on", "reason": "x" * 501})
+
+    assert answer.status_code == 400
+    assert "Nothing was sent. Ensure this value has at most 500 characters (it has 501)." in said(answer)
+    assert simulator.patches == []
+
+
+@pytest.mark.parametrize("name", ["name", "route_policy__max_session", "server_group_status", "os_type", "statuses"])
+@pytest.mark.parametrize("role", ["help desk", "administrator"])
+def test_the_switch_takes_nothing_else(
+    client_as: People, project: Project, simulator: Simulated, role: str, name: str
+) -> None:
+    answer = switch(client_as(role), OFF | {name: "5"})
+
+    known = {"route_policy__max_session": "route_policy.max_session", "name": "name"}
+    assert answer.status_code == 403
+    assert simulator.patches == []
+    (entry,) = ledger()
+    assert (entry.kind, entry.outcomes) == ("denied", ["denied"])
+    assert entry.changes["server_group_status"] == (None, False)
+    assert set(entry.changes) == {"server_group_status"} | ({known[name]} if name in known else set())
+
+
+def test_two_clicks_are_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("help desk")
 
-    answer = client.post(address("switch/"), {"status": "off", "reason": "INC-4711"}, follow=True)
+    answers = [switch(client, OFF | {"key": "one"}, follow=True) for _ in range(2)]
 
-    assert "design-pool is off." in answer.content.decode()
-    assert simulator.patches == [{"server_group_status": False}]
-    entry = ChangeIntent.objects.get()
-    assert (entry.actor, entry.reason, entry.last_outcome and entry.last_outcome.outcome) == (
-        "help-desk",
-        "INC-4711",
-        "applied",
-    )
+    assert ["design-pool is off." in said(answer) for answer in answers] == [True, True]
+    assert (len(simulator.patches), len(ledger())) == (1, 1)
+
+
+def test_the_row_is_swapped_with_a_word_and_a_way_back(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    answer = switch(client_as("help desk"), OFF, htmx=True)
+
+    page = read(answer)
+    assert page.by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "false"
+    assert words(page.by_id("live").text) == "design-pool is off."
+    assert "Switch on again" in page.by_id("toast").text
+    assert "by help-desk" in page.by_id(f"last-change-{DESIGN_POOL}").text
+    assert answer.headers["HX-Trigger"] == '{"server-group-switched": {}}'
+
+
+# Not a good day
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("kind", ["bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed"])
+def test_a_refusal_puts_the_switch_back_and_says_why(
+    client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
+) -> None:
+    simulator.play(fault(kind))
+
+    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+
+    assert "design-pool is still on. The cloud refused the change." in said(answer)
+    assert "will be refused again" in said(answer)
+    assert read(answer).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
+    assert [entry.outcomes for entry in ledger()] == [["rejected"]]
+    assert "HX-Trigger" not in answer.headers
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("kind", ["internal_error", "unavailable", "drop_before_answer", "ignored", "error_in_200"])
+def test_what_is_not_known_is_pending_and_never_green(
+    client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
+) -> None:
+    simulator.play(fault(kind))
+
+    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+
+    page = read(answer)
+    assert "Not known yet whether design-pool is off." in said(answer)
+    assert words(page.by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
+    assert not page.has_id(f"switch-button-{DESIGN_POOL}")
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
+    client_as: People, project: Project, simulator: Simulated, htmx: bool
+) -> None:
+    simulator.play(fault("drop_after_applying"), fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
+
+    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+
+    assert "Not known yet whether design-pool is off." in said(answer)
+    assert "othing was changed" not in said(answer)
+    assert "othing was sent" not in said(answer)
+    assert answer.status_code == (200 if htmx else 503)
+
+
+def test_a_cloud_that_cannot_be_read_does_not_say_what_state_it_is_in(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.play(fault("forbidden", "GET", times=None))
+
+    answer = switch(client_as("help desk"), OFF, htmx=True)
+
+    assert "was not switched off. The group could not be read first, so nothing was sent." in said(answer)
+    assert "still on" not in said(answer)
+    assert simulator.patches == []
+
+
+def test_an_unreachable_cloud_is_said_to_be_away(client_as: People, project: Project, settings: Settings) -> None:
+    settings.CLOUD_PROJECTS = (replace(project, workspace_endpoint="http://127.0.0.1:9"),)
+
+    answer = switch(client_as("help desk"), OFF, follow=True)
+
+    assert answer.status_code == 503
+    assert "nothing was sent" in said(answer)
+    assert [entry.outcomes for entry in ledger()] == [["not_sent"]]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_group_is_not_found(client_as: People, project: Project, simulator: Simulated, method: str) -> None:
+    page = address("switch/", "7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10")
+
+    answer = client_as("help desk").generic(method, page, "status=on", "application/x-www-form-urlencoded")
+
+    assert (answer.status_code, ledger()) == (404, [])
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_change_under_way_is_told_and_fits_where_problems_are_shown(
+    client_as: People, project: Project, simulator: Simulated, monkeypatch: pytest.MonkeyPatch, htmx: bool
+) -> None:
+    client = client_as("help desk")
+    monkeypatch.setattr(services, "QUEUE_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        switch(client, OFF)
+
+    answer = switch(client, OFF, htmx=htmx)
+
+    assert answer.status_code == 409
+    assert "Another change to this group is under way" in said(answer)
+    aims = [answer.headers.get(name) for name in ("HX-Retarget", "HX-Reselect", "HX-Reswap")]
+    assert aims == ["#problem", ".problem", "innerHTML"]
+    assert (simulator.patches, len(ledger())) == ([], 1)
+
+
+# Settling
+
+
+def settle(client: Client, htmx: bool = True, query: str = "?as=switch") -> Any:
+    number = ChangeIntent.objects.get().number
+    return client.post(address(f"changes/{number}/settle/") + query, headers=HTMX if htmx else {})
+
+
+def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.play(fault("late", after_ms=100))
+    client = client_as("help desk")
+    pending = read(switch(client, OFF, htmx=True)).by_id(f"switch-{DESIGN_POOL}").attrs
+    simulator.change(server_group_status=False)
+
+    answer = client.post(pending["hx-post"], headers=HTMX)
+
+    assert pending["hx-trigger"] == "load delay:2s"
+    assert words(read(answer).by_id("live").text) == "design-pool is off."
+    assert [entry.outcomes for entry in ledger()] == [["unknown", "applied"]]
+    assert len(simulator.patches) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome", "sentence"),
+    [
+        ({"name": "TEST"}, "applied", "The change of TEST took effect."),
+        ({"name": "TEST", "description": "new"}, "applied", "The change of TEST took effect."),
+        ({}, "unknown", "Not known yet whether the change of design-pool took effect. Checking again."),
+    ],
+)
+def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
+    client_as: People,
+    project: Project,
+    simulator: Simulated,
+    fields: dict[str, str],
+    outcome: str,
+    sentence: str,
+) -> None:
+    client = client_as("administrator")
+    simulator.play(fault("drop_before_answer"))
+    client.post(address("edit/"), fields or {"name": "TEST", "description": "new"})
+    simulator.change(**fields)
+
+    answer = settle(client)
+
+    assert words(read(answer).by_id("live").text) == sentence
+    assert ledger()[0].outcomes == (["unknown"] if outcome == "unknown" else ["unknown", outcome])
+
+
+@pytest.mark.parametrize(
+    ("held", "outcome", "sentence"),
+    [
+        ({}, "not_applied", "The change of design-pool did not take effect as it was meant."),
+        ({"name": "theirs"}, "conflict", "The change of theirs did not take effect as it was meant."),
+    ],
+)
+def test_an_edit_that_failed_is_told_as_one(
+    client_as: People,
+    project: Project,
+    simulator: Simulated,
+    pause: Callable[[timedelta], None],
+    held: dict[str, str],
+    outcome: str,
+    sentence: str,
+) -> None:
+    client = client_as("administrator")
+    simulator.play(fault("drop_before_answer"))
+    client.post(address("edit/"), {"name": "TEST"})
+    simulator.change(**held)
+    pause(timedelta(seconds=5))
+
+    answer = settle(client)
+
+    assert words(read(answer).by_id("live").text).startswith(sentence)
+    assert ledger()[0].outcomes == ["unknown", outcome]
+
+
+def test_a_switch_someone_else_put_elsewhere_is_told(
+    client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("drop_before_answer"))
+    client = client_as("help desk")
+    switch(client, OFF)
+    pause(timedelta(seconds=5))
+
+    answer = settle(client)
+
+    assert words(read(answer).by_id("live").text).startswith("design-pool is still on. A read at")
+    assert ledger()[0].outcomes == ["unknown", "not_applied"]
+
+
+def test_a_switch_that_stays_unknown_is_not_locked_for_ever(
+    client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
+) -> None:
+    simulator.play(fault("ignored"))
+    client = client_as("help desk")
+    switch(client, OFF)
+    pause(timedelta(minutes=5))
+
+    answer = settle(client)
+
+    assert read(answer).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
+    assert ledger()[0].outcomes == ["unknown"]
+
+
+def test_while_the_cloud_is_away_a_pending_switch_stays_pending(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.play(fault("drop_before_answer"))
+    client = client_as("help desk")
+    switch(client, OFF)
+    simulator.play(fault("forbidden", "GET", times=None))
+
+    answer = settle(client)
+
+    assert answer.status_code == 200
+    assert "Not known yet whether design-pool is off." in said(answer)
+    assert words(read(answer).by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
+
+
+@pytest.mark.parametrize(("role", "where"), [("help desk", "/projects/default/audit/{}/"), ("viewer", address())])
+def test_without_javascript_one_comes_back_to_a_page_one_may_see(
+    client_as: People, project: Project, simulator: Simulated, role: str, where: str
+) -> None:
+    switch(client_as("help desk"), OFF)
+
+    answer = settle(client_as(role), htmx=False)
+
+    assert answer.headers["Location"] == where.format(ChangeIntent.objects.get().number)
+
+
+def test_the_record_is_shown_to_those_who_may_see_it_and_to_no_one_else(client_as: People, project: Project) -> None:
+    switch(client_as("help desk"), OFF)
+
+    shown = {role: "Ledger number" in said(settle(client_as(role), query="")) for role in ("auditor", "viewer")}
+
+    assert shown == {"auditor": True, "viewer": False}
+
+
+@pytest.mark.parametrize("page", ["changes/999/settle/", "changes/1/settle/"])
+def test_there_is_nothing_to_settle_for_a_change_of_another_group(
+    client_as: People, project: Project, simulator: Simulated, page: str
+) -> None:
+    switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"])
+
+    answer = client_as("help desk").post(address(page))
+
+    assert answer.status_code == 404
