@@ -25,6 +25,7 @@ REFRESH_BEFORE_END = 3600.0
 REFUSALS_BEFORE_PAUSE = 2  # IAM locks an account after a few more
 REFUSED_PAUSE = 15 * 60.0
 OUTAGE_PAUSE = 5.0
+USELESS_PAUSE = 60.0  # how long a token that replaced a refused one is not replaced for being refused
 
 
 class CloudAuth(AuthBase):
@@ -37,14 +38,15 @@ class CloudAuth(AuthBase):
         """Called when the cloud answered 401 to the request; True if there is a newer credential to try."""
         return False
 
-    def redacted(self, text: str) -> str:
-        """The text without our secrets: the gateway repeats keys and tokens in its error messages."""
-        for secret in filter(None, self.secrets()):
+    def redacted(self, text: str, request: PreparedRequest) -> str:
+        """The text without our secrets: the gateway repeats keys and tokens of the request in its error messages."""
+        for secret in filter(None, (*self.secrets(), request.headers.get("X-Auth-Token", ""))):
             text = text.replace(secret, "***")
         return text
 
     def secrets(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """What must not be shown, beyond the token of a request."""
+        return ()
 
 
 class TokenAuth(CloudAuth):
@@ -56,9 +58,6 @@ class TokenAuth(CloudAuth):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["X-Auth-Token"] = self._token
         return request
-
-    def secrets(self) -> tuple[str, ...]:
-        return (self._token,)
 
 
 class KeyAuth(CloudAuth):
@@ -81,6 +80,7 @@ class _Token:
     value: str = field(repr=False)
     refresh_at: float
     end: float
+    replaceable_at: float
 
 
 class PasswordAuth(CloudAuth):
@@ -111,7 +111,7 @@ class PasswordAuth(CloudAuth):
         return request
 
     def secrets(self) -> tuple[str, ...]:
-        return (self._credential.password, self._token.value if self._token else "")
+        return (self._credential.password,)
 
     def get_ready(self, deadline: Deadline) -> None:
         """Signs in when there is no token or it is due. Raises SignInError, though not while the old one holds."""
@@ -125,8 +125,11 @@ class PasswordAuth(CloudAuth):
                 raise
 
     def renew(self, refused: PreparedRequest, deadline: Deadline) -> bool:
+        """A new token, unless the refused one was such a new one: then tokens are not what is wrong."""
         token = self._token
         if token is not None and token.value == refused.headers.get("X-Auth-Token"):
+            if self._clock() < token.replaceable_at:
+                return False
             self._sign_in(token, deadline)
         return True
 
@@ -171,9 +174,15 @@ class PasswordAuth(CloudAuth):
     def _token_from(self, value: str, reply: Reply) -> _Token:
         token = parsing.members(parsing.members(reply.body).get("token"))
         issued, expires = parsing.moment(token, "issued_at"), parsing.moment(token, "expires_at")
-        life = (expires - issued).total_seconds() if issued and expires else TOKEN_LIFE
+        life = (expires - issued).total_seconds() if issued and expires and expires > issued else TOKEN_LIFE
         now = self._clock()
-        return _Token(value, refresh_at=now + max(life - REFRESH_BEFORE_END, life / 2), end=now + life)
+        was_refused = self._token is not None and now < self._token.refresh_at
+        return _Token(
+            value,
+            refresh_at=now + max(life - REFRESH_BEFORE_END, life / 2),
+            end=now + life,
+            replaceable_at=now + (USELESS_PAUSE if was_refused else 0),
+        )
 
     def _failure(self, reply: Reply) -> SignInError:
         is_refusal = reply.outcome in {Outcome.UNAUTHENTICATED, Outcome.REFUSED}
@@ -181,7 +190,7 @@ class PasswordAuth(CloudAuth):
         must_pause_long = is_refusal and self._refusals >= REFUSALS_BEFORE_PAUSE
         if must_pause_long or not is_refusal:
             self._paused_until = self._clock() + (REFUSED_PAUSE if must_pause_long else OUTAGE_PAUSE)
-        code, message = (self.redacted(word) for word in reply.error)
+        code, message = (self.redacted(word, reply.request) for word in reply.error)
         return SignInError(
             f"signing in to IAM {reply.outcome.value}",
             call="SignIn",

@@ -52,7 +52,7 @@ class _Trial:
         """How the cloud answered, without our secrets."""
         status = f"(HTTP {reply.http_status})" if reply.http_status else ""
         said = " ".join(part for part in (reply.outcome.value, status, reply.cause, *reply.error) if part)
-        return self._auth.redacted(said)
+        return self._auth.redacted(said, reply.request)
 
     def close(self) -> None:
         self._transport.close()

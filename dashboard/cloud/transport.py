@@ -1,6 +1,7 @@
 """One request on the wire and what came of it: never an exception for what the network or the cloud does."""
 
 import email.utils
+import http.client
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -152,14 +153,20 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 def _outcome_without_answer(error: Exception, way: Passage) -> Outcome:
     if not way.has_left:
         return Outcome.NEVER_OPENED
-    timed_out = isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError)
-    return Outcome.NO_ANSWER if timed_out else Outcome.BROKE_OFF
+    inner = list(_chain(error))
+    if any(isinstance(found, TimeoutError | urllib3.exceptions.TimeoutError) for found in inner):
+        return Outcome.NO_ANSWER
+    return Outcome.NONSENSE if any(map(_is_not_http, inner)) else Outcome.BROKE_OFF
+
+
+def _is_not_http(error: BaseException) -> bool:
+    """`http.client` calls an answer that never began a bad one; it is a lost connection."""
+    return isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError)
 
 
 def _cause(error: BaseException) -> str:
     """What the operating system or TLS said, without what the wrapping exceptions repeat of the request."""
-    found: BaseException | None = error
-    while found is not None:
+    for found in _chain(error):
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"certificate not trusted: {found.verify_message}"
         if isinstance(found, OSError) and found.strerror:
@@ -168,11 +175,16 @@ def _cause(error: BaseException) -> str:
             return "timed out"
         if isinstance(found, ConnectionError):
             return "closed by the other side"
-        found = _wrapped(found)
+        if isinstance(found, http.client.IncompleteRead):
+            return "the rest did not come"
+        if _is_not_http(found):
+            return f"not HTTP: {type(found).__name__}"
     return type(error).__name__
 
 
-def _wrapped(error: BaseException) -> BaseException | None:
-    """The exception inside: `requests` and urllib3 carry it as a reason or an argument, Python as the cause."""
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
-    return next((inside for inside in candidates if isinstance(inside, BaseException)), None)
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those inside: `requests` and urllib3 carry them as reason or argument, Python as the cause."""
+    while error is not None:
+        yield error
+        candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+        error = next((inside for inside in candidates if isinstance(inside, BaseException)), None)

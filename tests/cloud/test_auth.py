@@ -38,6 +38,7 @@ EXPIRED = answer(401, {"error_code": "APIGW.0307", "error_msg": "The token must 
 WRONG_PASSWORD = answer(
     401, {"error": {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}}
 )
+BACKWARDS = {"token": {"issued_at": "2026-10-21T09:05:22.701000Z", "expires_at": "2026-10-20T09:05:22.701000Z"}}
 
 
 def token(value: str, *, hours: float = 24) -> Act:
@@ -286,7 +287,41 @@ def test_a_token_is_used_to_its_end_when_iam_is_away() -> None:
             auth.get_ready(Deadline(5))
 
 
-@pytest.mark.parametrize("lifetime", [{}, {"token": {"issued_at": "soon", "expires_at": 7}}, {"token": "none"}])
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_cloud_that_refuses_every_token_does_not_make_every_call_sign_in(method: str) -> None:
+    def route(received: Received) -> Act:
+        return token("t") if received.path.startswith("/v3/auth/tokens") else EXPIRED
+
+    with scripted_cloud(route=route) as cloud:
+        client = cloud.client(OPS_BOT)
+        for _ in range(10):
+            with pytest.raises(errors.UnauthenticatedError):
+                ask(client, method)
+
+    assert sign_ins(cloud) == 2
+
+
+def test_a_refused_token_is_replaced_again_after_a_minute() -> None:
+    clock = Clock()
+    with scripted_cloud(token("t-0"), token("t-1"), token("t-2")) as cloud:
+        auth = password_auth(cloud, clock)
+        auth.get_ready(Deadline(5))
+        replaced = [refuse_present_token(auth, cloud)]
+        for seconds in (59, 1):
+            clock.now += seconds
+            replaced.append(refuse_present_token(auth, cloud))
+
+    assert replaced == [True, False, True]
+    assert sign_ins(cloud) == 3
+
+
+def refuse_present_token(auth: PasswordAuth, cloud: ScriptedCloud) -> bool:
+    return auth.renew(auth(Request("GET", cloud.url).prepare()), Deadline(5))
+
+
+@pytest.mark.parametrize(
+    "lifetime", [{}, {"token": {"issued_at": "soon", "expires_at": 7}}, {"token": "none"}, BACKWARDS]
+)
 def test_a_token_without_a_readable_end_is_taken_for_a_day(lifetime: dict[str, object]) -> None:
     clock = Clock()
     with scripted_cloud(answer(201, lifetime, {"X-Subject-Token": "t-0"}), token("t-1")) as cloud:
@@ -342,6 +377,18 @@ def test_no_secret_is_in_a_message_even_if_the_cloud_repeats_it() -> None:
     assert str(caught.value) == (
         "ShowServerGroup was refused: the credential is not accepted (APIGW.0301: ak *** not exist, sk ***, ***)"
     )
+
+
+def test_an_echoed_token_is_blotted_out_even_when_it_was_replaced_meanwhile() -> None:
+    with scripted_cloud(token("canary-0"), token("canary-1")) as cloud:
+        auth = password_auth(cloud, Clock())
+        auth.get_ready(Deadline(5))
+        refused = auth(Request("GET", cloud.url).prepare())
+        auth.renew(refused, Deadline(5))
+
+        shown = auth.redacted("decrypt token fail: canary-0, canary-password", refused)
+
+    assert shown == "decrypt token fail: ***, ***"
 
 
 def test_no_secret_is_in_a_repr_or_a_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -94,6 +94,8 @@ EXPECTED: dict[str, Expected] = {
     "wrong_count": FINE,
     "huge": replace(NONSENSE, options={"bytes": 1_000_000}),
     "gzip_bomb": replace(NONSENSE, options={"bytes": 5_000_000}),
+    "huge_header": NONSENSE,
+    "surplus_bytes": FINE,
     "broken_gzip": NONSENSE,
     "bad_utf8": READ_ONLY_NONSENSE,
     "wrong_content_type": FINE,
@@ -101,6 +103,8 @@ EXPECTED: dict[str, Expected] = {
     "delay": FINE,
     "slow": TOO_SLOW,
     "drip": TOO_SLOW,
+    "endless": NONSENSE,
+    "not_http": NONSENSE,
     "stall": TOO_SLOW,
     "silence": TOO_SLOW,
     "silence_after_applying": TOO_SLOW,
@@ -121,6 +125,7 @@ EXPECTED: dict[str, Expected] = {
     "overtaken": FINE,
     "shifting_list": FINE,
     "redirect": NONSENSE,
+    "short_lived_token": FINE,
     "revoked_tokens": FINE,
     "skewed_clock": FINE,
 }
@@ -210,6 +215,36 @@ def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator
 
     assert answer.http_status == 200
     assert len(simulator.patches) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("truncated", "the rest did not come"),
+        ("drop_before_answer", "closed by the other side"),
+        ("reset_after", "Connection reset by peer"),
+        ("silence", "timed out"),
+        ("not_http", "not HTTP: BadStatusLine"),
+        ("huge_header", "not HTTP: LineTooLong"),
+    ],
+)
+def test_a_lost_answer_is_explained_in_the_words_of_the_system(simulator: Simulated, name: str, cause: str) -> None:
+    simulator.play({"fault": name})
+
+    failure = failure_of(client_of(simulator, is_slow=True), "PATCH")
+
+    assert f"[{cause}]" in str(failure)
+
+
+def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(simulator: Simulated) -> None:
+    simulator.play({"fault": "surplus_bytes", "times": 1})
+    client = client_of(simulator)
+    client.show_server_group(GROUP_ID)
+
+    groups = {client.show_server_group(GROUP_ID).name for _ in range(3)}
+
+    assert groups == {"design-pool"}
+    assert len(simulator.requests("GET")) == 4
 
 
 def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -> None:
