@@ -1,0 +1,130 @@
+"""A group's own page: what it is this second, and what was done to it."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from dashboard.cloud.projects import Project
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
+from tests.markup import Page, read, said, words
+from tests.server_groups.conftest import GROUP_IDS
+
+People = Callable[[str], Client]
+
+
+def facts(page: Page) -> dict[str, str]:
+    return {words(term.text): words(value.text) for term, value in zip(page.all("dt"), page.all("dd"), strict=True)}
+
+
+def test_shows_the_configuration_in_words_with_units(client_as: People, project: Project) -> None:
+    page = read(client_as("viewer").get(address()))
+
+    shown = facts(page)
+    assert {name: shown[name] for name in ("Name", "Status", "Maximum sessions", "CPU threshold", "Image type")} == {
+        "Name": "design-pool",
+        "Status": "On",
+        "Maximum sessions": "6 per server",
+        "CPU threshold": "80 %",
+        "Image type": "Marketplace image",
+    }
+    assert (shown["System disk size"], shown["Organisational unit"], shown["ID"]) == ("80 GB", "empty", DESIGN_POOL)
+    assert shown["standby"] == "design-pool-standby on"
+
+
+def test_a_standby_names_its_primary(client_as: People, project: Project) -> None:
+    shown = facts(read(client_as("viewer").get(address(group_id=GROUP_IDS["design-pool-standby"]))))
+
+    assert shown["primary"] == "design-pool on"
+
+
+def test_routing_does_not_apply_to_a_single_session_group(client_as: People, project: Project) -> None:
+    shown = facts(read(client_as("viewer").get(address(group_id=GROUP_IDS["engineering-vdi"]))))
+
+    assert {value for name, value in shown.items() if "threshold" in name or name == "Maximum sessions"} == {
+        "does not apply"
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("viewer", set()), ("help desk", {"switch"}), ("administrator", {"switch", "edit"})]
+)
+def test_offers_what_one_may_do(client_as: People, project: Project, role: str, may: set[str]) -> None:
+    page = read(client_as(role).get(address()))
+
+    offered = {
+        name
+        for name, is_there in {
+            "switch": page.has_id(f"switch-button-{DESIGN_POOL}"),
+            "edit": page.all("a", href=address("edit/")) != [],
+        }.items()
+        if is_there
+    }
+    assert offered == may
+
+
+@pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("auditor", True), ("help desk", True)])
+def test_the_history_is_for_those_who_may_see_the_ledger(
+    client_as: People, project: Project, role: str, sees: bool
+) -> None:
+    client_as("administrator").post(
+        address("edit/"), {"route_policy__cpu_threshold": "85", "reason": "INC-4711", "name": "TEST"}
+    )
+
+    answer = said(client_as(role).get(address()))
+
+    assert ("CPU threshold 80 % 85 %" in answer, "INC-4711" in answer, "administrator changed" in answer) == (sees,) * 3
+
+
+def test_before_the_first_change_the_history_says_so(client_as: People, project: Project) -> None:
+    assert "Nothing was changed through Streamwarden yet." in said(client_as("auditor").get(address()))
+
+
+def test_what_could_not_be_read_is_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
+    simulator.change(app_server_count=None, app_group_count=None, image_name=None, create_time=None, update_time=1)
+    simulator.change(route_policy=None, is_vdi=None, name=None, ou_name=None, system_disk_size=None)
+    simulator.play(
+        {"match": {"path": "*/state"}, "fault": "unavailable"},
+        {"match": {"path": "*/session/*"}, "fault": "html"},
+    )
+
+    page = read(client_as("viewer").get(address()))
+
+    shown = facts(page)
+    assert shown["servers ready"] == "? / ?"
+    names = ("active sessions", "disconnected", "application groups", "Maximum sessions", "System disk size", "Created")
+    assert {shown[name] for name in names} == {"not known"}
+    assert words(page.all("h1")[0].text) == DESIGN_POOL
+
+
+@pytest.mark.parametrize("group_id", ["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10", "..%2f..%2f", "%00", "x" * 300, "a b"])
+@pytest.mark.parametrize("page", ["", "edit/", "switch/"])
+def test_an_unknown_group_is_not_found(client_as: People, project: Project, group_id: str, page: str) -> None:
+    answer = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{page}")
+
+    assert answer.status_code == 404
+    assert "There is no such page" in said(answer)
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "unauthorized", "forbidden", "html", "empty", "truncated"])
+def test_a_group_that_cannot_be_read_is_not_guessed(
+    client_as: People, project: Project, simulator: Simulated, kind: str
+) -> None:
+    simulator.play(fault(kind, "GET", times=None))
+
+    answer = client_as("viewer").get(address())
+
+    assert answer.status_code == 503
+    assert "The cloud does not answer as it should" in said(answer)
+
+
+def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+    evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
+    simulator.change(name=evil, description=evil, ou_name=evil, image_name=evil, tags=[{"key": evil, "value": evil}])
+    simulator.change(system_disk_type=evil, app_type=evil, storage_mount_policy=evil, image_id=evil)
+
+    page = read(client_as("administrator").get(address()))
+
+    assert page.all("img") == []
+    assert [script.text for script in page.all("script")] == ["", ""]
+    assert page.all("h1")[0].text == evil
