@@ -1,5 +1,6 @@
 """What a group looks like this second: read live, side by side, for its page and for the switch-off dialog."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,24 @@ from dashboard.server_groups.fields import Shown, Surroundings
 T = TypeVar("T")
 READY = "REGISTERED"
 """The status of a server that takes sessions (workspace-api.md 2.4)."""
+SERVER_STATES = {
+    READY: "ready",
+    "UNREGISTER": "not ready",
+    "MAINTAINING": "in maintenance",
+    "FREEZE": "frozen",
+    "STOPPED": "stopped",
+    "NONE": "abnormal",
+}
+SESSION_STATES = {"Active": "active", "Disconnected": "disconnected", "AppcInit": "initialising"}
+"""The states of a session that is open (workspace-api.md 2.10)."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of something are in one state; `state` in words, the cloud's own where we have none."""
+
+    state: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,23 @@ class Overview:
     @property
     def ready(self) -> int | None:
         return self.state.counts.get(READY, 0) if self.state else None
+
+    @property
+    def servers_by_state(self) -> tuple[Tally, ...] | None:
+        """The states that servers are in, in the cloud's order; ready always, even if none is."""
+        if self.state is None:
+            return None
+        counts = {READY: 0, **self.state.counts}
+        return tuple(
+            Tally(SERVER_STATES.get(state, state), count) for state, count in counts.items() if count or state == READY
+        )
+
+    @property
+    def sessions_by_state(self) -> tuple[Tally, ...] | None:
+        if self.sessions is None:
+            return None
+        counts = Counter(session.session_state for session in self.sessions)
+        return tuple(Tally(words, counts[state]) for state, words in SESSION_STATES.items())
 
     @property
     def active(self) -> int | None:

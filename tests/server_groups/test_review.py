@@ -1,0 +1,165 @@
+"""The review before sending, what it asks for, and the way back to the form."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.audit.models import ChangeIntent
+from dashboard.cloud.client import client_for
+from dashboard.cloud.projects import Project
+from dashboard.server_groups.inputs import Value
+from dashboard.server_groups.review import read_review
+from tests.conftest import DESIGN_POOL, Simulated, address
+from tests.markup import Rendered, read, said
+
+OTHER_IMAGE = {
+    "image_id": "1fab59cf-8760-5669-8300-cc619268e6ad",
+    "image_product_id": "00301-902377-0--0",
+    "system_disk_size": "120",
+}
+
+
+def inputs(page: Rendered) -> dict[str, str]:
+    """What the form, or the review in its place, would send."""
+    (form,) = (form for form in read(page).forms if "/edit/" in form.attrs["action"])
+    return form.fields
+
+
+def consequences(project: Project, changes: Mapping[str, Value]) -> tuple[str, ...]:
+    return read_review(project, client_for(project).show_server_group(DESIGN_POOL), changes).consequences
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"name": "TEST"}, ()),
+        (
+            {"server_group_status": False},
+            ("New sign-ins are refused; what happens to open sessions is not documented.",),
+        ),
+        (
+            {"system_disk_size": 100},
+            ("Servers that exist keep their image, disk and organisational unit; new servers get the new ones.",),
+        ),
+        (
+            {"route_policy.max_session": 1000},
+            (
+                "Routing is recalculated when users next access the group.",
+                "None of 3 servers has 1000 sessions now: none would refuse new ones.",
+            ),
+        ),
+        (
+            {"app_type": "SESSION_DESKTOP_APP", "storage_mount_policy": "USER"},
+            ("Application type and NAS directories mounted will also change on the standby: design-pool-standby.",),
+        ),
+    ],
+)
+def test_what_follows_from_a_change_is_said(
+    project: Project, changes: Mapping[str, Value], expected: tuple[str, ...]
+) -> None:
+    assert consequences(project, changes) == expected
+
+
+def test_the_what_if_names_the_servers_that_would_refuse_new_sessions(project: Project, simulator: Simulated) -> None:
+    servers = client_for(project).list_servers(DESIGN_POOL)
+    most = max(server.session_count or 0 for server in servers)
+    full = [server for server in servers if server.session_count == most]
+
+    said = consequences(project, {"route_policy.max_session": most})
+
+    assert said[-1].startswith(f"{len(full)} of {len(servers)} servers would refuse new sessions now: {full[0].name}")
+
+
+def test_servers_that_cannot_be_read_are_not_guessed(project: Project, simulator: Simulated) -> None:
+    simulator.play({"match": {"method": "GET", "path": "*/app-servers"}, "fault": "forbidden"})
+
+    said = consequences(project, {"image_id": "another", "route_policy.max_session": 5})
+
+    assert "How many servers run on the present image could not be read." in said
+    assert "Which servers have more sessions than that could not be read." in said
+
+
+def test_the_review_shows_old_new_and_effect_and_sends_nothing(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+
+    page = client.post(address("edit/review/"), form | {"route_policy__cpu_threshold": "85"})
+
+    assert "Field Now New Takes effect CPU threshold 80 % 85 % now" in said(page)
+    assert simulator.patches == []
+    assert not ChangeIntent.objects.exists()
+
+
+def test_what_the_review_carries_is_exactly_what_is_sent(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+
+    client.post(address("edit/"), review | {"reason": "CHG-1"})
+
+    assert simulator.patches == [{"name": "TEST"}]
+    assert ChangeIntent.objects.get().reason == "CHG-1"
+
+
+def test_the_way_back_keeps_what_was_typed(client_as: Callable[[str], Client], project: Project) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+
+    again = inputs(client.post(address("edit/review/"), review | {"back": "1"}))
+
+    assert again["name"] == "TEST"
+    assert {name: again[name] for name in form if name not in {"name", "key", "seen", "csrfmiddlewaretoken"}} == {
+        name: form[name] for name in form if name not in {"name", "key", "seen", "csrfmiddlewaretoken"}
+    }
+
+
+def test_a_reload_of_the_reviews_address_leads_to_the_form(
+    client_as: Callable[[str], Client], project: Project
+) -> None:
+    answer = client_as("administrator").get(address("edit/review/"))
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, address("edit/"))
+
+
+def test_nothing_changed_is_nothing_to_review(client_as: Callable[[str], Client], project: Project) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+
+    page = client.post(address("edit/review/"), form)
+
+    assert page.status_code == 422
+    assert "Nothing was changed yet, so there is nothing to send." in page.content.decode()
+
+
+def test_replacing_the_image_wants_a_tick_of_its_own(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+
+    unticked = client.post(address("edit/"), OTHER_IMAGE)
+    ticked = client.post(address("edit/"), OTHER_IMAGE | {"confirm_image": "on"})
+
+    assert (unticked.status_code, ticked.status_code) == (422, 302)
+    assert "Confirm that the image is to be replaced." in unticked.content.decode()
+    assert simulator.patches == [OTHER_IMAGE | {"system_disk_size": 120}]
+
+
+def test_a_reason_can_be_required(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, settings: Settings
+) -> None:
+    settings.REASON_REQUIRED = True
+    client = client_as("administrator")
+
+    without = client.post(address("edit/"), {"name": "TEST", "reason": " "})
+    given = client.post(address("edit/"), {"name": "TEST", "reason": "CHG-1"})
+
+    assert (without.status_code, given.status_code) == (422, 302)
+    assert "Say why, so that the next person knows." in without.content.decode()
+    assert simulator.patches == [{"name": "TEST"}]
