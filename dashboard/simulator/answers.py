@@ -22,6 +22,8 @@ class Manner(Enum):
     RESET_HALFWAY = "half of the body, then a reset"
     HALF_CLOSE = "half of the body, then end of file in a connection that stays open"
     CLOSE_AFTER = "in one piece, then the connection ends unannounced"
+    ENDLESS = "white space without end, before what would be the body"
+    NOT_HTTP = "a greeting of another protocol, then the connection ends"
     DROP = "nothing: the connection ends"
     RESET = "nothing: the connection is reset"
 

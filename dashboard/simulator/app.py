@@ -1,7 +1,9 @@
 """The simulator as a WSGI application."""
 
+import logging
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import ClientDisconnected
@@ -11,7 +13,7 @@ from dashboard.simulator.answers import Answer, Manner
 from dashboard.simulator.contract import load_contract
 from dashboard.simulator.controls import PREFIX, Controls
 from dashboard.simulator.delivery import deliver
-from dashboard.simulator.errors import Code
+from dashboard.simulator.errors import CloudError, Code
 from dashboard.simulator.exchange import Exchange, Later
 from dashboard.simulator.fault_list import Drawn, FaultList
 from dashboard.simulator.world import Settings, World
@@ -19,7 +21,8 @@ from dashboard.simulator.world import Settings, World
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_UNANSWERED = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE))
+_logger = logging.getLogger(__name__)
+_UNANSWERED = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE, Manner.NOT_HTTP))
 
 
 class Simulator:
@@ -54,7 +57,8 @@ class Simulator:
         number = self._world.log.arrived(request, body)
         self._pause(self._latency + (drawn.fault.delay_ms / 1000 if drawn else 0))
         exchange = Exchange(request, body, number, self._world, self._later)
-        answer = self._played(drawn, exchange).with_headers(X_Request_Id=exchange.request_id)
+        answer = self._played(drawn, exchange)
+        answer = replace(answer, headers={"X-Request-Id": exchange.request_id, **answer.headers})
         if answer.manner not in _UNANSWERED:
             self._world.log.answered(number, answer.status)
         return answer
@@ -62,9 +66,9 @@ class Simulator:
     def _played(self, drawn: Drawn | None, exchange: Exchange) -> Answer:
         try:
             return drawn.play(exchange) if drawn else exchange.answer()
-        except Exception:
-            self._world.log.answered(exchange.number, Code.FAILED.value.status)
-            raise
+        except Exception:  # a group changed behind the dashboard's back may have members of any type
+            _logger.exception("The simulator failed at request %d", exchange.number)
+            return exchange.refusal(CloudError(Code.FAILED))
 
     def _pause(self, seconds: float) -> None:
         if seconds and self._stopping.wait(seconds):

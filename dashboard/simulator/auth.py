@@ -89,8 +89,8 @@ class Door:
             self._failures = _Failures()
             self._taken: dict[str, frozenset[str]] = {}
 
-    def issue_token(self, caller: Caller) -> Token:
-        token = Token(secrets.token_urlsafe(48), caller, datetime.now(UTC) + TOKEN_LIFETIME)
+    def issue_token(self, caller: Caller, lifetime: timedelta) -> Token:
+        token = Token(secrets.token_urlsafe(48), caller, datetime.now(UTC) + lifetime)
         with self._lock:
             self._tokens[token.value] = token
         return token

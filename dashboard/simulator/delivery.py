@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SLOW_PIECES = 10
+ENDLESS_PIECE = 65_536
 _LOOK_EVERY = 0.05
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -34,14 +35,19 @@ def deliver(
     if answer.manner in _WORDLESS:
         line.end(answer)
     body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-    headers = [*answer.headers.items()]
-    if answer.status != HTTPStatus.NO_CONTENT:
-        headers.append(("Content-Length", str(len(answer.body))))
+    headers = [*answer.headers.items(), *_framing(answer)]
     start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", headers)
-    return [body] if answer.manner is Manner.WHOLE else _pieces(answer, line)
+    return _PIECES[answer.manner](answer, line) if answer.manner in _PIECES else [body]
 
 
-_WORDLESS = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE))
+_WORDLESS = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE, Manner.NOT_HTTP))
+
+
+def _framing(answer: Answer) -> list[tuple[str, str]]:
+    """How a client knows where the body ends; a fault may have said so already, wrongly."""
+    if answer.status == HTTPStatus.NO_CONTENT or "Content-Length" in answer.headers:
+        return []
+    return [("Connection", "close")] if answer.manner is Manner.ENDLESS else [("Content-Length", str(len(answer.body)))]
 
 
 class _Line:
@@ -50,10 +56,14 @@ class _Line:
     def __init__(self, connection: socket.socket | None, stopping: threading.Event) -> None:
         self._connection, self._stopping = connection, stopping
 
+    @property
+    def is_over(self) -> bool:
+        return self._stopping.is_set() or self._client_left()
+
     def wait(self, seconds: float) -> None:
         """Until the time is over, the client has gone, or the simulator stops."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set() and not self._client_left():
+        while (left := until - time.monotonic()) > 0 and not self.is_over:
             self._stopping.wait(min(left, _LOOK_EVERY))
 
     def _client_left(self) -> bool:
@@ -71,6 +81,8 @@ class _Line:
             self.wait(answer.seconds)
         if answer.manner is Manner.RESET:
             self.reset_on_close()
+        if answer.manner is Manner.NOT_HTTP and self._connection is not None:
+            self._connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
         self.abort()
 
     def abort(self) -> None:
@@ -85,34 +97,52 @@ class _Line:
             self._connection.shutdown(socket.SHUT_WR)
 
 
-def _pieces(answer: Answer, line: _Line) -> Iterator[bytes]:
-    body, half = answer.body, answer.body[: len(answer.body) // 2]
-    match answer.manner:
-        case Manner.DRIP:
-            for number in range(len(body)):
-                yield body[number : number + 1]
-                line.wait(answer.seconds)
-        case Manner.SLOW:
-            size = len(body) // SLOW_PIECES + 1
-            for start in range(0, len(body), size):
-                line.wait(answer.seconds / SLOW_PIECES)
-                yield body[start : start + size]
-        case Manner.CLOSE_AFTER:
-            yield body
-            line.abort()
-        case Manner.STALL:
-            yield b""
-            line.wait(answer.seconds)
-            line.abort()
-        case _:
-            yield half
-            _break_off(answer, line)
+def _drip(answer: Answer, line: _Line) -> Iterator[bytes]:
+    for number in range(len(answer.body)):
+        yield answer.body[number : number + 1]
+        line.wait(answer.seconds)
 
 
-def _break_off(answer: Answer, line: _Line) -> None:
+def _slow(answer: Answer, line: _Line) -> Iterator[bytes]:
+    size = len(answer.body) // SLOW_PIECES + 1
+    for start in range(0, len(answer.body), size):
+        line.wait(answer.seconds / SLOW_PIECES)
+        yield answer.body[start : start + size]
+
+
+def _endless(_answer: Answer, line: _Line) -> Iterator[bytes]:
+    while not line.is_over:
+        yield b" " * ENDLESS_PIECE
+
+
+def _close_after(answer: Answer, line: _Line) -> Iterator[bytes]:
+    yield answer.body
+    line.abort()
+
+
+def _stall(answer: Answer, line: _Line) -> Iterator[bytes]:
+    yield b""
+    line.wait(answer.seconds)
+    line.abort()
+
+
+def _break_off(answer: Answer, line: _Line) -> Iterator[bytes]:
+    yield answer.body[: len(answer.body) // 2]
     if answer.manner is Manner.RESET_HALFWAY:
         line.reset_on_close()
     if answer.manner is Manner.HALF_CLOSE:
         line.close_for_writing()
         line.wait(answer.seconds)
     line.abort()
+
+
+_PIECES = {
+    Manner.DRIP: _drip,
+    Manner.SLOW: _slow,
+    Manner.ENDLESS: _endless,
+    Manner.CLOSE_AFTER: _close_after,
+    Manner.STALL: _stall,
+    Manner.CUT: _break_off,
+    Manner.RESET_HALFWAY: _break_off,
+    Manner.HALF_CLOSE: _break_off,
+}

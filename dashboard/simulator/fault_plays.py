@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 from dashboard.simulator.answers import Answer, Manner, json_answer
 from dashboard.simulator.errors import CloudError, Code
@@ -211,8 +212,15 @@ def shift_pages(playing: Playing) -> Answer:
 
 
 def redirect(playing: Playing) -> Answer:
-    target = playing.options["location"] + playing.exchange.request.full_path.rstrip("?")
+    request = playing.exchange.request
+    query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+    target = playing.options["location"] + quote(request.path) + query
     return Answer(playing.options["status"], b"", {"Location": target})
+
+
+def shorten_token(playing: Playing) -> Answer:
+    lifetime = timedelta(seconds=playing.options["seconds"])
+    return playing.exchange.answer(lambda call: replace(call, token_lifetime=lifetime))
 
 
 def expire_token(playing: Playing) -> Answer:

@@ -126,6 +126,8 @@ _BODIES = (
     Kind(
         "gzip_bomb", "little on the wire, much when unpacked", plays.spoilt(spoilers.gzip_bomb), {"bytes": 100_000_000}
     ),
+    Kind("huge_header", "a header line that is too long", plays.spoilt(spoilers.huge_header), {"bytes": 100_000}),
+    Kind("surplus_bytes", "more follows than Content-Length says", plays.spoilt(spoilers.with_surplus_bytes)),
     Kind("broken_gzip", "said to be gzip, but plain", plays.spoilt(spoilers.broken_gzip)),
     Kind("bad_utf8", "bytes that are not UTF-8", plays.spoilt(spoilers.bad_utf8)),
     Kind("wrong_content_type", "JSON that calls itself HTML", plays.spoilt(spoilers.wrong_content_type)),
@@ -136,6 +138,8 @@ _CONNECTION = (
     Kind("delay", "the faithful answer after delay_ms", plain),
     Kind("slow", "the faithful answer in pieces over some seconds", plays.delivered(Manner.SLOW), {"seconds": 3.0}),
     Kind("drip", "the faithful answer, a byte at a time", plays.delivered(Manner.DRIP), {"seconds": 1.0}),
+    Kind("endless", "a body without length and without end", plays.delivered(Manner.ENDLESS)),
+    Kind("not_http", "a greeting of another protocol; nothing is applied", plays.unanswered(Manner.NOT_HTTP)),
     Kind("stall", "the headers, then nothing", plays.delivered(Manner.STALL), {"seconds": 60.0}),
     Kind("silence", "not a byte; nothing is applied", plays.unanswered(Manner.SILENCE), {"seconds": 60.0}),
     Kind("silence_after_applying", "applied, then not a byte", plays.delivered(Manner.SILENCE), {"seconds": 60.0}),
@@ -188,6 +192,7 @@ _EFFECTS = (
         plays.redirect,
         {"status": 307, "location": "http://elsewhere.example"},
     ),
+    Kind("short_lived_token", "IAM issues a token for a few seconds", plays.shorten_token, {"seconds": 1.0}),
     Kind("revoked_tokens", "every issued token ends before the request is judged", plays.expire_token),
     Kind("skewed_clock", "the Date of the answer is off by some seconds", plays.skew_clock, {"seconds": 3600}),
 )

@@ -21,7 +21,7 @@ def create_token(call: Call) -> Answer:
     if (user["name"], user["password"], user["domain"]["name"]) != (USER.name, USER.password, USER.domain):
         raise CloudError(Code.WRONG_PASSWORD)
     project = _scope(call.body["auth"].get("scope", {}))
-    token = call.world.door.issue_token(Caller(USER.name, (project.id,) if project else ()))
+    token = call.world.door.issue_token(Caller(USER.name, (project.id,) if project else ()), call.token_lifetime)
     hides_catalog = bool(call.query.get("nocatalog"))
     document = _token_document(token, project, hides_catalog=hides_catalog)
     return json_answer({"token": document}, 201, X_Subject_Token=token.value)

@@ -50,9 +50,9 @@ class _Handler(WSGIRequestHandler):
         lines = [f"{self.protocol_version} {status}", *(f"{name}: {value}" for name, value in headers)]
         if "date" not in names:
             lines.append(f"Date: {formatdate(usegmt=True)}")
-        if self.close_connection:
+        if self.close_connection and "connection" not in names:
             lines.append("Connection: close")
-        self._head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        self._head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  werkzeug's name
         """Quiet: the request log says what arrived."""

@@ -106,6 +106,16 @@ def deep(answer: Answer, options: Options) -> Answer:
     return replace(answer, body=b"[" * depth + b"]" * depth)
 
 
+def huge_header(answer: Answer, options: Options) -> Answer:
+    return answer.with_headers(X_Padding="x" * options["bytes"])
+
+
+def with_surplus_bytes(answer: Answer, _options: Options) -> Answer:
+    """What follows the body looks like the answer to the next request on the same connection."""
+    surplus = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nnull"
+    return replace(answer, body=answer.body + surplus).with_headers(Content_Length=str(len(answer.body)))
+
+
 def cut_json(answer: Answer, _options: Options) -> Answer:
     """The JSON ends in the middle, while HTTP is content."""
     return replace(answer, body=answer.body[: len(answer.body) // 2])

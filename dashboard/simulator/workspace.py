@@ -140,15 +140,21 @@ def update_server_group(call: Call) -> Answer:
 
 def _members(call: Call, before: Document) -> Document:
     """What the PATCH puts into the group; members that no document names are left out."""
-    members: dict[str, Any] = {name: value for name, value in call.body.items() if name in call.operation.members}
-    if "route_policy" in members and call.switch("route_policy") == "merge":
-        members["route_policy"] = {**before.get("route_policy", {}), **members["route_policy"]}
+    members = _known(call.body, call.operation.members)
+    if "route_policy" in members:
+        given = _known(members["route_policy"], call.operation.members["route_policy"]["properties"])
+        stored = before.get("route_policy", {}) if call.switch("route_policy") == "merge" else {}
+        members["route_policy"] = {**stored, **given}
     if "image_id" in members:
         image = IMAGES_BY_ID.get(members["image_id"])
         members |= {"image_name": image.name if image else "", "image_min_disk": image.min_disk if image else 0}
     if call.switch("update_time") == "moves":
         members["update_time"] = instant(datetime.now(UTC))
     return members
+
+
+def _known(given: Document, schemas: Document) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in schemas}
 
 
 def _cascade(call: Call, group: Document, groups: dict[str, Document]) -> None:

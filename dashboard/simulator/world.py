@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from dashboard.simulator.answers import Document
-from dashboard.simulator.auth import Caller, Door
+from dashboard.simulator.auth import TOKEN_LIFETIME, Caller, Door
 from dashboard.simulator.contract import Operation
 from dashboard.simulator.errors import CloudError, Code
 from dashboard.simulator.log import RequestLog
@@ -50,6 +51,8 @@ class Call:
     body: Any
     as_of: float | None = None
     """Read the groups as they were at this moment of the monotonic clock (a fault)."""
+    token_lifetime: timedelta = TOKEN_LIFETIME
+    """How long a token lives that this call asks for (a fault may shorten it)."""
 
     @property
     def project(self) -> str:

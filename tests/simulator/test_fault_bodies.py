@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.simulator.conftest import DESIGN_POOL, Cloud
-from tests.simulator.wire import GROUP, is_applied, play
+from tests.simulator.wire import GROUP, Wire, is_applied, play
 
 
 class TestBodies:
@@ -107,6 +107,22 @@ class TestBodies:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert len(packed) < 50_000
         assert len(gzip.decompress(packed)) > 20_000_000
+
+    def test_come_under_a_huge_header(self, cloud: Cloud) -> None:
+        play(cloud, "huge_header")
+
+        with pytest.raises(requests.exceptions.ConnectionError):
+            cloud.get(GROUP)
+
+    def test_are_followed_by_an_answer_to_nothing(self, cloud: Cloud) -> None:
+        play(cloud, "surplus_bytes")
+
+        with Wire(cloud) as wire:
+            wire.send()
+            head, _, rest = wire.socket.recv(65536).partition(b"\r\n\r\n")
+
+        assert (head.count(b"Content-Length"), b"Content-Length: 4" in head) == (1, True)
+        assert rest.startswith(b"nullHTTP/1.1 200 OK")
 
     def test_lie_about_gzip(self, cloud: Cloud) -> None:
         play(cloud, "broken_gzip")

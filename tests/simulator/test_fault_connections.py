@@ -42,14 +42,35 @@ class TestTime:
 
     def test_drip_is_a_byte_at_a_time(self, cloud: Cloud) -> None:
         play(cloud, "drip", seconds=0.05)
+        start, received = time.monotonic(), b""
 
         with Wire(cloud) as wire:
             wire.send()
-            parts = [wire.socket.recv(4096) for _ in range(4)]
+            while not received.endswith(b"null"):
+                received += wire.socket.recv(4096)
 
-        assert parts[0].endswith(b"\r\n\r\nn")
-        assert parts[1:] == [b"u", b"l", b"l"]
+        assert time.monotonic() - start >= 3 * 0.05
         assert is_applied(cloud)
+
+    def test_endless_has_neither_length_nor_end(self, cloud: Cloud) -> None:
+        play(cloud, "endless")
+
+        with Wire(cloud) as wire:
+            wire.send()
+            received = b""
+            while len(received) < 1_000_000:
+                received += wire.socket.recv(65536)
+
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert (b"Content-Length" in head, head.count(b"Connection: close"), body.strip()) == (False, 1, b"")
+
+    def test_not_http_is_another_protocol(self, cloud: Cloud) -> None:
+        play(cloud, "not_http")
+
+        with Wire(cloud) as wire:
+            assert wire.send_and_read() == b"SSH-2.0-OpenSSH_9.6\r\n"
+
+        assert not is_applied(cloud)
 
     def test_stall_is_headers_and_nothing_more(self, cloud: Cloud) -> None:
         play(cloud, "stall")
@@ -161,7 +182,7 @@ class TestConnection:
         assert is_applied(cloud)
 
 
-@pytest.mark.parametrize("name", ["stall", "silence", "half_closed", "reset_after", "reset_in_answer"])
+@pytest.mark.parametrize("name", ["stall", "silence", "half_closed", "reset_after", "reset_in_answer", "not_http"])
 def test_bad_manners_without_a_socket_just_end(name: str) -> None:
     """Under a server that does not hand out the client's socket."""
     pace = {"seconds": 0.01} if "seconds" in KINDS[name].options else {}

@@ -63,6 +63,13 @@ class TestStatuses:
         assert (answer.status_code, answer.text, answer.headers["X-Extra"]) == (status, text, "yes")
         assert not is_applied(cloud)
 
+    def test_may_name_their_own_request_id(self, cloud: Cloud) -> None:
+        play(cloud, "status", headers={"X-Request-Id": "mine", "X-Odd": "研"})
+
+        answer = cloud.groups()
+
+        assert (answer.headers["X-Request-Id"], answer.headers["X-Odd"]) == ("mine", "?")
+
     def test_may_be_one_http_does_not_know(self, cloud: Cloud) -> None:
         play(cloud, "status", status=494)
 

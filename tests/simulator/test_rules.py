@@ -13,6 +13,7 @@ class TestUnknownMembers:
 
         group = cloud.show()
         assert (answer.status_code, group["name"], group["is_vdi"]) == (200, "TEST", False)
+        assert "extra" not in group["route_policy"]
 
     @pytest.mark.parametrize(
         ("body", "member"), [({"is_vdi": True}, "is_vdi"), ({"route_policy": {"x": 1}}, "route_policy.x")]
