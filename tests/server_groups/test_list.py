@@ -1,0 +1,386 @@
+"""The list of groups: filters, order and pages of the address, its empty states, and the last good copy."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from dashboard.audit.models import ChangeIntent, ChangeOutcome
+from dashboard.cloud import client as cloud_client
+from dashboard.cloud.client import client_for
+from dashboard.cloud.projects import Project, load_projects
+from dashboard.simulator.server import SimulatorServer
+from tests.conftest import PROJECT_ID, Simulated, address
+from tests.markup import Page, read, said, words
+from tests.server_groups.conftest import GROUP_IDS
+
+People = Callable[[str], Client]
+LIST = address(group_id=None)
+HTMX = {"HX-Request": "true"}
+LISTS = {"method": "GET", "path": "*/app-server-groups"}
+"""The cloud's list of groups, in the words of a fault's match."""
+
+
+def names(page: Page) -> list[str]:
+    cells = page.by_class("cell-name")
+    return [next(link.text for link in _links_after(page, cell)) for cell in cells]
+
+
+def _links_after(page: Page, cell: Any) -> Iterator[Any]:
+    at = page.elements.index(cell)
+    return (element for element in page.elements[at:] if element.tag == "a")
+
+
+def shown(client: Client, query: str = "", **headers: str) -> Page:
+    return read(client.get(LIST + query, headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?status=off", ["legal-archive", "library-kiosk", "training-lab"]),
+        ("?q=finance", ["finance-apac", "finance-eu", "finance-eu-standby"]),
+        ("?q=FINANCE&role=standby", ["finance-eu-standby"]),
+        ("?q=研发", ["研发设计组"]),
+        ("?app_type=SESSION_DESKTOP_APP", ["browser-isolation", "exam-room", "library-kiosk"]),
+        ("?tag=team%3Dqa", ["qa-windows"]),
+        ("?image=engineering-2026-10", ["engineering-vdi", "Pilot_2026_Q4"]),
+        ("?q=branch&sort=-name", ["branch-singapore", "branch-madrid", "branch-johannesburg"]),
+        ("?q=branch&sort=-servers", ["branch-singapore", "branch-madrid", "branch-johannesburg"]),
+        ("?q=branch&sort=servers&page=7", ["branch-johannesburg", "branch-madrid", "branch-singapore"]),
+    ],
+)
+def test_shows_what_the_address_asks_for(client_as: People, project: Project, query: str, expected: list[str]) -> None:
+    assert names(shown(client_as("viewer"), query)) == expected
+
+
+@pytest.mark.parametrize("nonsense", ["?page=0", "?page=x", "?sort=price", "?status=both", "?role=a", "?%ff=%00"])
+def test_nonsense_in_the_address_shows_everything(client_as: People, project: Project, nonsense: str) -> None:
+    assert len(names(shown(client_as("viewer"), nonsense))) == 42
+
+
+@pytest.mark.parametrize("column", ["status", "name", "app_type", "image", "disk", "servers", "app_groups"])
+def test_every_column_sorts_both_ways(client_as: People, project: Project, column: str) -> None:
+    client = client_as("viewer")
+
+    up, down = shown(client, f"?sort={column}"), shown(client, f"?sort=-{column}")
+
+    assert [head.attrs["aria-sort"] for page in (up, down) for head in page.all("th") if "aria-sort" in head.attrs] == [
+        "ascending",
+        "descending",
+    ]
+    links = [{link.attrs["href"] for link in page.all("a", rel="") or page.all("a")} for page in (up, down)]
+    assert (f"?sort=-{column}" in links[0], f"?sort={column}" in links[1] or column == "name") == (True, True)
+
+
+def test_counts_are_filters_and_the_age_is_told(client_as: People, project: Project) -> None:
+    page = shown(client_as("viewer"), "?q=design")
+
+    assert words(page.by_class("counts")[0].text) == "42 groups 39 on 3 off"
+    assert [link.attrs["href"] for link in page.all("a") if "status=" in link.attrs["href"]] == [
+        f"{LIST}?status=on",
+        f"{LIST}?status=off",
+    ]
+    assert words(page.by_class("as-of")[0].text).startswith("As of ")
+
+
+def test_a_partial_has_the_table_alone_says_how_many_and_puts_the_view_in_the_address(
+    client_as: People, project: Project
+) -> None:
+    answer = client_as("viewer").get(f"{LIST}?q=finance&page=3", headers=HTMX)
+
+    page = read(answer)
+    assert page.all("html") == []
+    assert words(page.by_id("live").text) == "3 groups found"
+    assert answer.headers["HX-Push-Url"] == f"{LIST}?q=finance"
+
+
+def test_a_page_restored_by_the_browser_is_whole(client_as: People, project: Project) -> None:
+    page = shown(client_as("viewer"), **HTMX, **{"HX-History-Restore-Request": "true"})
+
+    assert len(page.all("html")) == 1
+
+
+def test_the_filters_show_what_is_chosen(client_as: People, project: Project) -> None:
+    page = shown(client_as("viewer"), "?q=de%22sign&status=on&role=primary&sort=-disk")
+
+    (filters,) = [form for form in page.forms if form.attrs.get("role") == "search"]
+    assert filters.fields == {
+        "q": 'de"sign',
+        "status": "on",
+        "app_type": "",
+        "role": "primary",
+        "image": "",
+        "tag": "",
+        "sort": "-disk",
+    }
+
+
+# Empty, or not readable
+
+
+def test_nothing_found_is_not_no_groups(client_as: People, project: Project) -> None:
+    client = client_as("viewer")
+
+    by_text, by_filter, by_both = (
+        said(client.get(LIST + query)) for query in ("?q=nowhere", "?role=standby&status=off", "?q=nowhere&status=off")
+    )
+
+    assert "None of the 42 groups match nowhere ." in by_text
+    assert "None of the 42 groups match these filters." in by_filter
+    assert "None of the 42 groups match nowhere and the other filters ." in by_both
+
+
+@pytest.fixture
+def sized(settings: Settings) -> Iterator[Callable[[int], Simulated]]:
+    """A project of another size than usual."""
+    servers: list[SimulatorServer] = []
+
+    def of_size(groups: int) -> Simulated:
+        servers.append(SimulatorServer(groups=groups).start())
+        environ = {
+            "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
+            "HUAWEICLOUD_SDK_REGION": "ap-southeast-3",
+            "WORKSPACE_ENDPOINT": servers[-1].url,
+            "WORKSPACE_AUTH_TOKEN": "simulator-token",
+        }
+        settings.CLOUD_PROJECTS = load_projects(environ)
+        return Simulated(servers[-1].url)
+
+    yield of_size
+    for client in cloud_client._clients.values():
+        client.close()
+    cloud_client._clients.clear()
+    for server in servers:
+        server.stop()
+
+
+def test_a_project_without_groups_says_where_they_are_made(
+    client_as: People, sized: Callable[[int], Simulated]
+) -> None:
+    sized(0)
+
+    answer = said(client_as("viewer").get(LIST))
+
+    assert "No server groups yet" in answer
+
+
+def test_pages_go_over_the_whole_set(client_as: People, sized: Callable[[int], Simulated]) -> None:
+    simulator = sized(230)
+    client = client_as("viewer")
+
+    pages = [shown(client, f"?page={number}" if number > 1 else "") for number in (1, 2, 5, 99)]
+
+    assert [len(names(page)) for page in pages] == [50, 50, 30, 30]
+    assert [words(page.by_class("pager")[0].text) for page in pages] == [
+        "1 to 50 of 230 Next",
+        "51 to 100 of 230 Previous Next",
+        "201 to 230 of 230 Previous",
+        "201 to 230 of 230 Previous",
+    ]
+    assert [link.attrs["hx-get"] for link in pages[1].all("a") if link.attrs.get("rel")] == ["?", "?page=3"]
+    assert [words(page.by_class("counts")[0].text.split("groups")[0]) for page in pages] == ["230"] * 4
+    assert len({name for page in pages[:3] for name in names(page)}) == 130
+    assert {entry["query"]["limit"] for entry in simulator.requests("GET")} == {"100"}
+
+
+def test_refreshing_stays_on_the_page(client_as: People, sized: Callable[[int], Simulated]) -> None:
+    sized(120)
+
+    page = shown(client_as("viewer"), "?sort=-disk&page=2")
+
+    (refresh,) = [link for link in page.all("a") if link.text == "Refresh"]
+    assert refresh.attrs["href"] == f"{LIST}?sort=-disk&page=2"
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "drop_before_answer", "html", "not_json"])
+def test_while_the_cloud_is_away_the_last_good_copy_stays_and_nothing_can_be_switched(
+    client_as: People, project: Project, simulator: Simulated, kind: str
+) -> None:
+    client = client_as("help desk")
+    before = names(shown(client))
+    simulator.play({"match": LISTS, "fault": kind})
+
+    answer = client.get(LIST)
+
+    page = read(answer)
+    switches = page.all("button", role="switch")
+    assert (answer.status_code, names(page)) == (200, before)
+    assert "switches are off until the cloud answers again" in said(answer)
+    assert (len(switches), {"disabled" in switch.attrs for switch in switches}) == (42, {True})
+
+
+def test_when_the_cloud_answers_again_so_do_the_switches(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("help desk")
+    shown(client)
+    simulator.play({"match": LISTS, "fault": "unavailable"})
+    shown(client)
+    simulator.play()
+
+    switches = shown(client).all("button", role="switch")
+
+    assert {"disabled" in switch.attrs for switch in switches} == {False}
+
+
+@pytest.mark.parametrize(
+    "kind", ["unavailable", "unauthorized", "forbidden", "not_found", "drop_before_answer", "html", "cut_json", "huge"]
+)
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_a_cloud_that_never_answered_is_said_to_be_away(
+    client_as: People, project: Project, simulator: Simulated, kind: str, headers: dict[str, str]
+) -> None:
+    simulator.play({"match": LISTS, "fault": kind})
+
+    answer = client_as("viewer").get(LIST, headers=headers)
+
+    assert answer.status_code == 503
+    assert "The cloud does not answer as it should" in said(answer)
+    assert "othing was changed" not in said(answer)
+
+
+# Rows
+
+
+def test_who_may_not_switch_sees_the_state_and_no_switch(client_as: People, project: Project) -> None:
+    page = shown(client_as("viewer"), "?q=training-lab")
+
+    assert page.all("button", role="switch") == []
+    assert words(page.by_id(f"switch-{GROUP_IDS['training-lab']}").text) == "Off"
+
+
+def test_what_the_cloud_does_not_say_is_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
+    group_id = GROUP_IDS["qa-windows"]
+    simulator.change(
+        group_id,
+        name=None,
+        server_group_status=None,
+        app_type=None,
+        image_name=None,
+        system_disk_type=None,
+        system_disk_size=None,
+        app_server_count=None,
+        app_group_count=None,
+        update_time="yesterday",
+        tags=None,
+        description=None,
+    )
+
+    page = shown(client_as("help desk"), f"?q={group_id}")
+
+    assert names(page) == [group_id]
+    assert words(page.by_id(f"switch-{group_id}").text).startswith("Not known")
+    assert words(page.by_id(f"last-change-{group_id}").text) == ""
+
+
+def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+    evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
+    group_id = GROUP_IDS["qa-windows"]
+    simulator.change(
+        group_id, name=evil, description=evil, image_name=evil, app_type=evil, tags=[{"key": evil, "value": evil}]
+    )
+
+    page = shown(client_as("help desk"), f"?q={group_id}")
+
+    assert page.all("img") == []
+    assert [script.text for script in page.all("script")] == ["", ""]
+    assert names(page) == [evil]
+
+
+def entries(actor_id: int, group_id: str, count: int, *, is_settled: bool) -> None:
+    for number in range(count):
+        intent = ChangeIntent.objects.create(
+            key=f"{group_id}-{number}-{is_settled}",
+            at=timezone.now() - timedelta(seconds=1),
+            project="default",
+            group_id=group_id,
+            group_name="design-pool",
+            actor="someone",
+            actor_id=actor_id,
+            from_address="192.0.2.7",
+            kind="switch",
+        )
+        if is_settled:
+            ChangeOutcome.objects.create(intent=intent, at=timezone.now(), outcome="applied", proof="")
+
+
+def test_the_last_change_names_who_made_it(client_as: People, project: Project) -> None:
+    entries(1, GROUP_IDS["qa-windows"], 2, is_settled=True)
+
+    page = shown(client_as("viewer"), "?q=qa-windows")
+
+    assert words(page.by_id(f"last-change-{GROUP_IDS['qa-windows']}").text) == "just now by someone"
+
+
+def test_the_number_of_queries_does_not_grow(
+    client_as: People, project: Project, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = client_as("help desk")
+    shown(client)
+    with django_assert_max_num_queries(100) as few:
+        shown(client)
+
+    for number, group_id in enumerate(GROUP_IDS.values()):
+        entries(1, group_id, 3, is_settled=number % 2 == 0)
+    with django_assert_max_num_queries(100) as many:
+        shown(client)
+
+    assert len(many) <= len(few) + 1  # the outcomes of what is pending, of all rows at once
+    assert len(few) <= 9
+
+
+def test_the_cloud_is_asked_as_often_for_one_group_as_for_all(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("viewer")
+
+    shown(client)
+    shown(client, "?q=qa-windows")
+
+    assert len(simulator.requests()) == 2
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_ledger_that_is_missing_takes_no_page_down(
+    client_as: People, project: Project, missing: Callable[[], None]
+) -> None:
+    client = client_as("help desk")
+    missing()
+
+    answers = [client.get(LIST), client.get(LIST, headers=HTMX), client.get(address()), client.get(address("switch/"))]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
+    for answer in answers[:3]:
+        assert "The ledger cannot be read, so nothing can be changed until someone mends it." in said(answer)
+        assert "no such table: audit_changeintent" in said(answer)
+
+
+# Beside the list
+
+
+def test_the_counts_are_told_again_after_a_switch(client_as: People, project: Project, simulator: Simulated) -> None:
+    simulator.change(server_group_status=False)
+
+    page = read(client_as("viewer").get(f"{LIST}counts/?q=a", headers=HTMX))
+
+    assert words(page.by_class("counts")[0].text) == "42 groups 38 on 4 off"
+    assert page.by_id("summary").attrs["hx-get"] == f"{LIST}counts/?q=a"
+
+
+def test_an_unknown_project_is_no_page(client_as: People, project: Project) -> None:
+    answers = [
+        client_as("viewer").get(f"/projects/{slug}/{page}").status_code
+        for slug in ("nowhere", "DEFAULT", "de fault", "..")
+        for page in ("server-groups/", "audit/", f"server-groups/{GROUP_IDS['qa-windows']}/")
+    ]
+
+    assert set(answers) == {404}
+
+
+def test_the_list_of_the_client_is_the_last_good_one(project: Project) -> None:
+    assert len(client_for(project).list_server_groups().value) == 42
