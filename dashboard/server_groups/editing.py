@@ -137,6 +137,9 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
     if written.intent is None:
         messages.info(request, "Nothing was changed, so nothing was sent.")
         return _go(request, "server-groups:detail", project, form.group.id)
+    if written.is_repeat and form.changes != {row.field: row.after for row in written.intent.fields.all()}:
+        messages.warning(request, "This form was sent already, and this came of it. Open it again to change more.")
+        return _go(request, "audit:entry", project, written.intent.number)
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
         failed = form.after_failure(say_failed(last), cloud_words=last.error_msg)

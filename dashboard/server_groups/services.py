@@ -69,6 +69,8 @@ class Written:
     group: ServerGroup | None = None
     moved: tuple[str, ...] = ()
     """Labels of the fields that others changed since the person looked."""
+    is_repeat: bool = False
+    """The key was used before: this is the first answer again."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def update_server_group(
             by=by,
         )
     if (first := find_by_key(order.key)) is not None:
-        return Written(first)
+        return Written(first, is_repeat=True)
     return _when_its_turn_comes(order)
 
 
@@ -230,7 +232,7 @@ def _write(order: _Order) -> Written:
     attempt = order.attempt(changes, before)
     patience = timedelta(seconds=CALL_SECONDS + sum(proof.WAITS))
     intent, is_new = record_intent(attempt, seen_number=newest.number if newest else 0, patience=patience)
-    return _send(_Sending(order, attempt, intent, before)) if is_new else Written(intent)
+    return _send(_Sending(order, attempt, intent, before)) if is_new else Written(intent, is_repeat=True)
 
 
 def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:

@@ -1,0 +1,213 @@
+"""Nobody overwrites a colleague unseen, whoever comes first and whatever happens in between."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.cloud.projects import Project
+from dashboard.server_groups.fields import BY_PATH
+from tests.conftest import DESIGN_POOL, Simulated, address
+from tests.markup import Rendered, read, said
+
+
+def inputs(page: Rendered) -> dict[str, str]:
+    (form,) = (form for form in read(page).forms if "/edit/" in form.attrs["action"])
+    return form.fields
+
+
+def test_a_field_both_changed_is_asked_about_with_all_three_values(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    simulator.change(name="theirs", description="Changed by them")
+
+    page = client.post(address("edit/"), form | {"name": "mine"})
+
+    assert page.status_code == 409
+    assert "Name design-pool theirs mine" in said(page)
+    assert "Taken over from someone else: Description is now Changed by them." in said(page)
+    assert inputs(page)["description"] == "Changed by them"
+    assert simulator.patches == []
+
+
+@pytest.mark.parametrize(("choice", "patches"), [("yours", [{"name": "mine"}]), ("theirs", [])])
+def test_the_choice_decides_what_the_field_holds(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, choice: str, patches: list[object]
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    simulator.change(name="theirs")
+    asked = inputs(client.post(address("edit/"), form | {"name": "mine"}))
+
+    client.post(address("edit/"), asked | {"resolve__name": choice})
+
+    assert simulator.patches == patches
+    assert simulator.group()["name"] == ("mine" if patches else "theirs")
+
+
+def test_the_same_form_sent_again_with_other_values_has_its_first_answer(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    client.post(address("edit/"), form | {"name": "first"})
+
+    page = client.post(address("edit/"), form | {"name": "second"}, follow=True)
+
+    assert simulator.patches == [{"name": "first"}]
+    assert "This form was sent already" in said(page)
+
+
+def test_input_outlives_a_sign_in_that_has_run_out(
+    client_as: Callable[[str], Client], person: Callable[[str], User], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    user = person("administrator")
+    user.set_password("pass-word-1")
+    user.save()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    form = inputs(client.get(address("edit/")))
+    client.logout()
+
+    sent_away = client.post(address("edit/review/"), form | {"name": "typed"})
+    client.post(sent_away.headers["Location"], {"login": "administrator", "password": "pass-word-1"})
+    page = client.get(address("edit/"))
+
+    assert inputs(page)["name"] == "typed"
+    assert "What you typed is still here; nothing was sent." in said(page)
+    assert inputs(client.get(address("edit/")))["name"] == "design-pool"
+    assert simulator.patches == []
+
+
+def test_the_clouds_complaint_stands_at_the_field_it_names(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    body = {"error_code": "WKS.00129901", "error_msg": "The parameter cpu_threshold is invalid."}
+    simulator.play({"match": {"method": "PATCH"}, "fault": "status", "status": 400, "body": body})
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+
+    page = client.post(address("edit/"), form | {"name": "TEST", "route_policy__cpu_threshold": "85"})
+
+    assert read(page).by_id("id_route_policy__cpu_threshold").attrs["aria-invalid"] == "true"
+    assert "aria-invalid" not in read(page).by_id("id_name").attrs
+    assert inputs(page)["name"] == "TEST"
+
+
+def test_ticket_numbers_become_links_and_the_rest_stays_text(
+    client_as: Callable[[str], Client], project: Project, settings: Settings
+) -> None:
+    settings.TICKET_PATTERN, settings.TICKET_URL = r"[A-Z]+-\d+", "https://tickets.example/browse/{ticket}"
+    client = client_as("administrator")
+    client.post(address("edit/"), {"name": "TEST", "reason": "<b>see</b> INC-4711"})
+
+    page = client.get(f"/projects/default/audit/{ChangeIntent.objects.get().number}/").content.decode()
+
+    assert (
+        '&lt;b&gt;see&lt;/b&gt; <a href="https://tickets.example/browse/INC-4711" rel="noreferrer">INC-4711</a>' in page
+    )
+
+
+class Editor:
+    """Someone with the form open in a tab, who knows which values they decided on."""
+
+    def __init__(self, client: Client, rng: random.Random) -> None:
+        self.client, self.rng = client, rng
+        self.form: dict[str, str] = {}
+        self.seen: dict[str, str] = {}
+
+    def open(self) -> None:
+        self._look_at(self.client.get(address("edit/")))
+
+    def send(self, values: dict[str, str]) -> Any:
+        page = self.client.post(address("edit/"), self.form | values)
+        if page.status_code == 409:
+            self._look_at(page)
+        else:
+            self.open()
+        return page
+
+    def _look_at(self, page: Rendered) -> None:
+        self.form = {name: text for name, text in inputs(page).items() if not name.startswith("resolve__")}
+        shown = (element.attrs for element in read(page).elements if "data-seen" in element.attrs)
+        self.seen = {attrs["name"]: attrs["data-seen"] for attrs in shown}
+
+
+VALUES = {
+    "name": ["a", "b", "c"],
+    "description": ["x", "y", ""],
+    "route_policy__cpu_threshold": ["11", "22"],
+    "route_policy__max_session": ["5", "7"],
+    "system_disk_size": ["100", "120"],
+}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_interleaving_overwrites_unseen(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, seed: int
+) -> None:
+    """Ten steps of two editors and someone outside, in an order that the seed chooses; 20 seeds make 200."""
+    rng = random.Random(seed)  # noqa: S311 (an order, no secret)
+    simulator.control("PUT", "switches", {"route_policy": rng.choice(["merge", "replace"])})
+    editors = [Editor(client_as("administrator"), rng) for _ in range(2)]
+    for editor in editors:
+        editor.open()
+
+    for _ in range(10):
+        before = simulator.group()
+        sent_before = len(simulator.patches)
+        step = rng.choice(["outside", "first", "second"])
+        names = rng.sample(sorted(VALUES), k=rng.randint(1, 3))
+        wanted = {name: rng.choice(VALUES[name]) for name in names}
+        if step == "outside":
+            members = {name: text for name, text in wanted.items() if name in {"name", "description"}}
+            simulator.change(**members)
+            continue
+        editor = editors[step == "second"]
+        seen, meant = editor.seen, editor.form | wanted
+        page = editor.send(wanted)
+        sent = simulator.patches[sent_before:]
+        overwritten = [
+            name
+            for name in VALUES
+            if meant[name] != seen[name] and shown(before, name) not in {seen[name], meant[name]}
+        ]
+
+        assert (page.status_code == 409) == bool(overwritten), (seed, wanted)
+        assert len(sent) <= 1
+        for name in overwritten:
+            assert shown(simulator.group(), name) == shown(before, name)
+
+    check_against_history(simulator)
+
+
+def shown(group: dict[str, Any], name: str) -> str:
+    value: Any = group
+    for part in name.split("__"):
+        value = value[part]
+    return str(value)
+
+
+def check_against_history(simulator: Simulated) -> None:
+    """Ledger and simulator agree value by value, in order."""
+    changes = [c for c in simulator.control("GET", "history")["changes"] if c["request"] is not None]
+    applied = [
+        intent
+        for intent in ChangeIntent.objects.order_by("number").with_rows()
+        if intent.last_outcome and intent.last_outcome.outcome == Outcome.APPLIED
+    ]
+    assert len(applied) == len([c for c in changes if c["group"] == DESIGN_POOL])
+    for intent, change in zip(applied, changes, strict=True):
+        for field in intent.fields.all():
+            name = BY_PATH[field.field].name
+            assert (str(field.before), str(field.after)) == (
+                shown(change["before"], name),
+                shown(change["after"], name),
+            )
