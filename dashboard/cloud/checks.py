@@ -17,6 +17,9 @@ from dashboard.cloud.resources import ServerGroup
 from dashboard.cloud.rules import Outcome
 from dashboard.cloud.transport import Reply, Transport
 
+# Other refusals say nothing about a permission: a region may lack the call, or have been called too often.
+INCONCLUSIVE = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.THROTTLED_BY_GATEWAY}
+
 
 class Result(Enum):
     GOOD = "good"
@@ -26,12 +29,13 @@ class Result(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was tried; when it is a permission, `action` is the IAM action behind it."""
+    """One thing that was tried; when it is a permission, `action` is the IAM action behind it, missing or not."""
 
     title: str
     result: Result
     detail: str = ""
     action: str = ""
+    is_missing: bool = False
 
 
 class _Trial:
@@ -75,7 +79,7 @@ def check_project(project: Project, limits: Limits = LIMITS) -> tuple[Check, ...
 
 def policy_to_grant(checks: tuple[Check, ...]) -> str:
     """The identity policy with the actions that are missing, as JSON to paste; empty when none is."""
-    missing = [check.action for check in checks if check.action and check.result is Result.BAD]
+    missing = [check.action for check in checks if check.is_missing]
     return identity_policy(missing) if missing else ""
 
 
@@ -129,4 +133,5 @@ def _permission(name: str, trial: _Trial, reply: Reply | None) -> Check:
     if reply.outcome is Outcome.DONE:
         return Check(name, Result.GOOD, action=action)
     is_missing = reply.http_status == HTTPStatus.FORBIDDEN
-    return Check(name, Result.BAD if is_missing else Result.NOT_TRIED, trial.words(reply), action)
+    is_bad = is_missing or reply.outcome not in INCONCLUSIVE
+    return Check(name, Result.BAD if is_bad else Result.NOT_TRIED, trial.words(reply), action, is_missing)

@@ -53,15 +53,10 @@ def test_missing_permissions_make_a_policy_to_paste() -> None:
     with scripted_cloud(route=route) as cloud:
         checks = check_project(cloud.project(), PATIENT)
 
-    bad = [check for check in checks if check.result is Result.BAD]
-    assert bad == [
-        Check(
-            "ListSessions",
-            Result.BAD,
-            "was refused (HTTP 403) WKS.00081102 no permission",
-            "workspace:session:listSessions",
-        ),
-        Check("ListImages", Result.BAD, "was refused (HTTP 403) WKS.00081102 no permission", "ims:images:list"),
+    refused = "was refused (HTTP 403) WKS.00081102 no permission"
+    assert [check for check in checks if check.is_missing] == [
+        Check("ListSessions", Result.BAD, refused, "workspace:session:listSessions", is_missing=True),
+        Check("ListImages", Result.BAD, refused, "ims:images:list", is_missing=True),
     ]
     assert json.loads(policy_to_grant(checks)) == {
         "Version": "5.0",
@@ -73,26 +68,35 @@ def test_who_may_list_nothing_is_told_so() -> None:
     with scripted_cloud(FORBIDDEN) as cloud:
         found = results(check_project(cloud.project(), PATIENT))
 
-    assert (found["Endpoint"], found["Credential"], found["ListServerGroups"]) == (Result.GOOD, Result.GOOD, Result.BAD)
+    assert (found["Endpoint"], found["Credential"]) == (Result.GOOD, Result.GOOD)
+    assert found["ListServerGroups"] is Result.BAD
     assert (found["ShowServerGroup"], found["Clock"]) == (Result.NOT_TRIED, Result.NOT_TRIED)
 
 
-def test_a_call_that_fails_otherwise_says_nothing_about_its_permission() -> None:
+@pytest.mark.parametrize(
+    ("act", "result", "detail"),
+    [
+        (answer(500, {"error_msg": "failed"}), Result.BAD, "failed inside the cloud (HTTP 500) failed"),
+        (answer(404, {"error_msg": "no such API"}), Result.NOT_TRIED, "was refused (HTTP 404) no such API"),
+        (answer(429, {}), Result.NOT_TRIED, "was refused: too many calls (HTTP 429)"),
+    ],
+)
+def test_a_call_that_fails_otherwise_says_nothing_about_its_permission(act: Act, result: Result, detail: str) -> None:
     def route(received: Received) -> Act:
-        return answer(500, {"error_msg": "failed"}) if "volume" in received.path else permissive(received)
+        return act if "volume" in received.path else permissive(received)
 
     with scripted_cloud(route=route) as cloud:
         checks = check_project(cloud.project(), PATIENT)
 
-    assert (
-        Check(
-            "ListVolumeType",
-            Result.NOT_TRIED,
-            "failed inside the cloud (HTTP 500) failed",
-            "workspace:baseResource:list",
-        )
-        in checks
-    )
+    assert Check("ListVolumeType", result, detail, "workspace:baseResource:list") in checks
+    assert policy_to_grant(checks) == ""
+
+
+def test_an_ims_that_is_not_there_is_bad() -> None:
+    with scripted_cloud(route=permissive) as cloud:
+        checks = check_project(replace(cloud.project(), ims_endpoint=closed_port()), PATIENT)
+
+    assert results(checks)["ListImages"] is Result.BAD
 
 
 @pytest.mark.parametrize(("minutes", "result"), [(14, Result.GOOD), (16, Result.BAD)])
