@@ -20,6 +20,10 @@ class UnfitError(Exception):
     """A request that does not fit the contract; the message is one sentence about the first thing wrong."""
 
 
+class NoBodyError(UnfitError):
+    """A request that has no body where the contract wants one."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     name: str
@@ -83,7 +87,7 @@ class Operation:
         if self.body is None:
             return None
         if not raw:
-            raise UnfitError("the request has no body")
+            raise NoBodyError("the request has no body")
         try:
             value = read_json(raw)
         except NotJsonError as error:

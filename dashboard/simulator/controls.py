@@ -29,6 +29,7 @@ class Controls:
     def __init__(self, world: World, faults: FaultList, later: Later) -> None:
         self._world, self._faults, self._later = world, faults, later
         self._table: tuple[tuple[str, str, Control], ...] = (
+            ("GET", "", self._show_controls),
             ("GET", "requests", self._show_requests),
             ("DELETE", "requests", self._clear_requests),
             ("GET", "faults", self._show_faults),
@@ -67,6 +68,9 @@ class Controls:
             return control(name, body)
         except (NotJsonError, WrongFaultError, WrongSwitchError, TypeError) as error:
             return _complaint(str(error), 400)
+
+    def _show_controls(self, _name: str, _body: Any) -> Answer:
+        return json_answer({"controls": [f"{method} {PREFIX}{pattern}" for method, pattern, _ in self._table]})
 
     def _show_requests(self, _name: str, _body: Any) -> Answer:
         return json_answer({"requests": self._world.log.documents()})

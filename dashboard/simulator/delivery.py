@@ -56,14 +56,10 @@ class _Line:
     def __init__(self, connection: socket.socket | None, stopping: threading.Event) -> None:
         self._connection, self._stopping = connection, stopping
 
-    @property
-    def is_over(self) -> bool:
-        return self._stopping.is_set() or self._client_left()
-
     def wait(self, seconds: float) -> None:
         """Until the time is over, the client has gone, or the simulator stops."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.is_over:
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set() and not self._client_left():
             self._stopping.wait(min(left, _LOOK_EVERY))
 
     def _client_left(self) -> bool:
@@ -110,8 +106,9 @@ def _slow(answer: Answer, line: _Line) -> Iterator[bytes]:
         yield answer.body[start : start + size]
 
 
-def _endless(_answer: Answer, line: _Line) -> Iterator[bytes]:
-    while not line.is_over:
+def _endless(_answer: Answer, _line: _Line) -> Iterator[bytes]:
+    """Until writing fails, since the client or the simulator has had enough."""
+    while True:
         yield b" " * ENDLESS_PIECE
 
 

@@ -36,6 +36,7 @@ class Code(Enum):
     """The one table of codes."""
 
     INVALID = Row("WKS.00129901", 400, "The request message is invalid.")
+    EMPTY = Row("WKS.0001", 400, "The request message input by the interface is empty.")
     INVALID_LIST = Row("WKS.00169901", 400, "The request message is invalid.")
     INVALID_VOLUME = Row("WKS.00149901", 400, "The request message is invalid.")
     INVALID_SESSIONS = Row("WKS.00139901", 400, "The request message is invalid.")

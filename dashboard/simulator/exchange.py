@@ -11,7 +11,7 @@ from dashboard.simulator import fleets, iam, ims, tags, workspace
 from dashboard.simulator.answers import Answer
 from dashboard.simulator.auth import Caller
 from dashboard.simulator.catalogue import PROJECTS
-from dashboard.simulator.contract import Operation, Place, UnfitError, load_contract
+from dashboard.simulator.contract import NoBodyError, Operation, Place, UnfitError, load_contract
 from dashboard.simulator.errors import CloudError, Code, error_answer
 from dashboard.simulator.rules import IMAGE_MEMBERS
 from dashboard.simulator.world import Call, World
@@ -126,7 +126,8 @@ class Exchange:
             query = operation.read_parameters("query", self.request.args)
             body = operation.read_body(self.body, refuse_unknown=refuse_unknown)
         except UnfitError as error:
-            raise CloudError(operation.invalid, str(error)) from None
+            is_empty = isinstance(error, NoBodyError) and self.world.switches["no_body"] == Code.EMPTY.value.code
+            raise CloudError(Code.EMPTY if is_empty else operation.invalid, str(error)) from None
         return Call(self.world, operation, self.number, self._narrowed(caller), path, query, body)
 
     def _narrowed(self, caller: Caller) -> Caller:

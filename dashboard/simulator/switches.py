@@ -26,6 +26,7 @@ SWITCHES = {
         Switch("update_time", ("moves", "stays"), "Whether update_time moves on a PATCH (1.4)."),
         Switch("unknown_members", ("ignore", "refuse"), "What happens to body members no document names (1.1)."),
         Switch("empty_patch", ("accept", "refuse"), "Whether {} is a PATCH: all members are optional (1.1)."),
+        Switch("no_body", ("WKS.00129901", "WKS.0001"), "The error code of a PATCH without a body (3.2)."),
         Switch("system_disk_maximum", ("32768", "1024"), "The effective maximum of a system disk in GB (1.1, 8)."),
         Switch("unknown_image", ("accept", "refuse"), "Whether an image that IMS does not know is refused (9)."),
         Switch("product_id_without_gold", ("accept", "refuse"), "Whether only gold images have a product id (1.1)."),

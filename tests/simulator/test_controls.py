@@ -196,6 +196,12 @@ def test_reset_ends_issued_tokens(cloud: Cloud) -> None:
     assert answer.status_code == 401
 
 
+def test_lists_itself(cloud: Cloud) -> None:
+    controls = cloud.control("GET", "").json()["controls"]
+
+    assert {"GET /_simulator/requests", "PUT /_simulator/faults", "POST /_simulator/reset"} < set(controls)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "error"),
     [

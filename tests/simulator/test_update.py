@@ -142,6 +142,14 @@ def test_refuses_a_body_that_is_no_plain_object(cloud: Cloud, body: bytes, sente
     assert sentence in answer.json()["error_msg"]
 
 
+def test_a_patch_without_a_body_may_have_a_code_of_its_own(cloud: Cloud) -> None:
+    cloud.switch(no_body="WKS.0001")
+
+    codes = [cloud.patch_raw(body).json()["error_code"] for body in (b"", b"null")]
+
+    assert codes == ["WKS.0001", "WKS.00129901"]
+
+
 def test_a_whole_surrogate_pair_is_a_character(cloud: Cloud) -> None:
     assert cloud.patch_raw(rb'{"description": "\ud83d\ude00"}').status_code == 200
     assert cloud.show()["description"] == "\N{GRINNING FACE}"
