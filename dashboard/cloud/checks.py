@@ -1,6 +1,7 @@
 """Trying a project's endpoint, clock, credential and permissions without changing anything."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -106,7 +107,9 @@ def _credential(trial: _Trial, listed: Reply) -> Check:
 
 
 def _permissions(project: Project, trial: _Trial, listed: Reply) -> tuple[Check, ...]:
-    replies = {call.name: trial.ask(call) for call in _harmless_calls(Calls(project), listed)}
+    calls = list(_harmless_calls(Calls(project), listed))
+    with ThreadPoolExecutor(len(calls)) as pool:
+        replies = dict(zip((call.name for call in calls), pool.map(trial.ask, calls), strict=True))
     replies["ListServerGroups"] = listed
     return tuple(_permission(name, trial, replies.get(name)) for name in ACTIONS)
 
