@@ -44,11 +44,6 @@ _STATUSES = (
     ),
     Kind("forbidden", "403 from the service: an action is missing", plays.refused(Code.FORBIDDEN)),
     Kind("gateway_forbidden", "403 from the gateway", plays.refused(Code.NOT_AUTHORIZED)),
-    Kind(
-        "market_forbidden",
-        "403 from the service: no right to marketplace images",
-        plays.odd_status(403, "WKS.00121102", "Current user has no auth to user market image."),
-    ),
     Kind("not_found", "404 from the service", plays.refused(Code.GROUP_NOT_FOUND)),
     Kind("method_not_allowed", "405 from the service", plays.refused(Code.METHOD_NOT_ALLOWED)),
     Kind("request_timeout", "408", plays.odd_status(408, "APIGW.0201", "Request timeout.")),

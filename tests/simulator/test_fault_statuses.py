@@ -18,7 +18,6 @@ class TestStatuses:
             ("expired_token", 401, "APIGW.0301"),
             ("forbidden", 403, "WKS.00081102"),
             ("gateway_forbidden", 403, "APIGW.0302"),
-            ("market_forbidden", 403, "WKS.00121102"),
             ("not_found", 404, "WKS.00120404"),
             ("method_not_allowed", 405, "WKS.00000405"),
             ("request_timeout", 408, "APIGW.0201"),
