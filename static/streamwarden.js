@@ -6,13 +6,31 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog) dialog.showModal();
 });
 
-// A confirmed dialog closes at once; the switch behind it shows that the change is on its way.
+// What has asked for a change goes at once, and the switch shows that the change is on its way. It stays in the page,
+// out of sight, until the answer has come: htmx could not place an answer to a form that the next dialog has replaced.
+function leave(form, toggle) {
+  const holder = form.matches("[data-leaves]") && form.closest("dialog, .toast-note");
+  if (!holder) return;
+  if (holder.matches("dialog")) holder.close();
+  else toggle?.focus();
+  holder.hidden = true;
+  holder.querySelectorAll("[id]").forEach((one) => one.removeAttribute("id"));
+  document.body.append(holder);
+}
+
+const toggleOf = (form) => (form.matches?.(".switch-form") ? form.querySelector("[role=switch]") : null);
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt.matches("[data-closes-dialog]")) event.detail.elt.closest("dialog")?.close();
-  event.detail.target.querySelector?.("[role=switch]")?.setAttribute("aria-busy", "true");
+  const { elt, target } = event.detail;
+  if (toggleOf(elt)?.ariaBusy) return event.preventDefault();
+  const toggle = toggleOf(target);
+  leave(elt, toggle);
+  toggle?.setAttribute("aria-busy", "true");
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  event.detail.target.querySelector?.("[role=switch]")?.removeAttribute("aria-busy");
+  toggleOf(event.detail.target)?.removeAttribute("aria-busy");
+  const holder = event.detail.elt.matches("[data-leaves]") && event.detail.elt.closest("dialog, .toast-note");
+  if (holder) queueMicrotask(() => holder.remove()); // after htmx has told the rest
 });
 
 // A table that goes takes its own question along: the answer would find no rows.
@@ -95,6 +113,7 @@ function chooseImage({ imageId, imageType, productId, minDisk }) {
   disk.min = Math.max(10, Number(minDisk) || 0);
   fitProduct();
   judge(disk);
+  countChanges(disk.form);
 }
 
 document.addEventListener("click", (event) => {

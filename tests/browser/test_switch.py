@@ -1,0 +1,253 @@
+"""Switching a group off and on, with everything that can come between."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import BrowserContext, Page, expect
+
+from dashboard.audit.models import ChangeIntent
+from tests.browser.browsing import LIST, Site, focused, place_of_switch, switch_of, switch_off
+from tests.conftest import address, fault
+
+EVERY_READ = {"match": {"method": "GET"}, "fault": "unavailable"}
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext]) -> Page:
+    """The list, filtered to design-pool and its standby, before someone of the help desk."""
+    page = open_context("help desk").new_page()
+    page.goto(f"{LIST}?q=design-pool")
+    expect(page.get_by_text("2 / 3")).to_be_visible()
+    return page
+
+
+def _announcements(page: Page) -> Callable[[], list[str]]:
+    """Listen to the live region from now on."""
+    page.evaluate(
+        """() => {
+          window.announced = [];
+          const live = document.getElementById("live");
+          new MutationObserver(() => live.textContent.trim() && window.announced.push(live.textContent.trim()))
+            .observe(live, {childList: true, characterData: true, subtree: true});
+        }"""
+    )
+
+    def heard() -> list[str]:
+        texts: list[str] = page.evaluate("window.announced")
+        return texts
+
+    return heard
+
+
+def test_the_dialog_tells_what_hangs_on_the_group_and_the_safe_button_has_the_focus(page: Page) -> None:
+    switch_of(page).press("Enter")
+
+    dialog = page.get_by_role("dialog", name="Switch off design-pool?")
+    expect(dialog).to_contain_text(re.compile(r"active sessions\s+[1-9]"))
+    expect(dialog).to_contain_text(re.compile(r"disconnected\s+\d"))
+    expect(dialog).to_contain_text(re.compile(r"servers ready\s+2"))
+    expect(dialog).to_contain_text(re.compile(r"standby\s+On"))
+    expect(dialog.get_by_role("button", name="Keep it on")).to_be_focused()
+
+
+@pytest.mark.parametrize("way_out", ["Escape", "Keep it on"])
+def test_leaving_the_dialog_sends_nothing_and_leads_back_to_the_switch(site: Site, page: Page, way_out: str) -> None:
+    switch_of(page).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+
+    if way_out == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        dialog.get_by_role("button", name=way_out).click()
+
+    expect(dialog).to_be_hidden()
+    expect(switch_of(page)).to_be_focused()
+    assert site.cloud.patches == []
+    assert not ChangeIntent.objects.exists()
+
+
+def test_a_reason_is_asked_for_before_anything_is_sent(site: Site, page: Page) -> None:
+    switch_of(page).click()
+
+    page.get_by_role("button", name="Switch off").click()
+
+    assert focused(page)["id"] == "id_reason"
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert site.cloud.patches == []
+
+
+def test_a_double_click_is_one_change(site: Site, page: Page) -> None:
+    switch_of(page).click()
+    page.get_by_label("Reason").fill("INC-1")
+    page.get_by_role("button", name="Switch off").dblclick()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+
+    switch_of(page).dblclick()
+
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#live")).to_have_text("design-pool is on.")
+    assert site.cloud.patches == [{"server_group_status": False}, {"server_group_status": True}]
+    assert ChangeIntent.objects.count() == 2
+
+
+def test_a_change_is_announced_once_and_the_focus_stays_on_the_switch(page: Page) -> None:
+    heard = _announcements(page)
+
+    switch_off(page, "INC-1")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(switch_of(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    expect(switch_of(page)).to_be_focused()
+
+    expect(page.locator(".counts")).to_contain_text(re.compile(r"39 on\s+3 off"))
+    assert heard() == ["design-pool is off.", "design-pool is on."]
+    assert page.locator("#live").get_attribute("role") == "status"
+
+
+def test_the_toast_offers_to_switch_on_again(site: Site, page: Page) -> None:
+    switch_off(page, "INC-1")
+
+    page.get_by_role("button", name="Switch on again").click()
+
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".toast-note")).to_contain_text("design-pool is on.")
+    expect(switch_of(page)).to_be_focused()
+    expect(page.get_by_role("button", name="Switch on again")).to_have_count(0)
+    assert site.cloud.patches == [{"server_group_status": False}, {"server_group_status": True}]
+    page.get_by_role("button", name="Close this note").click()
+    expect(page.locator(".toast-note")).to_have_count(0)
+
+
+def test_a_rejected_change_puts_the_switch_back_and_says_the_clouds_words(site: Site, page: Page) -> None:
+    site.cloud.play(fault("forbidden"))
+
+    switch_off(page, "INC-1")
+
+    toast = page.locator(".toast-note")
+    expect(toast).to_contain_text("design-pool is still on.")
+    expect(toast).to_contain_text("WKS.0008")
+    expect(toast).to_contain_text("Trying the same again will be refused again.")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    expect(place_of_switch(page)).to_contain_text("On")
+    assert len(site.cloud.patches) == 1
+
+
+def test_while_a_slow_cloud_works_the_switch_is_busy_and_not_off_in_advance(site: Site, page: Page) -> None:
+    site.cloud.play(fault("delay", delay_ms=1200))
+
+    switch_off(page, "INC-1")
+
+    expect(switch_of(page)).to_have_attribute("aria-busy", "true")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".counts")).to_contain_text("39 on")
+    switch_of(page).click()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(switch_of(page)).not_to_have_attribute("aria-busy", "true")
+    assert site.cloud.patches == [{"server_group_status": False}]
+
+
+def test_the_next_group_can_be_switched_while_the_cloud_works_on_the_first(site: Site, page: Page) -> None:
+    standby = page.get_by_role("switch", name="design-pool-standby")
+    heard = _announcements(page)
+    site.cloud.play(fault("delay", delay_ms=1500))
+    switch_off(page, "INC-1")
+
+    standby.click()
+    page.get_by_label("Reason").fill("INC-2")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_label("Reason")).to_have_value("INC-2")
+    page.get_by_role("button", name="Switch off").click()
+
+    expect(standby).to_have_attribute("aria-checked", "false")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert heard() == ["design-pool is off.", "design-pool-standby is off."]
+
+
+def test_the_switch_off_page_does_the_same_as_the_dialog(site: Site, page: Page) -> None:
+    page.goto(address("switch/"))
+    page.get_by_label("Reason").fill("INC-1")
+
+    page.get_by_role("button", name="Switch off").click()
+
+    expect(page.get_by_role("status").filter(has_text="design-pool is off.")).to_be_visible()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    assert site.cloud.patches == [{"server_group_status": False}]
+
+
+def test_while_the_cloud_is_away_the_last_good_copy_stays_and_the_switches_are_locked(site: Site, page: Page) -> None:
+    site.cloud.play(EVERY_READ)
+
+    page.reload()
+
+    notice = page.locator(".notice-warning")
+    expect(notice).to_contain_text("This is how it was just now")
+    expect(switch_of(page)).to_be_disabled()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+    site.cloud.play()
+    page.get_by_role("link", name="Refresh").click()
+    expect(notice).to_have_count(0)
+    expect(switch_of(page)).to_be_enabled()
+
+
+def test_a_session_that_ended_elsewhere_leads_to_the_sign_in_and_back(site: Site, page: Page) -> None:
+    Session.objects.all().delete()
+
+    switch_of(page).click()
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert f"?next={LIST.replace('/', '%2F')}%3Fq%3Ddesign-pool" in page.url
+    expect(page.locator("#groups")).to_have_count(0)
+
+
+def test_a_dashboard_that_does_not_answer_is_told_in_words(site: Site, page: Page) -> None:
+    site.watch.tolerate("htmx:sendError")
+    site.watch.tolerate("htmx:afterRequest")
+    site.watch.tolerate("net::ERR_FAILED")
+    switch_of(page).click()
+    page.get_by_label("Reason").fill("INC-1")
+    page.route("**/switch/", lambda route: route.abort())
+
+    page.get_by_role("button", name="Switch off").click()
+
+    expect(page.get_by_role("alert")).to_have_text(
+        "This dashboard does not answer. Reload the page before trying again."
+    )
+    expect(switch_of(page)).not_to_have_attribute("aria-busy", "true")
+    expect(switch_of(page)).to_have_attribute("aria-checked", "true")
+
+
+def test_an_error_of_the_dashboard_is_told_above_the_list_and_the_table_stays(site: Site, page: Page) -> None:
+    site.watch.expect_status(503)
+    site.cloud.play(EVERY_READ)
+
+    switch_of(page).click()
+
+    expect(page.get_by_role("alert")).to_contain_text("The cloud does not answer as it should")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(switch_of(page)).to_be_visible()
+
+
+def test_a_groups_own_page_follows_its_switch(site: Site, page: Page) -> None:
+    page.goto(address())
+
+    switch_off(page, "INC-1")
+
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(page.locator("#group-columns .entries li")).to_have_count(1)
+    expect(page.locator("#group-columns .configuration").nth(1)).to_contain_text(re.compile(r"Status\s+Off"))
+    expect(switch_of(page)).to_be_focused()
+    assert site.cloud.patches == [{"server_group_status": False}]
+
+
+def test_a_finger_hits_the_switch(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+
+    sizes = [box for switch in page.get_by_role("switch").all() if (box := switch.bounding_box())]
+
+    assert len(sizes) == 2
+    assert all(box["width"] >= 44 and box["height"] >= 44 for box in sizes)
