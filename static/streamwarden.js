@@ -2,7 +2,7 @@
 "use strict";
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  const dialog = event.detail.target.id === "dialog" && event.detail.target.querySelector("dialog");
+  const dialog = event.detail.target?.id === "dialog" && event.detail.target.querySelector("dialog");
   if (dialog) dialog.showModal();
 });
 
@@ -35,7 +35,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
 
 // A table that goes takes its own question along: the answer would find no rows.
 document.addEventListener("htmx:beforeCleanupElement", (event) => {
-  if (event.target.matches?.("[hx-swap=none]")) htmx.trigger(event.target, "htmx:abort");
+  if (!event.target.matches?.("[hx-swap=none]")) return;
+  event.target.addEventListener("htmx:beforeSwap", (late) => (late.detail.shouldSwap = false));
 });
 
 document.addEventListener("htmx:sendError", () => {

@@ -81,7 +81,7 @@ def live_server(_static_files: None, live_server: LiveServer) -> LiveServer:
 def watch(live_server: LiveServer) -> Iterator[Watch]:
     watching = Watch(live_server.url)
     yield watching
-    assert watching.problems == []
+    assert not watching.problems, "\n".join(watching.problems)
 
 
 @pytest.fixture

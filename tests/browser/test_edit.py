@@ -1,0 +1,197 @@
+"""The edit form: what the browser checks by itself, what the server says, what is marked."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from dashboard.server_groups.fields import FIELDS
+from dashboard.server_groups.inputs import FreeTextField, PatternField, WholeNumberField
+from tests.browser.browsing import Site, focused
+from tests.conftest import address, fault
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext]) -> Page:
+    page = open_context("administrator").new_page()
+    page.goto(address("edit/"))
+    expect(page.locator("[data-disk-types]")).to_be_attached()
+    return page
+
+
+def _around(page: Page, label: str) -> Locator:
+    return page.locator(".mb-3", has=page.get_by_label(label))
+
+
+def _post_unchecked(page: Page) -> None:
+    """Send what the browser itself would hold back."""
+    page.evaluate("document.getElementById('edit-form').noValidate = true")
+    page.get_by_role("button", name="Review changes").click()
+
+
+def test_the_browser_knows_the_limits_of_the_field_table(page: Page) -> None:
+    for field in FIELDS:
+        made, box = field.make(), page.locator(f"#id_{field.name}")
+        if isinstance(made, PatternField):
+            expect(box).to_have_attribute("pattern", made.pattern.pattern)
+        if isinstance(made, PatternField | FreeTextField):
+            expect(box).to_have_attribute("maxlength", str(made.max_length))
+        if isinstance(made, WholeNumberField):
+            expect(box).to_have_attribute("min", str(made.minimum))
+            expect(box).to_have_attribute("max", str(made.maximum))
+        expect(box).to_have_js_property("validity.valid", True)  # what the cloud holds is right
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "message"),
+    [
+        ("Name", "design pool", "spaces are not allowed"),
+        ("Name", "", "fill"),
+        ("CPU threshold", "0", "1"),
+        ("CPU threshold", "101", "100"),
+        ("CPU threshold", "1.5", "valid"),
+        ("Maximum sessions", "1025", "1024"),
+        ("System disk size", "9", "10"),
+    ],
+)
+def test_leaving_a_wrong_field_says_so_beside_it_and_holds_the_form_back(
+    site: Site, page: Page, label: str, text: str, message: str
+) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_label(label).press("Tab")
+
+    expect(_around(page, label).locator(".field-problem")).to_contain_text(message)
+    expect(page.get_by_label(label)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[data-change-count]")).to_have_text("1 change, 1 to correct")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.get_by_label(label)).to_be_focused()
+    expect(page.locator("section.review")).to_have_count(0)
+    assert site.cloud.patches == []
+
+
+def test_a_corrected_field_is_quiet_again(page: Page) -> None:
+    name = page.get_by_label("Name")
+    name.fill("two words")
+    name.press("Tab")
+
+    name.fill("two-words")
+    name.press("Tab")
+
+    expect(page.locator(".field-problem")).to_have_count(0)
+    expect(name).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[data-change-count]")).to_have_text("1 change")
+
+
+def test_no_more_can_be_typed_than_the_cloud_takes(page: Page) -> None:
+    page.get_by_label("Description").fill("")
+    page.get_by_label("Description").press_sequentially("x" * 260)
+
+    assert len(page.get_by_label("Description").input_value()) == 255
+
+
+def test_changed_fields_are_marked_and_counted(page: Page) -> None:
+    count, name, status = (
+        page.locator("[data-change-count]"),
+        page.get_by_label("Name"),
+        page.get_by_label("Status"),
+    )
+    expect(count).to_have_text("Nothing changed yet")
+
+    name.fill("other")
+    status.select_option("Off")
+
+    expect(count).to_have_text("2 changes")
+    assert page.locator("[data-changed]").evaluate_all("all => all.map((one) => one.id)") == [
+        "id_name",
+        "id_server_group_status",
+    ]
+    name.fill("design-pool")
+    expect(count).to_have_text("1 change")
+    expect(name).not_to_have_attribute("data-changed", "")
+
+
+def test_errors_of_the_server_stand_in_a_summary_that_has_the_focus_and_leads_to_the_fields(
+    site: Site, page: Page
+) -> None:
+    site.watch.expect_status(422)
+    page.get_by_label("Name").fill("two words")
+    page.get_by_label("CPU threshold").fill("101")
+
+    _post_unchecked(page)
+
+    summary = page.get_by_role("alert").filter(has_text="Nothing was sent")
+    expect(summary).to_be_focused()
+    expect(summary.get_by_role("link")).to_have_text(["Name", "CPU threshold"])
+    summary.get_by_role("link", name="CPU threshold").click()
+    expect(page.get_by_label("CPU threshold")).to_be_focused()
+    expect(page.get_by_label("CPU threshold")).to_have_value("101")
+    expect(page.get_by_label("Name")).to_have_value("two words")
+    expect(_around(page, "Name")).to_contain_text("spaces are not allowed")
+    expect(page.locator("[data-change-count]")).to_have_text("2 changes, 2 to correct")
+    assert site.cloud.patches == []
+
+
+def test_the_summary_of_a_form_that_was_corrected_goes_with_the_next_answer(site: Site, page: Page) -> None:
+    site.watch.expect_status(422)
+    page.get_by_label("Name").fill("two words")
+    _post_unchecked(page)
+
+    page.get_by_label("Name").fill("two-words")
+    page.get_by_role("button", name="Review changes").click()
+
+    expect(page.locator("section.review")).to_contain_text("Review 1 change before sending")
+    expect(page.get_by_text("Nothing was sent")).to_have_count(0)
+
+
+def test_nothing_changed_is_said_and_nothing_is_sent(site: Site, page: Page) -> None:
+    site.watch.expect_status(422)
+
+    page.get_by_role("button", name="Review changes").click()
+
+    expect(page.get_by_text("Nothing was changed yet, so there is nothing to send.")).to_be_visible()
+    assert site.cloud.patches == []
+
+
+def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, page: Page) -> None:
+    site.watch.expect_status(422)
+    site.cloud.play(fault("bad_request"))
+    page.get_by_label("Description").fill("CAD users, Building 8")
+    page.get_by_role("button", name="Review changes").click()
+
+    page.get_by_role("button", name="Send 1 change").click()
+
+    summary = page.locator(".error-summary")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text("Nothing was changed")
+    expect(page.get_by_text("WKS.00129901")).to_have_count(1)
+    expect(page.get_by_label("Description")).to_have_value("CAD users, Building 8")
+    summary.get_by_role("link", name="See the record").click()
+    expect(page.locator(".page-head .outcome")).to_have_text("rejected")
+
+
+def test_a_double_click_on_send_is_one_change(site: Site, page: Page) -> None:
+    site.cloud.play(fault("delay", delay_ms=400))
+    page.get_by_label("Description").fill("CAD users, Building 8")
+    page.get_by_role("button", name="Review changes").click()
+
+    page.get_by_role("button", name="Send 1 change").dblclick()
+
+    expect(page.locator(".page-head .outcome")).to_have_text("applied")
+    assert site.cloud.patches == [{"description": "CAD users, Building 8"}]
+
+
+def test_the_focus_is_never_hidden_behind_the_bar(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 620})
+    page.get_by_label("Name").focus()
+
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        hidden = page.evaluate(
+            """() => {
+              const one = document.activeElement;
+              const bar = document.querySelector(".save-bar");
+              if (bar.contains(one) || !one.closest("form")) return null;
+              return one.getBoundingClientRect().bottom > bar.getBoundingClientRect().top ? one.id : null;
+            }"""
+        )
+        assert hidden is None, focused(page)
