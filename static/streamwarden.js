@@ -50,6 +50,20 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) event.target.closest(".toast-note").remove();
 });
 
+// A menu closes with Escape, which leads back to what opened it, and with a click elsewhere.
+const menus = () => document.querySelectorAll("details[open]:is(.me, .menu-holder)");
+
+document.addEventListener("click", (event) => {
+  menus().forEach((menu) => (menu.open = menu.contains(event.target)));
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  menus().forEach((menu) => {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+});
+
 // The edit form: mark what differs from what was shown, and count it.
 function isChanged(field) {
   return "seen" in field.dataset && field.value !== field.dataset.seen.replaceAll("\r\n", "\n");

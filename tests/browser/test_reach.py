@@ -1,0 +1,346 @@
+"""Nobody is left out: axe on every page and state, narrow windows, zoom, keyboard."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.browsing import ACTIVITY, LIST, Site, focused, switch_of, switch_off, widest_overflow
+from tests.conftest import address, fault
+
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+LIGHTS = ("light", "dark")
+WIDTHS = (320, 768, 1280)
+
+
+@dataclass(frozen=True)
+class State:
+    """A page in some state: who looks at it, and how it comes about."""
+
+    name: str
+    role: str
+    prepare: Callable[[Site, Page], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _sign_in_refused(_site: Site, page: Page) -> None:
+    page.goto("/accounts/login/")
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="not correct")).to_be_visible()
+
+
+def _list(_site: Site, page: Page) -> None:
+    page.goto(LIST)
+    expect(page.locator("#live")).to_be_attached()
+    expect(page.get_by_text("2 / 3").first).to_be_visible()
+
+
+def _list_with_a_toast(site: Site, page: Page) -> None:
+    _list(site, page)
+    switch_off(page, "INC-1")
+    expect(page.locator(".toast-note")).to_be_visible()
+
+
+def _list_away(site: Site, page: Page) -> None:
+    _list(site, page)
+    site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
+    page.reload()
+    expect(page.locator(".notice-warning")).to_be_visible()
+
+
+def _dialog(_site: Site, page: Page) -> None:
+    page.goto(f"{LIST}?q=design-pool")
+    switch_of(page).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _group_with_history(_site: Site, page: Page) -> None:
+    page.goto(address())
+    switch_off(page, "INC-1")
+    expect(page.locator(".entries li")).to_have_count(1)
+
+
+def _edit(_site: Site, page: Page) -> None:
+    page.goto(address("edit/"))
+    expect(page.locator("[data-disk-types]")).to_be_attached()
+    expect(page.locator("[data-picker]")).to_be_attached()
+
+
+def _edit_with_errors(site: Site, page: Page) -> None:
+    site.watch.expect_status(422)
+    _edit(site, page)
+    page.get_by_label("Name").fill("two words")
+    page.get_by_label("Name").press("Tab")
+    page.evaluate("document.getElementById('edit-form').noValidate = true")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.locator(".error-summary")).to_be_visible()
+
+
+def _review(site: Site, page: Page) -> None:
+    _edit(site, page)
+    page.get_by_label("CPU threshold").fill("70")
+    page.get_by_label("Application type").select_option("SESSION_DESKTOP_APP")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.locator("section.review")).to_be_visible()
+
+
+def _refused_by_the_cloud(site: Site, page: Page) -> None:
+    site.watch.expect_status(422)
+    site.cloud.play(fault("bad_request"))
+    _review(site, page)
+    page.get_by_role("button", name="Send 2 changes").click()
+    expect(page.locator(".error-summary")).to_be_visible()
+
+
+def _conflict(site: Site, page: Page) -> None:
+    site.watch.expect_status(409)
+    _edit(site, page)
+    page.get_by_label("Description").fill("mine")
+    page.get_by_role("button", name="Review changes").click()
+    send = page.get_by_role("button", name="Send 1 change")
+    expect(send).to_be_visible()
+    site.cloud.change(description="theirs")
+    send.click()
+    expect(page.get_by_text("Someone else was faster.")).to_be_visible()
+
+
+def _entry(site: Site, page: Page) -> None:
+    _review(site, page)
+    page.get_by_label("Reason").fill("CHG-1")
+    page.get_by_role("button", name="Send 2 changes").click()
+    expect(page.locator(".page-head .outcome")).to_have_text("applied")
+
+
+def _entry_pending(site: Site, page: Page) -> None:
+    site.cloud.play(fault("ignored"))
+    _review(site, page)
+    page.get_by_role("button", name="Send 2 changes").click()
+    expect(page.locator(".page-head .outcome")).to_have_text("unknown, checking")
+
+
+def _activity(site: Site, page: Page) -> None:
+    _entry(site, page)
+    page.goto(ACTIVITY)
+
+
+def _opened(path: str, status: int | None = None) -> Callable[[Site, Page], None]:
+    def prepare(site: Site, page: Page) -> None:
+        if status:
+            site.watch.expect_status(status)
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    return prepare
+
+
+def _cloud_away(site: Site, page: Page) -> None:
+    site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
+    _opened(address(), 503)(site, page)
+
+
+def _me_menu(site: Site, page: Page) -> None:
+    _list(site, page)
+    page.locator(".me summary").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+STATES = (
+    State("sign-in", "", _opened("/accounts/login/")),
+    State("sign-in refused", "", _sign_in_refused),
+    State("list", "help desk", _list),
+    State("list of a viewer", "viewer", _list),
+    State("list with a toast", "help desk", _list_with_a_toast),
+    State("nothing found", "help desk", _opened(f"{LIST}?q=zzz")),
+    State("list, cloud away", "help desk", _list_away),
+    State("switch-off dialog", "help desk", _dialog),
+    State("switch-off page", "help desk", _opened(address("switch/"))),
+    State("group", "administrator", _group_with_history),
+    State("edit", "administrator", _edit),
+    State("edit with errors", "administrator", _edit_with_errors),
+    State("review", "administrator", _review),
+    State("refused by the cloud", "administrator", _refused_by_the_cloud),
+    State("conflict", "administrator", _conflict),
+    State("activity", "administrator", _activity),
+    State("activity, empty", "auditor", _opened(ACTIVITY)),
+    State("entry", "administrator", _entry),
+    State("entry, pending", "administrator", _entry_pending),
+    State("not allowed", "viewer", _opened(ACTIVITY, 403)),
+    State("not found", "viewer", _opened("/nowhere/", 404)),
+    State("cloud away", "administrator", _cloud_away),
+    State("cloud check", "administrator", _opened("/projects/default/server-groups/cloud-check/")),
+    State("menu open", "administrator", _me_menu),
+    State("password", "administrator", _opened("/accounts/password/change/")),
+)
+
+
+def _violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("state", STATES, ids=str)
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    site: Site, open_context: Callable[..., BrowserContext], state: State
+) -> None:
+    page = open_context(state.role).new_page()
+    state.prepare(site, page)
+    complaints: dict[str, list[str]] = {}  # what, and where
+
+    for light in LIGHTS:
+        page.emulate_media(color_scheme=light)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            for what in _violations(page) + widest_overflow(page):
+                complaints.setdefault(what, []).append(f"{light} {width}")
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        complaints |= {what: [str(width)] for what in widest_overflow(page)}
+
+    assert not complaints, "\n".join(f"{what} {where}" for what, where in complaints.items())
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state.name in {"list", "edit with errors"}], ids=str)
+def test_axe_finds_nothing_in_forced_colours(
+    site: Site, open_context: Callable[..., BrowserContext], state: State
+) -> None:
+    page = open_context(state.role, forced_colors="active").new_page()
+    state.prepare(site, page)
+
+    complaints = _violations(page)
+
+    assert complaints == []
+
+
+def test_four_times_zoom_loses_nothing(open_context: Callable[..., BrowserContext]) -> None:
+    """1280 x 1024 px at 400 % are 320 x 256 CSS px, each made of four by four."""
+    page = open_context("administrator", device_scale_factor=4).new_page()
+    page.set_viewport_size({"width": 320, "height": 256})
+
+    for path in (LIST, address(), address("edit/"), address("switch/"), ACTIVITY):
+        page.goto(path)
+        assert widest_overflow(page) == [], path
+
+    page.goto(f"{LIST}?q=design-pool")
+    switch_of(page).click()
+    page.get_by_label("Reason").fill("INC-1")
+    page.get_by_role("button", name="Switch off").click()
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+
+
+def _tab_stops(page: Page, most: int) -> list[str]:
+    stops = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        stops.append(focused(page)["words"])
+    return stops
+
+
+def test_the_skip_link_comes_first_and_leads_to_the_content(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(LIST)
+
+    page.keyboard.press("Tab")
+    assert focused(page)["words"] == "Skip to the content"
+    expect(page.locator(".skip-link")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+
+    assert focused(page)["id"] == "main"
+    assert _tab_stops(page, 1) == ["42 groups"]
+
+
+def test_the_list_is_walked_in_the_order_it_is_read(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(f"{LIST}?q=design-pool")
+
+    stops = _tab_stops(page, 28)
+
+    assert stops[:5] == ["Skip to the content", "Streamwarden", "Server groups", "Activity", stops[4]]
+    assert "help-desk: account" in stops[4]
+    assert stops[5:] == [
+        *("42 groups", "39 on", "3 off", "Refresh"),
+        *("Name, description or id", "Status", "Application type", "Role", "Image", "Tag"),
+        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "App groups"),
+        *("design-pool", "design-pool", "design-pool-standby", "design-pool-standby"),
+        *stops[26:],
+    ]
+
+
+def test_the_form_is_walked_in_the_order_it_is_read(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context("administrator").new_page()
+    page.goto(address("edit/"))
+    expect(page.locator("[data-picker]")).to_be_attached()
+    page.locator("#id_name").focus()
+
+    stops = [focused(page)["id"]]
+    for _ in range(17):
+        page.keyboard.press("Tab")
+        stops.append(focused(page)["id"] or focused(page)["tag"])
+
+    assert stops == [
+        *("id_name", "id_app_type", "id_description", "id_server_group_status"),
+        *(f"id_route_policy__{name}" for name in ("max_session", "cpu_threshold", "gpu_threshold", "mem_threshold")),
+        *("id_storage_mount_policy", "summary", "id_image_type", "id_image_id", "id_image_product_id"),
+        *("id_system_disk_type", "id_system_disk_size", "id_ou_name", "a", "button"),
+    ]
+
+
+def test_a_group_is_found_and_switched_off_with_the_keyboard_alone(
+    site: Site, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(LIST)
+    page.get_by_role("searchbox").focus()
+    page.keyboard.type("design-pool")
+    expect(page.locator("#live")).to_have_text("2 groups found")
+
+    while focused(page)["id"] != "switch-button-7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Keep it on")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    assert focused(page)["id"] == "id_reason"
+    page.keyboard.type("INC-1")
+    page.keyboard.press("Enter")
+
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    expect(switch_of(page)).to_be_focused()
+    assert site.cloud.patches == [{"server_group_status": False}]
+
+
+def test_a_menu_closes_with_escape_and_with_a_click_elsewhere(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(LIST)
+    summary, sign_out = page.locator(".me summary"), page.get_by_role("button", name="Sign out")
+
+    summary.press("Enter")
+    expect(sign_out).to_be_visible()
+    sign_out.focus()
+    page.keyboard.press("Escape")
+    expect(sign_out).to_be_hidden()
+    expect(summary).to_be_focused()
+    summary.click()
+    expect(sign_out).to_be_visible()
+    page.get_by_role("heading", name="Server groups").click()
+    expect(sign_out).to_be_hidden()
+
+
+def test_each_switch_is_named_after_its_group_and_never_after_its_state(
+    open_context: Callable[..., BrowserContext],
+) -> None:
+    page = open_context("help desk").new_page()
+    page.goto(LIST)
+
+    names = page.get_by_role("switch").evaluate_all("all => all.map((one) => one.ariaLabel)")
+
+    assert len(set(names)) == 42
+    assert not [name for name in names if re.fullmatch(r"(?i)on|off", name)]
