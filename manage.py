@@ -6,4 +6,7 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+    if sys.argv[1:2] == ["simulator"]:
+        # The stand-in for the cloud serves nothing of this deployment and needs none of its secrets.
+        os.environ.setdefault("STREAMWARDEN_ENV", "development")
     execute_from_command_line(sys.argv)

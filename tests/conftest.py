@@ -4,9 +4,11 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client
@@ -99,6 +101,17 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fresh_cache() -> Iterator[None]:
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _roles_after_a_flush(request: pytest.FixtureRequest) -> None:
+    """The roles come from a migration; a test with real transactions ends by emptying the database, roles and all."""
+    uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
+    if not uses_database and request.node.get_closest_marker("django_db") is None:
+        return
+    request.getfixturevalue("_django_db_helper")
+    if not Group.objects.exists():
+        import_module("dashboard.accounts.migrations.0002_roles").make_roles(apps, None)
 
 
 @pytest.fixture

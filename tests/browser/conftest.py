@@ -3,11 +3,9 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.test import Client, override_settings, testcases
 from playwright.sync_api import BrowserContext, expect
@@ -85,19 +83,8 @@ def watch(live_server: LiveServer) -> Iterator[Watch]:
 
 
 @pytest.fixture
-def _roles(transactional_db: None) -> None:
-    """The roles come from a migration, and went with the flush after the test before this one.
-
-    (pytest-django's serialized rollback does not work beside Playwright's event loop: Django has another connection
-    there, which was never serialized.)
-    """
-    migration = import_module("dashboard.accounts.migrations.0002_roles")
-    migration.make_roles(apps, None)
-
-
-@pytest.fixture
 def site(
-    _roles: None,
+    transactional_db: None,
     live_server: LiveServer,
     project: Project,
     simulator: Simulated,

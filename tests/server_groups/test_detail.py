@@ -24,11 +24,20 @@ def test_shows_the_configuration_in_words_with_units(client_as: People, project:
     assert {name: shown[name] for name in ("Name", "Status", "Maximum sessions", "CPU threshold", "Image type")} == {
         "Name": "design-pool",
         "Status": "On",
-        "Maximum sessions": "6 per server",
+        "Maximum sessions": "6 per server routing is recalculated",
         "CPU threshold": "80 %",
-        "Image type": "Marketplace image",
+        "Image type": "Marketplace image new servers only",
     }
-    assert (shown["System disk size"], shown["Organisational unit"], shown["ID"]) == ("80 GB", "empty", DESIGN_POOL)
+    assert (shown["System disk size"], shown["Organisational unit"], shown["ID"]) == (
+        "80 GB new servers only",
+        "empty new servers only",
+        DESIGN_POOL,
+    )
+    assert {name: shown[name] for name in ("servers ready", "servers in maintenance", "sessions initialising")} == {
+        "servers ready": "2",
+        "servers in maintenance": "1",
+        "sessions initialising": "1",
+    }
     assert shown["standby"] == "design-pool-standby on"
 
 
@@ -91,9 +100,10 @@ def test_what_could_not_be_read_is_not_known(client_as: People, project: Project
     page = read(client_as("viewer").get(address()))
 
     shown = facts(page)
-    assert shown["servers ready"] == "? / ?"
-    names = ("active sessions", "disconnected", "application groups", "Maximum sessions", "System disk size", "Created")
+    names = ("servers", "sessions", "application groups", "Created")
     assert {shown[name] for name in names} == {"not known"}
+    assert shown["Maximum sessions"] == "not known routing is recalculated"
+    assert shown["System disk size"] == "not known new servers only"
     assert words(page.all("h1")[0].text) == DESIGN_POOL
 
 

@@ -116,8 +116,9 @@ def test_the_filters_show_what_is_chosen(client_as: People, project: Project) ->
         "role": "primary",
         "image": "",
         "tag": "",
-        "sort": "-disk",
     }
+    (order,) = page.all("input", name="sort")
+    assert (order.attrs["value"], order.attrs["form"]) == ("-disk", filters.attrs["id"])
 
 
 # Empty, or not readable
