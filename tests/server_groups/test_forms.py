@@ -312,15 +312,20 @@ TYPED = {
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(typed=st.fixed_dictionaries({}, optional=TYPED).filter(bool), omits=st.booleans())
+@given(
+    typed=st.fixed_dictionaries({}, optional=TYPED).filter(bool),
+    omits=st.booleans(),
+    mode=st.sampled_from(["merge", "replace"]),
+)
 def test_what_the_form_takes_the_cloud_takes_and_holds(
-    project: Project, simulator: Simulated, typed: dict[str, str], omits: bool
+    project: Project, simulator: Simulated, typed: dict[str, str], omits: bool, mode: str
 ) -> None:
     """Every limit of the contract is in the form; what only the cloud knows (other names, the image's size, the
-    directory) is set so that it does not matter.
+    directory) is set so that it does not matter. What the cloud refuses by contract, the form refused first.
     """
     simulator.control("POST", "reset")
-    simulator.control("PUT", "switches", {"directory": "connected", "newest_members": "omit" if omits else "return"})
+    switches = {"directory": "connected", "newest_members": "omit" if omits else "return", "route_policy": mode}
+    simulator.control("PUT", "switches", switches)
     simulator.change(image_id="an-image-of-ours")
     client = client_for(project)
     before = client.show_server_group(DESIGN_POOL)
@@ -334,6 +339,9 @@ def test_what_the_form_takes_the_cloud_takes_and_holds(
     held = ServerGroup.from_api(simulator.group())
     assert held is not None
     assert {path: held.value(path) for path in sent.changes} == sent.changes
+    assert {
+        path: held.value(path) for path in BY_PATH if path not in sent.changes and before.value(path) is not None
+    } == {path: before.value(path) for path in BY_PATH if path not in sent.changes and before.value(path) is not None}
     parents = {path.partition(".")[0] for path in sent.changes}
     known = {f.path for f in FIELDS if f.path.startswith("route_policy.") and before.value(f.path) is not None}
     thresholds = known if "route_policy" in parents else set()

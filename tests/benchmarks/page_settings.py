@@ -1,0 +1,9 @@
+"""The settings of a development deployment, with static files as they are written."""
+
+from dashboard.settings import *  # noqa: F403 (settings are a star)
+
+ALLOWED_HOSTS = ["testserver"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
