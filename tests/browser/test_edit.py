@@ -135,6 +135,7 @@ def test_the_summary_of_a_form_that_was_corrected_goes_with_the_next_answer(site
     site.watch.expect_status(422)
     page.get_by_label("Name").fill("two words")
     _post_unchecked(page)
+    expect(page.locator(".error-summary")).to_be_focused()
 
     page.get_by_label("Name").fill("two-words")
     page.get_by_role("button", name="Review changes").click()

@@ -1,0 +1,249 @@
+"""`manage.py demo` as a newcomer runs it: what the first visit weighs, how it stops, what it keeps."""
+
+import fcntl
+import gzip
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.browsing import PASSWORD, Watch, switch_of
+from tests.conftest import DESIGN_POOL
+
+LIST = "/projects/production/server-groups/"
+MOST_BYTES, MOST_REQUESTS = 120_000, 10
+MOST_OF_A_SWITCH = 1024
+
+
+@dataclass
+class Demo:
+    process: subprocess.Popen[str]
+    port: int
+    simulator_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def read_until(self, words: str) -> str:
+        """Everything it says up to the line with these words, or all of it; the command gives up by itself."""
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if words in line:
+                return said
+        return said
+
+    def stop(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=20)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _demo(database: Path, port: int | None = None) -> Iterator[Demo]:
+    port, simulator_port = port or _free_port(), _free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("STREAMWARDEN_", "DJANGO_", "COV_"))
+    } | {
+        "STREAMWARDEN_ENV": "development",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "STREAMWARDEN_PROJECTS": "dashboard/demo/projects.toml",
+        "DEMO_SIMULATOR": f"http://127.0.0.1:{simulator_port}",
+    }
+    command = [sys.executable, "manage.py", "demo", "--port", str(port), "--simulator-port", str(simulator_port)]
+    with subprocess.Popen(  # noqa: S603  (our own command)
+        [*command, "--password", PASSWORD],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield Demo(process, port, simulator_port)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def _one_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each demo collects the static files into the same directory; those of other test processes wait."""
+    shared = tmp_path_factory.getbasetemp()
+    with (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared).joinpath("demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Demo]:
+    with _demo(tmp_path / "demo.sqlite3") as demo:
+        assert "Ctrl-C stops both" in demo.read_until("Ctrl-C stops both")
+        yield demo
+
+
+@pytest.fixture
+def visit(running: Demo, new_context: Callable[..., BrowserContext]) -> Iterator[Callable[[], Page]]:
+    """A browser that was never here before, signed in through a plain request: its cache is empty."""
+    watch = Watch(running.url)
+
+    def visited(person: str = "admin") -> Page:
+        context = new_context(base_url=running.url)
+        watch.follow(context)
+        form = context.request.get("/accounts/login/").text()
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+        assert token
+        answer = context.request.post(
+            "/accounts/login/",
+            form={"login": person, "password": PASSWORD, "csrfmiddlewaretoken": token[1]},
+            headers={"Referer": running.url},
+            max_redirects=0,
+        )
+        assert answer.status == 302
+        return context.new_page()
+
+    yield visited
+    assert not watch.problems, "\n".join(watch.problems)
+
+
+def _weigh(page: Page, path: str) -> dict[str, int]:
+    """Bytes on the wire of each answer, heads included, by address."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    addresses: dict[str, str] = {}
+    weights: dict[str, int] = {}
+    session.on("Network.requestWillBeSent", lambda sent: addresses.update({sent["requestId"]: sent["request"]["url"]}))
+
+    def weigh(finished: dict[str, Any]) -> None:
+        weights[addresses[finished["requestId"]]] = int(finished["encodedDataLength"])
+
+    session.on("Network.loadingFinished", weigh)
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
+    session.detach()
+    return weights
+
+
+def test_the_first_visit_of_the_list_is_light(
+    running: Demo, visit: Callable[[], Page], record_property: Callable[[str, object], None]
+) -> None:
+    weights = _weigh(visit(), LIST)
+
+    record_property("bytes", sum(weights.values()))
+    record_property("requests", len(weights))
+    assert sum(weights.values()) <= MOST_BYTES, weights
+    assert len(weights) <= MOST_REQUESTS, weights
+    assert all(address.startswith(running.url) for address in weights)
+    assert any(address.endswith(".css") for address in weights)
+
+
+def test_a_second_visit_weighs_next_to_nothing(visit: Callable[[], Page]) -> None:
+    page = visit()
+    page.goto(LIST)
+    page.wait_for_load_state("networkidle")
+
+    weights = _weigh(page, LIST)
+
+    assert sum(weights.values()) <= 15_000, weights
+
+
+def test_the_answer_to_the_switch_is_small(
+    visit: Callable[[], Page], record_property: Callable[[str, object], None]
+) -> None:
+    page = visit()
+    page.goto(f"{LIST}?q=design-pool")
+    switch_of(page).click()
+    page.get_by_label("Reason").fill("INC-4711")
+
+    with page.expect_response(f"**/{DESIGN_POOL}/switch/") as answered:
+        page.get_by_role("button", name="Switch off").click()
+
+    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+    size = len(gzip.compress(answered.value.body()))
+    record_property("bytes", size)
+    assert answered.value.headers["content-encoding"] == "gzip"
+    assert size <= MOST_OF_A_SWITCH
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_stops_both_servers(tmp_path: Path, number: int) -> None:
+    with _demo(tmp_path / "demo.sqlite3") as demo:
+        said = demo.read_until("Ctrl-C stops both")
+        assert f"http://127.0.0.1:{demo.port}/" in said
+        assert all(name in said for name in ("helpdesk", "admin", "auditor", "viewer", PASSWORD))
+        assert _is_taken(demo.port)
+        assert _is_taken(demo.simulator_port)
+
+        status = demo.stop(number)
+
+        assert demo.process.stdout is not None
+        assert "The data is kept" in demo.process.stdout.read()
+        assert status == 0
+        assert not _is_taken(demo.port)
+        assert not _is_taken(demo.simulator_port)
+
+
+def test_a_second_start_keeps_the_data(tmp_path: Path, new_context: Callable[..., BrowserContext]) -> None:
+    with _demo(tmp_path / "demo.sqlite3") as first:
+        first.read_until("Ctrl-C stops both")
+        page = _signed_in(new_context(base_url=first.url))
+        page.goto(f"{LIST}?q=design-pool")
+        switch_of(page).click()
+        page.get_by_label("Reason").fill("INC-4711")
+        page.get_by_role("button", name="Switch off").click()
+        expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+        first.stop(signal.SIGINT)
+
+    with _demo(tmp_path / "demo.sqlite3") as second:
+        second.read_until("Ctrl-C stops both")
+        page = _signed_in(new_context(base_url=second.url))
+        page.goto("/projects/production/audit/")
+
+        expect(page.locator(".entries li")).to_contain_text("INC-4711")
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with _demo(tmp_path / "demo.sqlite3", port) as demo:
+            said = demo.read_until("no line says this")
+            status = demo.process.wait(timeout=40)
+
+    assert f"Is port {port} taken? Choose others: make demo PORT=9000 SIMULATOR_PORT=9001" in said
+    assert status == 1
+    assert not _is_taken(demo.simulator_port)
+
+
+def _signed_in(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Server groups")).to_be_visible()
+    return page
