@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
@@ -16,6 +14,7 @@ from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import Client
 from dashboard.cloud.limits import Limits
 from dashboard.cloud.projects import Project
+from dashboard.server_groups import proof
 from dashboard.simulator.catalogue import PROJECTS
 from dashboard.simulator.data import seed_groups
 from tests.conftest import PROJECT_ID
@@ -52,10 +51,16 @@ def ledger() -> list[Told]:
     return [told(intent) for intent in ChangeIntent.objects.order_by("number")]
 
 
+@pytest.fixture(autouse=True)
+def _real_ladder(_no_waiting: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody stands on the rungs below a request; as they are, a slow machine is not too late for them."""
+    monkeypatch.setattr(proof, "WAITS", (1.0, 2.0, 4.0, 8.0))
+
+
 @pytest.fixture
 def impatient(project: Project) -> Project:
     """The same project, with a client that waits for the cloud no longer than a test wants to."""
-    cloud_client._clients[project] = Client(project, Limits(connect=0.5, read=0.15, whole=0.4, backoff=0.01))
+    cloud_client._clients[project] = Client(project, Limits(connect=1.0, read=0.5, whole=1.5, backoff=0.01))
     return project
 
 
@@ -77,11 +82,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 @pytest.fixture
 def committed(transactional_db: None) -> None:
-    """A database in which what is written is committed, as threads and failing writes need it.
-
-    The roles come from a migration, and went with the flush after the test before this one.
-    """
-    import_module("dashboard.accounts.migrations.0002_roles").make_roles(apps, None)
+    """A database in which what is written is committed, as threads and failing writes need it."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import NotFoundError, SuspendedError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups import proof, services
+from dashboard.server_groups import services
 from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.services import ConflictError, Written, settle_change, update_server_group
 from dashboard.simulator.server import SimulatorServer
@@ -29,7 +29,8 @@ from tests.server_groups.conftest import Told, ledger, told
 pytestmark = pytest.mark.django_db
 
 People = Callable[[str], Actor]
-AFTER_THE_CALL = timedelta(seconds=services.CALL_SECONDS + 1)
+LADDER = 1 + 2 + 4 + 8
+AFTER_THE_CALL = timedelta(seconds=services.CALL_SECONDS + LADDER + 1)
 
 
 def update(
@@ -829,10 +830,11 @@ def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, app
     ("applied", "seconds", "outcomes"),
     [
         (True, 0, []),  # the call may still be under way
-        (True, services.CALL_SECONDS + 0.05, ["applied"]),
-        (False, services.CALL_SECONDS - 1, []),
-        (False, services.CALL_SECONDS + 0.05, []),  # it may show yet
-        (False, services.CALL_SECONDS + 1, ["not_applied"]),
+        (True, services.CALL_SECONDS, ["applied"]),
+        (False, services.CALL_SECONDS - 5, []),
+        (False, services.CALL_SECONDS, []),  # it may show yet
+        (False, services.CALL_SECONDS + LADDER - 5, []),
+        (False, services.CALL_SECONDS + LADDER, ["not_applied"]),
     ],
 )
 def test_a_change_whose_process_died_is_settled_by_a_read(
@@ -846,7 +848,6 @@ def test_a_change_whose_process_died_is_settled_by_a_read(
     outcomes: list[str],
 ) -> None:
     intent = crashed(project, acting("administrator"), monkeypatch, applied=applied)
-    monkeypatch.setattr(proof, "WAITS", (0.3, 0.3))
     sent = len(simulator.patches)
 
     pause(timedelta(seconds=seconds))

@@ -333,7 +333,7 @@ def test_an_edit_that_failed_is_told_as_one(
     simulator.play(fault("drop_before_answer"))
     client.post(address("edit/"), {"name": "TEST"})
     simulator.change(**held)
-    pause(timedelta(seconds=5))
+    pause(timedelta(seconds=20))
 
     answer = settle(client)
 
@@ -347,7 +347,7 @@ def test_a_switch_someone_else_put_elsewhere_is_told(
     simulator.play(fault("drop_before_answer"))
     client = client_as("help desk")
     switch(client, OFF)
-    pause(timedelta(seconds=5))
+    pause(timedelta(seconds=20))
 
     answer = settle(client)
 
