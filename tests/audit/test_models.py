@@ -1,0 +1,171 @@
+"""The ledger only grows: no way through the models changes a row or takes one away."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, models, transaction
+from django.db.models import ProtectedError
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AppendOnlyError, ChangeIntent, ChangeOutcome, FieldChange
+from tests.audit.conftest import NOON, SESSIONS, Enter
+
+pytestmark = pytest.mark.django_db
+MODELS: tuple[type[models.Model], ...] = (ChangeIntent, FieldChange, ChangeOutcome)
+
+
+def contents() -> list[list[Any]]:
+    return [list(model._default_manager.order_by("pk").values()) for model in MODELS]
+
+
+WAYS: dict[str, Callable[[models.Model], object]] = {
+    "save": lambda row: row.save(),
+    "save some fields": lambda row: row.save(update_fields=["pk"]),
+    "save forced": lambda row: row.save(force_update=True),
+    "delete": lambda row: row.delete(),
+    "update": lambda row: type(row)._default_manager.update(pk=99),
+    "update filtered": lambda row: type(row)._default_manager.filter(pk=row.pk).update(pk=99),
+    "update through the base manager": lambda row: type(row)._base_manager.all().update(pk=99),
+    "bulk update": lambda row: type(row)._default_manager.bulk_update([row], [_text_field(row)]),
+    "delete all": lambda row: type(row)._default_manager.all().delete(),
+    "delete filtered": lambda row: type(row)._default_manager.filter(pk=row.pk).delete(),
+    "update or create": lambda row: type(row)._default_manager.update_or_create({_text_field(row): "x"}, pk=row.pk),
+    "upsert": lambda row: type(row)._default_manager.bulk_create(
+        [row], update_conflicts=True, unique_fields=["pk"], update_fields=[_text_field(row)]
+    ),
+    "insert or ignore": lambda row: type(row)._default_manager.bulk_create([row], ignore_conflicts=True),
+}
+
+
+def _text_field(row: models.Model) -> str:
+    return {ChangeIntent: "reason", FieldChange: "label", ChangeOutcome: "proof"}[type(row)]  # type: ignore[index]  # one of the three
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("way", WAYS)
+def test_no_row_is_changed_or_deleted(enter: Enter, model: type[models.Model], way: str) -> None:
+    enter(outcomes=("unknown", "applied"))
+    row, before = model._default_manager.first(), contents()
+    assert row is not None
+
+    with pytest.raises(AppendOnlyError), transaction.atomic():
+        WAYS[way](row)
+
+    assert contents() == before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_row_in_disguise_does_not_replace_the_one_that_is_there(enter: Enter, model: type[models.Model]) -> None:
+    enter()
+    row, before = model._default_manager.first(), contents()
+    assert row is not None
+    row._state.adding = True
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        row.save()
+
+    assert contents() == before
+
+
+def test_rows_are_not_moved_to_another_entry(enter: Enter) -> None:
+    first, second = enter(), enter()
+
+    with pytest.raises(AppendOnlyError):
+        first.fields.add(*second.fields.all())
+    with pytest.raises(AppendOnlyError):
+        first.outcomes.all().delete()
+
+
+def test_people_may_go_and_their_entries_stay(enter: Enter) -> None:
+    entry = enter("someone")
+
+    User.objects.get(username="someone").delete()
+
+    kept = ChangeIntent.objects.get(pk=entry.pk)
+    assert (kept.actor, kept.actor_id) == ("someone", entry.actor_id)
+
+
+def test_no_entry_is_deleted_along_with_another() -> None:
+    relations = [field for model in MODELS for field in model._meta.fields if isinstance(field, models.ForeignKey)]
+
+    assert {field.remote_field.on_delete for field in relations} == {models.PROTECT}
+    assert issubclass(ProtectedError, IntegrityError)
+
+
+# Reading
+
+
+def test_the_newest_outcome_is_the_one_that_counts(enter: Enter) -> None:
+    settled, unknown = enter(outcomes=("unknown", "applied")), enter(outcomes=("unknown",))
+
+    ended = {outcome: list(ChangeIntent.objects.ended(outcome)) for outcome in ("applied", "unknown", "rejected")}
+
+    assert ended == {"applied": [settled], "unknown": [unknown], "rejected": []}
+    assert list(ChangeIntent.objects.unsettled()) == [unknown]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "age", "is_settled", "is_pending"),
+    [
+        (("applied",), 0, True, False),
+        (("rejected",), 0, True, False),
+        (("unknown",), 0, False, True),
+        (("unknown",), 59, False, True),
+        (("unknown",), 61, False, False),
+        (("unknown", "not_applied"), 0, True, False),
+    ],
+)
+def test_a_change_is_pending_while_a_page_may_keep_asking(
+    enter: Enter,
+    at: Callable[[datetime], None],
+    outcomes: tuple[str, ...],
+    age: int,
+    is_settled: bool,
+    is_pending: bool,
+) -> None:
+    entry = enter(outcomes=outcomes)
+
+    at(NOON + timedelta(seconds=age))
+
+    assert (entry.is_settled, entry.is_pending) == (is_settled, is_pending)
+
+
+def test_the_newest_change_of_each_group_is_one_that_took_effect(
+    enter: Enter, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    enter(group_id="g-1")
+    newest = enter(group_id="g-1", outcomes=("unknown", "applied"))
+    enter(group_id="g-1", outcomes=("rejected",))
+    other = enter(group_id="g-2")
+    enter(group_id="g-1", project="elsewhere")
+
+    with django_assert_num_queries(1):
+        found = ChangeIntent.objects.newest_per_group("default", ["g-1", "g-2", "g-3"])
+
+    assert found == {"g-1": newest, "g-2": other}
+
+
+def test_what_is_pending_is_found_by_group_with_its_outcomes(
+    enter: Enter, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    enter(group_id="g-1", outcomes=("unknown",), at=NOON - timedelta(minutes=5))
+    pending = enter(group_id="g-1", outcomes=("unknown",))
+    enter(group_id="g-2")
+    enter(group_id="g-1", project="elsewhere", outcomes=("unknown",))
+
+    with django_assert_num_queries(2):
+        found = ChangeIntent.objects.pending_per_group("default", ["g-1", "g-2"], since=NOON - timedelta(minutes=1))
+        ends = [entry.is_settled for entry in found.values()]
+
+    assert (found, ends) == ({"g-1": pending}, [False])
+
+
+def test_a_row_reads_as_a_sentence(enter: Enter) -> None:
+    entry = enter("someone", SESSIONS)
+
+    assert str(entry) == f"{entry.number}: someone, design-pool"
+    assert [str(row) for row in entry.fields.all()] == ["Maximum sessions: 4 to 6"]
+    assert [str(row) for row in entry.outcomes.all()] == ["Applied: because applied"]
