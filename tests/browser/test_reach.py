@@ -9,7 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.browsing import ACTIVITY, LIST, Site, focused, switch_of, switch_off, widest_overflow
+from dashboard.accounts.models import User
+from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, focused, switch_of, switch_off, widest_overflow
 from tests.conftest import address, fault
 
 AXE = Axe()
@@ -80,6 +81,51 @@ def _edit(_site: Site, page: Page) -> None:
     page.goto(address("edit/"))
     expect(page.locator("[data-disk-types]")).to_be_attached()
     expect(page.locator("[data-picker]")).to_be_attached()
+
+
+def _picker_open(site: Site, page: Page) -> None:
+    _edit(site, page)
+    page.locator("[data-picker] summary").click()
+    expect(page.locator("[data-image-id]").first).to_be_visible()
+
+
+def _choices_unreadable(site: Site, page: Page) -> None:
+    site.cloud.play(
+        {"match": {"path": "/v2/cloudimages"}, "fault": "forbidden"},
+        {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
+    )
+    page.goto(address("edit/"))
+    expect(page.get_by_text("The images cannot be listed")).to_be_visible()
+    expect(page.get_by_text("Which disk types are offered cannot be read.")).to_be_visible()
+
+
+def _fields_that_do_not_apply(site: Site, page: Page) -> None:
+    site.cloud.change(is_vdi=True, primary_server_group_ids=["another"], image_type="private", image_product_id="")
+    _edit(site, page)
+    expect(page.get_by_label("Image product ID")).to_be_disabled()
+
+
+def _review_of_an_image(site: Site, page: Page) -> None:
+    _picker_open(site, page)
+    page.locator("[data-image-type=private]").first.click()
+    page.get_by_label("System disk size").fill("500")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.get_by_label("Replace the image of this group")).to_be_visible()
+
+
+def _kept_through_a_sign_in(site: Site, page: Page) -> None:
+    _edit(site, page)
+    page.get_by_label("Description").fill("typed before")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    user = User.objects.get(username="administrator")
+    user.set_password(PASSWORD)
+    user.save()
+    page.get_by_label("Username").fill("administrator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("What you typed is still here; nothing was sent.")).to_be_visible()
 
 
 def _edit_with_errors(site: Site, page: Page) -> None:
@@ -173,6 +219,11 @@ STATES = (
     State("group", "administrator", _group_with_history),
     State("edit", "administrator", _edit),
     State("edit with errors", "administrator", _edit_with_errors),
+    State("edit, picker open", "administrator", _picker_open),
+    State("edit, choices unreadable", "administrator", _choices_unreadable),
+    State("edit, fields that do not apply", "administrator", _fields_that_do_not_apply),
+    State("edit, kept through a sign-in", "administrator", _kept_through_a_sign_in),
+    State("review of an image", "administrator", _review_of_an_image),
     State("review", "administrator", _review),
     State("refused by the cloud", "administrator", _refused_by_the_cloud),
     State("conflict", "administrator", _conflict),
