@@ -1,113 +1,228 @@
-"""The door: every route, for everyone. A route without a row here fails."""
+"""Every route, with every method, for everyone: one table, and no route without a row."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from dashboard.audit.models import ChangeIntent
+from dashboard.accounts.models import Actor, User
+from dashboard.audit.models import ChangeIntent, Kind, Outcome
+from dashboard.audit.services import Attempt, Change, Verdict, record_closed
 from dashboard.cloud.projects import Project
-from tests.conftest import DESIGN_POOL, ROLES, Simulated
+from tests.conftest import DESIGN_POOL, Simulated, address
 
-LIST = "/projects/default/server-groups/"
-GROUP = f"{LIST}{DESIGN_POOL}/"
-AUDIT = "/projects/default/audit/"
-SIGN_IN = 302
+LOGIN = "/accounts/login/"
+LIST, LEDGER = address(group_id=None), "/projects/default/audit/"
+SIGN_IN = "sign in"
+"""A redirect to the sign-in."""
 
-# Method, address, and the answer to: nobody, viewer, help desk, administrator, auditor.
-ROUTES: dict[tuple[str, str], tuple[str, tuple[int, int, int, int, int]]] = {
-    ("GET", ""): ("/", (SIGN_IN, 302, 302, 302, 302)),
-    ("GET", "healthz"): ("/healthz", (200, 200, 200, 200, 200)),
-    ("POST", "theme/"): ("/theme/", (302, 302, 302, 302, 302)),
-    ("GET", "accounts/login/"): ("/accounts/login/", (200, 302, 302, 302, 302)),
-    ("GET", "accounts/logout/"): ("/accounts/logout/", (302, 200, 200, 200, 200)),
-    ("GET", "accounts/inactive/"): ("/accounts/inactive/", (200, 200, 200, 200, 200)),
-    ("GET", "accounts/password/change/"): ("/accounts/password/change/", (SIGN_IN, 200, 200, 200, 200)),
-    ("GET", "<project>/server-groups/"): (LIST, (SIGN_IN, 200, 200, 200, 200)),
-    ("GET", "<project>/server-groups/counts/"): (f"{LIST}counts/", (SIGN_IN, 200, 200, 200, 200)),
-    ("GET", "<project>/server-groups/loads/"): (f"{LIST}loads/", (SIGN_IN, 200, 200, 200, 200)),
-    ("GET", "<project>/server-groups/images/"): (f"{LIST}images/", (SIGN_IN, 403, 403, 200, 403)),
-    ("GET", "<project>/server-groups/disk-types/"): (f"{LIST}disk-types/", (SIGN_IN, 403, 403, 200, 403)),
-    ("GET", "<project>/server-groups/cloud-check/"): (f"{LIST}cloud-check/", (SIGN_IN, 403, 403, 200, 403)),
-    ("GET", "<project>/server-groups/<group>/"): (GROUP, (SIGN_IN, 200, 200, 200, 200)),
-    ("GET", "<project>/server-groups/<group>/edit/"): (f"{GROUP}edit/", (SIGN_IN, 403, 403, 200, 403)),
-    ("POST", "<project>/server-groups/<group>/edit/"): (f"{GROUP}edit/", (SIGN_IN, 403, 403, 302, 403)),
-    ("GET", "<project>/server-groups/<group>/edit/review/"): (f"{GROUP}edit/review/", (SIGN_IN, 403, 403, 302, 403)),
-    ("POST", "<project>/server-groups/<group>/edit/review/"): (f"{GROUP}edit/review/", (SIGN_IN, 403, 403, 200, 403)),
-    ("GET", "<project>/server-groups/<group>/edit/name/"): (f"{GROUP}edit/name/", (SIGN_IN, 403, 403, 200, 403)),
-    ("GET", "<project>/server-groups/<group>/switch/"): (f"{GROUP}switch/", (SIGN_IN, 403, 200, 200, 403)),
-    ("POST", "<project>/server-groups/<group>/switch/"): (f"{GROUP}switch/", (SIGN_IN, 403, 302, 302, 403)),
-    ("POST", "<project>/server-groups/<group>/changes/<number>/settle/"): (
-        f"{GROUP}changes/0/settle/",
-        (SIGN_IN, 404, 404, 404, 404),
+PEOPLE = ("nobody", "no role", "viewer", "help desk", "administrator", "auditor")
+Status = int | str
+
+
+def everyone(status: Status) -> tuple[Status, ...]:
+    return (status,) * len(PEOPLE)
+
+
+def signed_in(*statuses: Status) -> tuple[Status, ...]:
+    """One for all who are signed in, or one each for: no role, viewer, help desk, administrator, auditor."""
+    return (SIGN_IN, *(statuses if len(statuses) > 1 else statuses * (len(PEOPLE) - 1)))
+
+
+VIEWERS = signed_in(403, 200, 200, 200, 200)
+EDITORS = signed_in(403, 403, 403, 200, 403)
+READERS = signed_in(403, 403, 200, 200, 200)
+NOT_ALLOWED = signed_in(405)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The answers by person; `PUT` is `POST` to the pages of allauth, any other method is one of the `others`."""
+
+    path: str
+    get: tuple[Status, ...]
+    post: tuple[Status, ...]
+    others: tuple[Status, ...] = NOT_ALLOWED
+    put: tuple[Status, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+ROUTES = {
+    "home": Route("/", signed_in(302), NOT_ALLOWED),
+    "healthz": Route("/healthz", everyone(200), everyone(405), everyone(405)),
+    "theme": Route("/theme/", everyone(405), everyone(302), everyone(405), data={"theme": "dark"}),
+    "account_login": Route(LOGIN, (200, *(302,) * 5), (200, *(302,) * 5), (405, *(302,) * 5), put=(200, *(302,) * 5)),
+    "account_logout": Route("/accounts/logout/", (302, *(200,) * 5), everyone(302), everyone(405)),
+    "account_inactive": Route("/accounts/inactive/", everyone(200), everyone(405), everyone(405)),
+    "account_change_password": Route("/accounts/password/change/", signed_in(200), signed_in(200), put=signed_in(200)),
+    "server-groups:list": Route(LIST, VIEWERS, NOT_ALLOWED),
+    "server-groups:counts": Route(f"{LIST}counts/", VIEWERS, NOT_ALLOWED),
+    "server-groups:loads": Route(f"{LIST}loads/", VIEWERS, NOT_ALLOWED),
+    "server-groups:images": Route(f"{LIST}images/", EDITORS, NOT_ALLOWED),
+    "server-groups:disk-types": Route(f"{LIST}disk-types/", EDITORS, NOT_ALLOWED),
+    "server-groups:cloud-check": Route(f"{LIST}cloud-check/", EDITORS, NOT_ALLOWED),
+    "server-groups:detail": Route(address(), VIEWERS, NOT_ALLOWED),
+    "server-groups:edit": Route(address("edit/"), EDITORS, signed_in(403, 403, 403, 302, 403), data={"name": "TEST"}),
+    "server-groups:review": Route(
+        address("edit/review/"), signed_in(403, 403, 403, 302, 403), EDITORS, data={"name": "TEST"}
     ),
-    ("GET", "<project>/audit/"): (AUDIT, (SIGN_IN, 403, 200, 200, 200)),
-    ("GET", "<project>/audit/<number>/"): (f"{AUDIT}0/", (SIGN_IN, 403, 404, 404, 404)),
+    "server-groups:name-check": Route(address("edit/name/"), EDITORS, NOT_ALLOWED),
+    "server-groups:switch": Route(
+        address("switch/"),
+        signed_in(403, 403, 200, 200, 403),
+        signed_in(403, 403, 302, 302, 403),
+        data={"status": "off", "reason": "why"},
+    ),
+    "server-groups:settle": Route(address("changes/1/settle/"), NOT_ALLOWED, signed_in(403, 302, 302, 302, 302)),
+    "audit:list": Route(LEDGER, READERS, NOT_ALLOWED),
+    "audit:entry": Route(f"{LEDGER}1/", READERS, NOT_ALLOWED),
 }
-POSTED = {"name": "TEST", "status": "off", "reason": "INC-1"}
 
 
-def patterns(resolver: URLResolver, before: str = "") -> Iterator[str]:
-    for one in resolver.url_patterns:
-        route = before + str(one.pattern)
-        if isinstance(one, URLResolver):
-            yield from patterns(one, route)
+def names(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else namespace)
         else:
-            assert isinstance(one, URLPattern)
-            yield route
+            yield f"{namespace}{pattern.name}"
 
 
-def test_every_route_has_a_row() -> None:
-    short = {
-        "projects/<project:project>": "<project>",
-        "<str:group_id>": "<group>",
-        "<int:number>": "<number>",
-    }
-    known = {route for _, route in ROUTES}
-
-    for pattern in patterns(get_resolver()):
-        for long, words in short.items():
-            pattern = pattern.replace(long, words)  # noqa: PLW2901 (shortened step by step)
-        assert pattern in known
+def test_no_route_is_without_a_row() -> None:
+    assert sorted(names(get_resolver().url_patterns)) == sorted(ROUTES)
 
 
-@pytest.mark.parametrize("who", ["nobody", *ROLES])
-@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
-def test_each_route_answers_each_person_as_the_table_says(
-    client_as: Callable[[str], Client],
+@pytest.fixture
+def entry(db: None) -> ChangeIntent:
+    """The first entry of the ledger."""
+    user = User.objects.create_user("someone-else")
+    change = Change("name", "Name", "old", "new")
+    attempt = Attempt("default", DESIGN_POOL, "old", (change,), Kind.EDIT, "", Actor(user, ""), "key")
+    intent = record_closed(attempt, Verdict(Outcome.APPLIED, ""))
+    assert intent.number == 1
+    return intent
+
+
+@pytest.fixture
+def browser_of(client_as: Callable[[str], Client]) -> Callable[[str], Client]:
+    def of(person: str) -> Client:
+        if person == "nobody":
+            return Client()
+        if person != "no role":
+            return client_as(person)
+        client = client_as("viewer")
+        user = User.objects.get(username="viewer")
+        user.groups.clear()
+        return client
+
+    return of
+
+
+def came_to(client: Client, method: str, route: Route) -> Status:
+    response = client.generic(
+        method,
+        route.path,
+        "&".join(f"{name}={text}" for name, text in route.data.items()),
+        "application/x-www-form-urlencoded",
+    )
+    is_sign_in = response.status_code == 302 and response.headers["Location"].startswith(f"{LOGIN}?next=")
+    return SIGN_IN if is_sign_in else response.status_code
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("name", ROUTES)
+def test_everyone_comes_as_far_as_the_table_says(
+    browser_of: Callable[[str], Client],
     project: Project,
     simulator: Simulated,
-    route: tuple[str, str],
-    who: str,
+    entry: ChangeIntent,
+    name: str,
+    method: str,
 ) -> None:
-    client = Client() if who == "nobody" else client_as(who)
-    address, answers = ROUTES[route]
-    data: dict[str, Any] = dict(POSTED) if route[0] == "POST" else {}
-    if "switch" in route[1]:
-        data.pop("name", None)
-    wanted = answers[["nobody", *ROLES].index(who)]
+    route = ROUTES[name]
+    expected = {"GET": route.get, "POST": route.post, "PUT": route.put or route.others}.get(method, route.others)
 
-    answer = client.generic(
-        route[0],
-        address,
-        "&".join(f"{n}={v}" for n, v in data.items()),
-        content_type="application/x-www-form-urlencoded",
-    )
+    came = {person: came_to(browser_of(person), method, route) for person in PEOPLE}
 
-    assert answer.status_code == wanted
-    is_sent_away = who == "nobody" and wanted == SIGN_IN and "/accounts/" not in address and route[1] != "theme/"
-    assert not is_sent_away or answer.headers["Location"].startswith("/accounts/login/?next=")
-    if wanted == 403 and route[0] == "POST":
-        assert simulator.patches == []
-        assert [entry.kind for entry in ChangeIntent.objects.all()] == ["denied"]
+    assert came == dict(zip(PEOPLE, expected, strict=True))
+    assert len(simulator.patches) <= (method == "POST" and name in {"server-groups:edit", "server-groups:switch"})
 
 
 @pytest.mark.parametrize(
-    ("method", "address"), [("DELETE", LIST), ("POST", LIST), ("PUT", f"{GROUP}edit/"), ("GET", "/theme/")]
+    ("below", "data", "attempted"),
+    [
+        ("switch/", {"status": "off", "reason": "why"}, {"server_group_status": False}),
+        ("switch/", {"status": "on"}, {"server_group_status": True}),
+        ("switch/", {"status": "flip\x00"}, {"server_group_status": "flip"}),
+        ("switch/", {"status": "on", "name": "a"}, {"server_group_status": True, "name": "a"}),
+        ("switch/", {}, {}),
+        ("edit/", {"name": "TEST"}, {"name": "TEST"}),
+        (
+            "edit/",
+            {"route_policy__max_session": "9", "server_group_status": "false", "unheard": "of"},
+            {"server_group_status": "false", "route_policy.max_session": "9"},
+        ),
+        ("edit/", {"description": "<b>" + "x" * 5000}, {"description": "<b>" + "x" * 497}),
+        ("edit/", {}, {}),
+    ],
 )
-def test_other_methods_are_refused(
-    client_as: Callable[[str], Client], project: Project, method: str, address: str
+@pytest.mark.parametrize("who", ["no role", "viewer", "auditor"])
+def test_a_post_without_permission_is_refused_and_recorded_with_what_was_attempted(
+    browser_of: Callable[[str], Client],
+    project: Project,
+    simulator: Simulated,
+    who: str,
+    below: str,
+    data: dict[str, str],
+    attempted: dict[str, object],
 ) -> None:
-    assert client_as("administrator").generic(method, address).status_code == 405
+    answer = browser_of(who).post(address(below), data)
+
+    entry = ChangeIntent.objects.get()
+    assert (answer.status_code, simulator.requests()) == (403, [])
+    assert {row.field: row.after for row in entry.fields.all()} == attempted
+    assert {row.before for row in entry.fields.all()} <= {None}
+    assert (entry.kind, entry.group_id, [row.outcome for row in entry.outcomes.all()]) == (
+        "denied",
+        DESIGN_POOL,
+        ["denied"],
+    )
+    assert (entry.actor, entry.from_address) == ("viewer" if who == "no role" else who, "127.0.0.1")
+
+
+@pytest.mark.parametrize("field_name", ["route_policy__max_session", "name", "server_group_status"])
+@pytest.mark.parametrize("below", ["edit/", "switch/"])
+def test_the_help_desk_posting_any_other_field_is_refused_and_recorded(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, below: str, field_name: str
+) -> None:
+    answer = client_as("help desk").post(
+        address(below), {"status": "off", "reason": "why", field_name: "5"}, headers={"HX-Request": "true"}
+    )
+
+    entry = ChangeIntent.objects.get()
+    assert (answer.status_code, simulator.requests()) == (403, [])
+    assert (entry.kind, entry.actor) == ("denied", "help-desk")
+    assert "server_group_status" in {row.field for row in entry.fields.all()}
+
+
+@pytest.mark.parametrize("below", ["edit/", "edit/review/", "switch/"])
+def test_looking_at_a_form_one_may_not_use_is_no_attempt(
+    client_as: Callable[[str], Client], project: Project, below: str
+) -> None:
+    answer = client_as("auditor").get(address(below))
+
+    assert (answer.status_code, ChangeIntent.objects.count()) == (403, 0)
+
+
+def test_taking_a_role_away_counts_at_once(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    client.get(address("edit/"))
+    User.objects.get().groups.set([Group.objects.get(name="viewer")])
+
+    answer = client.post(address("edit/"), {"name": "TEST"})
+
+    assert (answer.status_code, simulator.patches) == (403, [])

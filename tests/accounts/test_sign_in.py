@@ -131,10 +131,10 @@ def test_a_password_is_changed_by_who_knows_it(someone: User, project: Project) 
 
 
 @pytest.mark.parametrize(
-    "page", ["signup/", "password/reset/", "email/", "confirm-email/", "3rdparty/", "2fa/", "login/code/", ""]
+    "door", ["signup/", "password/reset/", "email/", "confirm-email/", "3rdparty/", "2fa/", "login/code/", ""]
 )
-def test_no_other_door_is_there(page: str) -> None:
-    assert Client().get(f"/accounts/{page}").status_code == 404
+def test_no_other_door_is_there(door: str) -> None:
+    assert Client().get(f"/accounts/{door}").status_code == 404
 
 
 def test_there_is_no_admin_site() -> None:

@@ -300,11 +300,11 @@ def test_an_unsettled_entry_asks_by_itself_for_a_minute_and_has_a_button(
     assert ("Check again" in [words(button.text) for button in page.all("button")]) is has_button
 
 
-@pytest.mark.parametrize("page", ["", "1/"])
-def test_who_may_not_see_the_ledger_does_not(client_as: People, project: Project, enter: Enter, page: str) -> None:
+@pytest.mark.parametrize("below", ["", "1/"])
+def test_who_may_not_see_the_ledger_does_not(client_as: People, project: Project, enter: Enter, below: str) -> None:
     enter()
 
-    answer = client_as("viewer").get(LEDGER + page)
+    answer = client_as("viewer").get(LEDGER + below)
 
     assert answer.status_code == 403
     assert "because applied" not in answer.content.decode()
@@ -312,14 +312,14 @@ def test_who_may_not_see_the_ledger_does_not(client_as: People, project: Project
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("page", ["", "1/"])
-def test_a_ledger_that_cannot_be_read_is_said_to_be_away(client_as: People, project: Project, page: str) -> None:
+@pytest.mark.parametrize("below", ["", "1/"])
+def test_a_ledger_that_cannot_be_read_is_said_to_be_away(client_as: People, project: Project, below: str) -> None:
     client = client_as("auditor")
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_changeintent RENAME TO audit_away")
 
     try:
-        answer = client.get(LEDGER + page)
+        answer = client.get(LEDGER + below)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE audit_away RENAME TO audit_changeintent")

@@ -108,9 +108,9 @@ def test_what_could_not_be_read_is_not_known(client_as: People, project: Project
 
 
 @pytest.mark.parametrize("group_id", ["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10", "..%2f..%2f", "%00", "x" * 300, "a b"])
-@pytest.mark.parametrize("page", ["", "edit/", "switch/"])
-def test_an_unknown_group_is_not_found(client_as: People, project: Project, group_id: str, page: str) -> None:
-    answer = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{page}")
+@pytest.mark.parametrize("below", ["", "edit/", "switch/"])
+def test_an_unknown_group_is_not_found(client_as: People, project: Project, group_id: str, below: str) -> None:
+    answer = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{below}")
 
     assert answer.status_code == 404
     assert "There is no such page" in said(answer)

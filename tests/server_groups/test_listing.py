@@ -153,7 +153,7 @@ def many(count: int) -> tuple[ServerGroup, ...]:
 
 
 @pytest.mark.parametrize(
-    ("page", "first", "last", "rows", "previous", "following"),
+    ("number", "first", "last", "rows", "previous", "following"),
     [
         (1, 1, 50, 50, "", "?page=2"),
         (2, 51, 100, 50, "?", "?page=3"),
@@ -161,8 +161,8 @@ def many(count: int) -> tuple[ServerGroup, ...]:
         (99, 101, 120, 20, "?page=2", ""),
     ],
 )
-def test_pages(page: int, first: int, last: int, rows: int, previous: str, following: str) -> None:
-    listing = list_groups(many(120), Query(page=page))
+def test_pages(number: int, first: int, last: int, rows: int, previous: str, following: str) -> None:
+    listing = list_groups(many(120), Query(page=number))
 
     shown = (listing.first, listing.last, len(listing.groups), listing.previous, listing.next, listing.found)
     assert shown == (first, last, rows, previous, following, 120)

@@ -403,12 +403,12 @@ def test_the_record_is_shown_to_those_who_may_see_it_and_to_no_one_else(client_a
     assert shown == {"auditor": True, "viewer": False}
 
 
-@pytest.mark.parametrize("page", ["changes/999/settle/", "changes/1/settle/"])
+@pytest.mark.parametrize("below", ["changes/999/settle/", "changes/1/settle/"])
 def test_there_is_nothing_to_settle_for_a_change_of_another_group(
-    client_as: People, project: Project, simulator: Simulated, page: str
+    client_as: People, project: Project, simulator: Simulated, below: str
 ) -> None:
     switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"])
 
-    answer = client_as("help desk").post(address(page))
+    answer = client_as("help desk").post(address(below))
 
     assert answer.status_code == 404
