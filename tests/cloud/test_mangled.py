@@ -14,7 +14,7 @@ from dashboard.cloud.limits import Limits
 
 from .scripted import GROUP_ID, raw, scripted_cloud
 
-IMPATIENT = Limits(connect=5, read=0.1, whole=6, body=50_000, attempts=1)
+IMPATIENT = Limits(connect=5, read=0.3, whole=6, body=50_000, attempts=1)
 BODIES = [b"null", json.dumps({"id": GROUP_ID}).encode(), b"", b"[]", b'{"error_code": "x"}', b"\x00\xff"]
 HEADERS = [
     "Retry-After: soon",
