@@ -1,29 +1,26 @@
 """The frame around every page: headers, markup, errors, and the pages that belong to no room."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from dashboard.audit.models import ChangeIntent
+from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
+from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import views
-from tests.conftest import Simulated, address
-from tests.markup import read, said
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
+from tests.markup import Element, read, said
 
-LIST = address(group_id=None)
-PAGES = (
-    LIST,
-    address(),
-    address("edit/"),
-    address("switch/"),
-    f"{LIST}?q=nothing-like-it",
-    f"{LIST}cloud-check/",
-    "/projects/default/audit/",
-    "/accounts/login/",
-    "/accounts/password/change/",
-    "/nowhere/",
-)
+LIST, LEDGER, LOGIN = address(group_id=None), "/projects/default/audit/", "/accounts/login/"
+HTMX = {"HX-Request": "true"}
+LISTS = {"method": "GET", "path": "*/app-server-groups"}
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
@@ -34,26 +31,304 @@ POLICY = {
     "base-uri 'none'",
     "frame-ancestors 'none'",
 }
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+}
+SECRETS = ("simulator-token", "development-only", "Traceback", "site-packages", "/dashboard/", "SECRET_KEY")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_page_is_private_and_loads_nothing_foreign(
-    client_as: Callable[[str], Client], project: Project, page: str
-) -> None:
-    answer = client_as("administrator").get(page, follow=True)
+@dataclass(frozen=True)
+class Scene:
+    """Someone at a browser, with what a page may need to come into a state."""
 
+    client_as: Callable[[str], Client]
+    simulator: Simulated
+    settings: Settings
+    patch: pytest.MonkeyPatch
+
+    @property
+    def admin(self) -> Client:
+        return self.client_as("administrator")
+
+    def get(self, path: str, role: str = "administrator", **headers: str) -> Any:
+        return self.client_as(role).get(path, headers=headers)
+
+    def post(self, path: str, data: dict[str, str], role: str = "administrator", **headers: str) -> Any:
+        return self.client_as(role).post(path, data, headers=headers)
+
+    def edit(self, data: dict[str, str], below: str = "edit/", **headers: str) -> Any:
+        """The form as it is shown, with some of it changed."""
+        fields = read(self.get(address("edit/"))).form("edit-form").fields
+        return self.post(address(below), fields | data, **headers)
+
+    def entry(self, role: str = "auditor") -> Any:
+        return self.get(f"{LEDGER}{ChangeIntent.objects.order_by('number')[0].number}/", role)
+
+    def after(self, *faults: dict[str, Any]) -> "Scene":
+        self.simulator.play(*faults)
+        return self
+
+    def failing(self, owner: object, name: str, error: Exception) -> "Scene":
+        def fail(*_args: object, **_kwargs: object) -> None:
+            raise error
+
+        self.patch.setattr(owner, name, fail)
+        return self
+
+
+def with_stale_list(scene: Scene) -> Any:
+    scene.get(LIST)
+    return scene.after({"match": LISTS, "fault": "unavailable"}).get(LIST)
+
+
+def with_conflict(scene: Scene) -> Any:
+    fields = read(scene.get(address("edit/"))).form("edit-form").fields
+    scene.simulator.change(name="theirs", description="theirs")
+    return scene.post(address("edit/"), fields | {"name": "mine"})
+
+
+def with_little_known(scene: Scene) -> Any:
+    names = ("name", "is_vdi", "server_group_status", "route_policy", "image_name", "create_time", "app_group_count")
+    scene.simulator.change(DESIGN_POOL, **dict.fromkeys(names))
+    return scene.get(address(), "help desk")
+
+
+def with_forged_post(scene: Scene) -> Any:
+    client = scene.admin
+    client.handler.enforce_csrf_checks = True
+    return client.post(address("switch/"), {"status": "off", "reason": "x"})
+
+
+def with_server_error(scene: Scene) -> Any:
+    scene.failing(views, "list_groups", RuntimeError("simulator-token development-only"))
+    client = scene.admin
+    client.raise_request_exception = False
+    return client.get(LIST)
+
+
+def without_project(scene: Scene) -> Any:
+    scene.settings.CLOUD_PROJECTS = ()
+    return scene.get("/")
+
+
+def with_other_token(scene: Scene) -> Any:
+    (project,) = scene.settings.CLOUD_PROJECTS
+    scene.settings.CLOUD_PROJECTS = (replace(project, auth=TokenCredential("simulator-token-that-is-none")),)
+    return scene.get(LIST)
+
+
+def then(first: Callable[[Scene], object], second: Callable[[Scene], Any]) -> Callable[[Scene], Any]:
+    def both(scene: Scene) -> Any:
+        first(scene)
+        return second(scene)
+
+    return both
+
+
+OFF = {"status": "off", "reason": "why"}
+UNKNOWN = fault("drop_before_answer")
+UNDER_WAY = ChangeUnderWayError()
+
+STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
+    "sign-in": (200, lambda _: Client().get(LOGIN)),
+    "sign-in refused": (200, lambda _: Client().post(LOGIN, {"login": "a", "password": "b"})),
+    "sign-out": (200, lambda s: s.get("/accounts/logout/")),
+    "password": (200, lambda s: s.get("/accounts/password/change/")),
+    "password refused": (200, lambda s: s.post("/accounts/password/change/", {"oldpassword": "x"})),
+    "account closed": (200, lambda _: Client().get("/accounts/inactive/")),
+    "no project": (503, without_project),
+    "list": (200, lambda s: s.get(LIST)),
+    "list for viewers": (200, lambda s: s.get(LIST, "viewer")),
+    "list, filtered": (200, lambda s: s.get(f"{LIST}?q=a&status=on&sort=-disk&role=primary")),
+    "list, nothing found": (200, lambda s: s.get(f"{LIST}?q=nowhere&status=off")),
+    "list, partial": (200, lambda s: s.get(LIST, **HTMX)),
+    "list, last good copy": (200, with_stale_list),
+    "list, cloud away": (503, lambda s: s.after({"match": LISTS, "fault": "unavailable"}).get(LIST)),
+    "list, wrong token": (503, with_other_token),
+    "counts": (200, lambda s: s.get(f"{LIST}counts/", **HTMX)),
+    "loads": (200, lambda s: s.get(f"{LIST}loads/", **HTMX)),
+    "images": (200, lambda s: s.get(f"{LIST}images/", **HTMX)),
+    "disk types": (200, lambda s: s.get(f"{LIST}disk-types/", **HTMX)),
+    "name check": (200, lambda s: s.get(address("edit/name/") + "?name=finance-eu", **HTMX)),
+    "cloud check": (200, lambda s: s.get(f"{LIST}cloud-check/")),
+    "group": (200, lambda s: s.get(address())),
+    "group, hardly known": (200, with_little_known),
+    "group, with history": (200, then(lambda s: s.edit({"name": "TEST", "reason": "why"}), lambda s: s.get(address()))),
+    "group, pending": (200, then(lambda s: s.after(UNKNOWN).edit({"name": "TEST"}), lambda s: s.get(address()))),
+    "group, cloud away": (503, lambda s: s.after(fault("forbidden", "GET", times=None)).get(address())),
+    "edit": (200, lambda s: s.get(address("edit/"))),
+    "edit, wrong": (422, lambda s: s.edit({"name": "a b", "reason": "x" * 501})),
+    "edit, wrong, partial": (422, lambda s: s.edit({"name": "a b"}, **HTMX)),
+    "edit, refused": (422, lambda s: s.after(fault("bad_request")).edit({"name": "TEST"})),
+    "edit, conflict": (409, with_conflict),
+    "review": (
+        200,
+        lambda s: s.edit({"name": "TEST", "image_id": "x", "app_type": "SESSION_DESKTOP_APP"}, "edit/review/"),
+    ),
+    "review, partial": (200, lambda s: s.edit({"name": "TEST"}, "edit/review/", **HTMX)),
+    "switch": (200, lambda s: s.get(address("switch/"))),
+    "switch, dialog": (200, lambda s: s.get(address("switch/"), **HTMX)),
+    "switch, no reason": (422, lambda s: s.post(address("switch/"), {"status": "off"})),
+    "switch, no reason, dialog": (422, lambda s: s.post(address("switch/"), {"status": "off"}, **HTMX)),
+    "switch, switched": (200, lambda s: s.post(address("switch/"), OFF, **HTMX)),
+    "switch, pending": (200, lambda s: s.after(UNKNOWN).post(address("switch/"), OFF, **HTMX)),
+    "switch, refused": (200, lambda s: s.after(fault("bad_request")).post(address("switch/"), OFF, **HTMX)),
+    "switch, not understood": (400, lambda s: s.post(address("switch/"), {"status": "flip"})),
+    "change under way": (
+        409,
+        lambda s: s.failing(views, "switch_server_group", UNDER_WAY).post(address("switch/"), OFF),
+    ),
+    "activity, empty": (200, lambda s: s.get(LEDGER)),
+    "activity": (
+        200,
+        then(lambda s: s.edit({"name": "TEST", "reason": "why"}), lambda s: s.get(f"{LEDGER}?actor=administrator")),
+    ),
+    "activity, partial": (200, lambda s: s.get(LEDGER, **HTMX)),
+    "entry": (200, then(lambda s: s.edit({"name": "TEST"}), Scene.entry)),
+    "entry, unknown": (200, then(lambda s: s.after(UNKNOWN).edit({"name": "TEST"}), Scene.entry)),
+    "entry, refused": (200, then(lambda s: s.after(fault("bad_request")).edit({"name": "TEST"}), Scene.entry)),
+    "entry, denied": (200, then(lambda s: s.post(address("edit/"), {}, "viewer"), Scene.entry)),
+    "ledger away": (
+        503,
+        lambda s: s.failing(views, "switch_server_group", LedgerError("disk full")).post(address("switch/"), OFF),
+    ),
+    "outcome not recorded": (
+        503,
+        lambda s: s.failing(views, "switch_server_group", OutcomeNotRecordedError("disk full")).post(
+            address("switch/"), OFF
+        ),
+    ),
+    "not allowed": (403, lambda s: s.get(address("edit/"), "viewer")),
+    "not found": (404, lambda s: s.get("/nowhere/")),
+    "not found, not signed in": (404, lambda _: Client().get("/nowhere/")),
+    "no such group": (404, lambda s: s.get(address(group_id="nowhere"))),
+    "page too old": (403, with_forged_post),
+    "strange host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
+    "server error": (500, with_server_error),
+}
+
+
+@pytest.fixture
+def scene(
+    client_as: Callable[[str], Client],
+    project: Project,
+    simulator: Simulated,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    return Scene(client_as, simulator, settings, monkeypatch)
+
+
+def faults_of(element: Element) -> list[str]:
+    """What the policy would block, or what would reach out to another host."""
+    inline = [name for name in element.attrs if name == "style" or name.startswith(("on", "hx-on", "data-hx-on"))]
+    addresses = {"src", "href", "action", "formaction", "hx-get", "hx-post", "srcset", "poster", "data"}
+    foreign = [
+        value
+        for name, value in element.attrs.items()
+        if name in addresses and value.strip().lower().startswith(("http:", "https:", "//", "javascript:", "data:"))
+    ]
+    blocked = [element.tag] if element.tag in {"style", "iframe", "object", "embed", "base"} else []
+    is_inline_script = element.tag == "script" and (element.text or not element.attrs["src"].startswith("/static/"))
+    return inline + foreign + blocked + (["script"] if is_inline_script else [])
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_page_is_ours_private_and_free_of_secrets_and_of_what_the_policy_forbids(scene: Scene, name: str) -> None:
+    status, show = STATES[name]
+
+    answer = show(scene)
+
+    page = read(answer)
+    headers = {header: answer.headers[header] for header in HEADERS}
+    ids = Counter(element.attrs["id"] for element in page.elements if "id" in element.attrs)
+    assert answer.status_code == status
     assert set(answer.headers["Content-Security-Policy"].split("; ")) == POLICY
-    assert {name: answer.headers[name] for name in ("X-Frame-Options", "Cross-Origin-Opener-Policy")} == {
-        "X-Frame-Options": "DENY",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers == HEADERS
     assert "no-store" in answer.headers["Cache-Control"]
-    for element in read(answer).elements:
-        assert not {name for name in element.attrs if name == "style" or name.startswith(("on", "hx-on"))}
-        assert element.tag != "style"
-        assert element.tag != "script" or (element.attrs["src"].startswith("/static/") and not element.text.strip())
-        assert not element.attrs.get("href", "/").startswith(("http:", "https:", "//", "javascript:"))
+    assert [(element.tag, wrong) for element in page.elements if (wrong := faults_of(element))] == []
+    assert [secret for secret in SECRETS if secret in page.html] == []
+    assert [one for one, count in ids.items() if count > 1] == []
+    if page.all("html"):
+        assert [len(page.all(tag)) for tag in ("main", "title")] == [1, 1]
+        assert page.all("title")[0].text.strip().endswith("· Streamwarden")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no project", "No cloud project is configured"),
+        ("not allowed", "You may not do this"),
+        ("not found", "There is no such page"),
+        ("no such group", "There is no such page"),
+        ("page too old", "This page was open for too long"),
+        ("strange host", "That request was not understood"),
+        ("switch, not understood", "The switch takes status=on or status=off, once."),
+        ("server error", "Something went wrong here"),
+        ("group, cloud away", "The cloud does not answer as it should"),
+        ("list, wrong token", "The credential is wrong, expired or locked,"),
+        ("change under way", "Another change to this group is under way"),
+        (
+            "ledger away",
+            "A change that cannot be recorded is not sent: nothing was changed. The database says: disk full.",
+        ),
+        ("outcome not recorded", "The change was sent, but what came of it could not be recorded."),
+        ("account closed", "This account is closed"),
+    ],
+)
+def test_what_went_wrong_is_said_in_words(scene: Scene, name: str, words: str) -> None:
+    _, show = STATES[name]
+
+    assert words in said(show(scene))
+
+
+@pytest.fixture
+def full_disk(transactional_db: None) -> Any:
+    """Makes a table of the ledger refuse new rows."""
+    tables = []
+
+    def fill(table: str) -> None:
+        tables.append(table)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE TRIGGER full_{table} BEFORE INSERT ON {table} "
+                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+
+    yield fill
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"DROP TRIGGER full_{table}")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("table", "words", "patches"),
+    [
+        ("audit_changeintent", "A change that cannot be recorded is not sent: nothing was changed.", 0),
+        ("audit_changeoutcome", "The change was sent, but what came of it could not be recorded.", 1),
+    ],
+)
+@pytest.mark.parametrize("form", ["edit/", "switch/"])
+def test_a_ledger_that_cannot_be_written_is_told(
+    scene: Scene, full_disk: Callable[[str], None], form: str, table: str, words: str, patches: int
+) -> None:
+    client = scene.admin
+    full_disk(table)
+
+    answer = client.post(address(form), OFF if form == "switch/" else {"name": "TEST"})
+
+    assert answer.status_code == 503
+    assert words in said(answer)
+    assert "database or disk is full" in said(answer)
+    assert len(scene.simulator.patches) == patches
+
+
+# The door mat, the sign of life, the light switch
 
 
 def test_a_sign_of_life_needs_no_sign_in_and_no_database(
@@ -65,27 +340,34 @@ def test_a_sign_of_life_needs_no_sign_in_and_no_database(
     assert (answer.status_code, answer.content) == (200, b"ok\n")
 
 
-def test_the_start_leads_to_the_first_project(client_as: Callable[[str], Client], project: Project) -> None:
-    assert client_as("viewer").get("/").headers["Location"] == LIST
-
-
-def test_without_a_project_the_start_says_what_to_set(client_as: Callable[[str], Client], settings: Settings) -> None:
-    settings.CLOUD_PROJECTS = ()
-
-    answer = client_as("viewer").get("/")
-
-    assert answer.status_code == 503
-    assert "HUAWEICLOUD_SDK_PROJECT_ID" in said(answer)
+def test_the_start_leads_to_the_first_project(scene: Scene) -> None:
+    assert scene.get("/", "viewer").headers["Location"] == LIST
 
 
 @pytest.mark.parametrize(
     ("posted", "goes", "theme"),
     [
-        ({"theme": "dark", "next": "/projects/default/audit/"}, "/projects/default/audit/", "dark"),
-        ({"theme": "dark", "next": "https://elsewhere.example/"}, "/", "dark"),
-        ({"theme": "dark", "next": "//elsewhere.example/"}, "/", "dark"),
+        ({"theme": "dark", "next": f"{LIST}?q=a&page=2"}, f"{LIST}?q=a&page=2", "dark"),
+        ({"theme": "light"}, "/", "light"),
+        ({"theme": "auto"}, "/", "auto"),
         ({"theme": "pink"}, "/", "auto"),
+        ({}, "/", "auto"),
+        *(
+            ({"theme": "dark", "next": elsewhere}, "/", "dark")
+            for elsewhere in (
+                *(
+                    "https://elsewhere.example/",
+                    "//elsewhere.example/",
+                    "///elsewhere.example",
+                    "\\\\elsewhere.example",
+                ),
+                *("/\\elsewhere.example", "http:elsewhere.example", "javascript:alert(1)", "\x00//x", "//[", "", " "),
+            )
+        ),
+        ({"theme": "dark", "next": "no-such-view"}, "no-such-view", "dark"),
+        ({"theme": "dark", "next": "/a\r\nSet-Cookie: x=y"}, "/a%0D%0ASet-Cookie:%20x=y", "dark"),
     ],
+    ids=ascii,
 )
 def test_the_light_is_chosen_and_nobody_is_led_away(db: None, posted: dict[str, str], goes: str, theme: str) -> None:
     client = Client()
@@ -93,60 +375,41 @@ def test_the_light_is_chosen_and_nobody_is_led_away(db: None, posted: dict[str, 
     answer = client.post("/theme/", posted)
 
     assert (answer.status_code, answer.headers["Location"]) == (302, goes)
-    assert read(client.get("/accounts/login/")).all("html")[0].attrs["data-theme"] == theme
+    assert read(client.get(LOGIN)).all("html")[0].attrs["data-theme"] == theme
 
 
-def test_an_expired_session_sends_the_whole_browser_to_the_sign_in(project: Project, db: None) -> None:
-    here = f"http://testserver{LIST}?q=design"
+def test_the_light_is_kept_where_no_script_can_read_it(db: None) -> None:
+    cookie = Client().post("/theme/", {"theme": "dark"}).cookies["theme"]
 
-    plain = Client().get(f"{LIST}?q=design")
-    partial = Client().get(f"{LIST}counts/", headers={"HX-Request": "true", "HX-Current-URL": here})
-
-    assert plain.headers["Location"] == f"/accounts/login/?next={LIST}%3Fq%3Ddesign"
-    assert partial.status_code == 200
-    assert partial.headers["HX-Redirect"] == f"/accounts/login/?next={LIST.replace('/', '%2F')}%3Fq%3Ddesign"
-    assert partial.content == b""
+    assert {name: cookie[name] for name in ("httponly", "samesite", "path")} == {
+        "httponly": True,
+        "samesite": "Lax",
+        "path": "/",
+    }
 
 
-def test_a_forged_post_gets_our_page(
-    client_as: Callable[[str], Client], project: Project, simulator: Simulated
-) -> None:
-    client = client_as("administrator")
-    client.handler.enforce_csrf_checks = True
+@pytest.mark.parametrize("value", ["pink", '"><script>', ""])
+def test_a_forged_light_is_as_good_as_none(db: None, value: str) -> None:
+    client = Client()
+    client.cookies["theme"] = value
 
-    answer = client.post(address("switch/"), {"status": "off", "reason": "x"})
-
-    assert answer.status_code == 403
-    assert "This page was open for too long" in said(answer)
-    assert simulator.patches == []
+    assert read(client.get(LOGIN)).all("html")[0].attrs["data-theme"] == "auto"
 
 
-def test_a_server_error_shows_neither_trace_nor_secret(
-    client_as: Callable[[str], Client], project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_args: object) -> None:
-        raise RuntimeError("simulator-token and other inner things")
+def test_a_page_says_whether_it_talks_to_a_simulator_and_to_which_project(scene: Scene, project: Project) -> None:
+    simulated = read(scene.get(LIST)).by_class("simulator-banner")
+    scene.settings.CLOUD_PROJECTS = (replace(project, workspace_endpoint="https://workspace.example"),)
+    real = read(Client().get(LOGIN)).by_class("simulator-banner")
 
-    monkeypatch.setattr(views, "list_groups", broken)
-    client = client_as("administrator")
-    client.raise_request_exception = False
-
-    answer = client.get(LIST)
-
-    assert answer.status_code == 500
-    assert "Something went wrong here" in said(answer)
-    assert "simulator-token" not in answer.content.decode()
-    assert "Traceback" not in answer.content.decode()
+    assert ([element.text.strip() for element in simulated], real) == (
+        ["Simulator: nothing here reaches a real cloud"],
+        [],
+    )
 
 
-@pytest.mark.parametrize("name", ["unavailable", "html", "drop_before_answer", "forbidden", "unauthorized"])
-def test_no_page_about_the_cloud_shows_a_secret(
-    client_as: Callable[[str], Client], project: Project, simulator: Simulated, name: str
-) -> None:
-    simulator.play({"fault": name})
-
-    answer = client_as("administrator").get(address())
+@pytest.mark.parametrize("kind", ["unavailable", "html", "drop_before_answer", "forbidden", "unauthorized"])
+def test_no_page_about_the_cloud_shows_a_secret(scene: Scene, kind: str) -> None:
+    answer = scene.after({"fault": kind}).get(address())
 
     assert answer.status_code == 503
-    assert "The cloud does not answer as it should" in said(answer)
     assert "simulator-token" not in answer.content.decode()
