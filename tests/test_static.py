@@ -2,15 +2,38 @@
 
 import base64
 import hashlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import bootstrap_wrapper
-from django.contrib.staticfiles.finders import get_finders
+import pytest
 from django.core.management import call_command
+from django.test import Client
 from pytest_django import Settings
+
+from dashboard.cloud.projects import Project
+from tests.conftest import address
+from tests.markup import read
 
 OFFICIAL = "sha384-sRIl4kxILFvY47J16cr9ZwB07vP4J8+LH7qKQnuqkuIAvNWLzeN8tE5YBujZqJLB"
 """The integrity attribute of bootstrap.min.css 5.3.8 in Bootstrap's own documentation."""
+MANIFEST = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+
+
+@pytest.fixture
+def collected(settings: Settings, tmp_path: Path) -> Path:
+    """The static files as a deployment has them."""
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": MANIFEST}}
+    call_command("collectstatic", verbosity=0, interactive=False)
+    return tmp_path
+
+
+def loaded(client: Client, path: str) -> set[str]:
+    """The files a page asks for, below /static/."""
+    links = [element.attrs.get("src") or element.attrs.get("href", "") for element in read(client.get(path)).elements]
+    return {link.removeprefix("/static/") for link in links if link.startswith("/static/")}
 
 
 def test_bootstraps_style_sheet_is_the_published_one() -> None:
@@ -21,17 +44,48 @@ def test_bootstraps_style_sheet_is_the_published_one() -> None:
     assert f"sha384-{digest}" == OFFICIAL
 
 
-def test_only_what_pages_load_is_collected(settings: Settings, tmp_path: Path) -> None:
-    settings.STATIC_ROOT = str(tmp_path)
+def test_what_pages_load_is_collected_and_nothing_else(
+    client_as: Callable[[str], Client], project: Project, collected: Path
+) -> None:
+    client = client_as("administrator")
 
-    call_command("collectstatic", verbosity=0, interactive=False)
+    asked = (
+        loaded(client, address(group_id=None)) | loaded(client, address("edit/")) | loaded(Client(), "/accounts/login/")
+    )
 
-    collected = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    own = {str(path.relative_to(settings.BASE_DIR / "static")) for path in (settings.BASE_DIR / "static").iterdir()}
-    assert get_finders()
-    assert {path for path in collected if not path.startswith("account/")} == own | {
-        "bootstrap/bootstrap.min.css",
-        "bootstrap/bootstrap.min.css.map",
-        "django_htmx/django-htmx.js",
-        "django_htmx/htmx-2.min.js",
+    hashed = {path.relative_to(collected).as_posix() for path in collected.rglob("*") if path.is_file()}
+    files = {name for name in hashed if re.search(r"\.[0-9a-f]{12}\.[a-z]+$", name)}
+    in_sheets = {
+        (Path(sheet).parent / link).as_posix()
+        for sheet in asked
+        if sheet.endswith(".css")
+        for link in re.findall(r"url\(\"?([^)\"]+\.svg)\"?\)", (collected / sheet).read_text())
+        if not link.startswith("data:")
     }
+    maps = {name for name in files if name.endswith(".map")}
+    assert files - maps == asked | in_sheets
+    assert {re.sub(r"\.[0-9a-f]{12}", "", name) for name in maps} <= {"bootstrap/bootstrap.min.css.map"}
+
+
+def test_every_file_has_its_digest_in_its_name_and_is_there_compressed(
+    client_as: Callable[[str], Client], project: Project, collected: Path
+) -> None:
+    asked = loaded(client_as("administrator"), address(group_id=None))
+
+    assert {bool(re.search(r"\.[0-9a-f]{12}\.(css|js|svg)$", name)) for name in asked} == {True}
+    assert [name for name in asked if name.endswith((".css", ".js")) and not (collected / f"{name}.gz").exists()] == []
+
+
+def test_the_first_visit_of_the_list_weighs_little(
+    client_as: Callable[[str], Client], project: Project, collected: Path
+) -> None:
+    client = client_as("administrator")
+
+    page = client.get(address(group_id=None), headers={"accept-encoding": "gzip"})
+    asked = loaded(client, address(group_id=None))
+
+    packed = [(collected / f"{name}.gz", collected / name) for name in asked]
+    weight = len(page.content) + sum((small if small.exists() else large).stat().st_size for small, large in packed)
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert len(asked) + 1 <= 10
+    assert weight <= 120 * 1024
