@@ -1,55 +1,129 @@
-"""Production refuses to start with an unsafe setting, and says which."""
+"""Production refuses to start with an unsafe setting, and says which; a sound one is as tight as it can be."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+SECRET = "k" * 30 + "0123456789abcdefghijklmnopqrstuvwxyz"
 SOUND = {
     "STREAMWARDEN_ENV": "production",
-    "STREAMWARDEN_SECRET_KEY": "k" * 30 + "0123456789abcdefghijklmnopqrstuvwxyz",
+    "STREAMWARDEN_SECRET_KEY": SECRET,
     "STREAMWARDEN_ALLOWED_HOSTS": "streamwarden.example",
-    "DATABASE_URL": "sqlite:///var/settings-test.sqlite3",
 }
-SHOW = (
-    "from django.conf import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE)"
-)
+SHOW = "from django.conf import settings as s; print(*(getattr(s, name) for name in '{}'.split()))"
+ASK = """
+import django
+django.setup()
+from django.test import Client
+answer = Client().get("{}", headers={{"host": "{}", "x-forwarded-proto": "{}"}})
+print(answer.status_code, answer.headers.get("Location"), answer.headers.get("Strict-Transport-Security"))
+"""
 
 
 def run(code: str, **changed: str | None) -> subprocess.CompletedProcess[str]:
     """Python with a clean environment and production's settings, some of them changed or left out."""
-    environ = {name: value for name, value in {**SOUND, **changed}.items() if value is not None}
+    environ = {"DATABASE_URL": "sqlite:///:memory:", **SOUND, **changed}
     environ |= {"DJANGO_SETTINGS_MODULE": "dashboard.settings", "PATH": os.environ["PATH"]}
+    set_ones = {name: value for name, value in environ.items() if value is not None}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (ours)
+    return subprocess.run(command, env=set_ones, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (ours)
+
+
+def show(names: str, **changed: str | None) -> list[str]:
+    return run(SHOW.format(names), **changed).stdout.split()
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"STREAMWARDEN_SECRET_KEY": None}, "STREAMWARDEN_SECRET_KEY is missing"),
-        ({"STREAMWARDEN_ALLOWED_HOSTS": None}, "STREAMWARDEN_ALLOWED_HOSTS must name the hosts"),
-        ({"STREAMWARDEN_ALLOWED_HOSTS": "*"}, "STREAMWARDEN_ALLOWED_HOSTS must name the hosts"),
-        ({"STREAMWARDEN_ENV": "staging"}, "it must be production or development"),
+        ({"STREAMWARDEN_SECRET_KEY": None}, "STREAMWARDEN_SECRET_KEY is missing; production does not start without it"),
+        ({"STREAMWARDEN_SECRET_KEY": ""}, "STREAMWARDEN_SECRET_KEY is missing; production does not start without it"),
+        # Without a word production is meant, so that nobody serves a development by mistake.
+        (
+            {"STREAMWARDEN_ENV": None, "STREAMWARDEN_SECRET_KEY": None},
+            "STREAMWARDEN_SECRET_KEY is missing; production does not start without it",
+        ),
+        *(
+            ({"STREAMWARDEN_ALLOWED_HOSTS": hosts}, "STREAMWARDEN_ALLOWED_HOSTS must name the hosts")
+            for hosts in (None, "", ",", "*", "streamwarden.example,*")
+        ),
+        ({"STREAMWARDEN_ENV": "staging"}, "STREAMWARDEN_ENV is 'staging'; it must be production or development"),
+        ({"STREAMWARDEN_ENV": ""}, "STREAMWARDEN_ENV is ''; it must be production or development"),
         ({"STREAMWARDEN_TICKET_PATTERN": "INC-[0-9]+"}, "STREAMWARDEN_TICKET_URL"),
+        (
+            {"STREAMWARDEN_TICKET_PATTERN": "INC-[0-9]+", "STREAMWARDEN_TICKET_URL": "https://tickets.example/"},
+            "an address with {ticket}",
+        ),
         ({"HUAWEICLOUD_SDK_PROJECT_ID": "p-1"}, "expected exactly one credential"),
+        ({"STREAMWARDEN_PROJECTS": "/nowhere/projects.toml"}, "STREAMWARDEN_PROJECTS"),
     ],
 )
 def test_an_unsafe_or_half_setting_is_named(changed: dict[str, str | None], words: str) -> None:
-    refused = run(SHOW, **changed)
+    refused = run("from django.conf import settings; settings.DEBUG", **changed)
 
     assert refused.returncode == 1
-    assert words in refused.stderr
+    assert refused.stderr.strip().splitlines()[-1].startswith("django.core.exceptions.ImproperlyConfigured: ")
+    assert words in refused.stderr.strip().splitlines()[-1]
+    assert SECRET not in refused.stderr
 
 
 def test_production_has_cookies_for_this_host_over_tls_only() -> None:
-    assert run(SHOW).stdout.split() == ["__Host-session", "__Host-csrf", "True"]
+    shown = show(
+        "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY "
+        "CSRF_COOKIE_HTTPONLY SESSION_COOKIE_DOMAIN CSRF_COOKIE_DOMAIN SESSION_COOKIE_PATH CSRF_COOKIE_PATH"
+    )
+
+    assert shown == ["__Host-session", "__Host-csrf", *["True"] * 4, "None", "None", "/", "/"]
+
+
+def test_no_environment_shows_traces() -> None:
+    shown = [show("DEBUG IS_PRODUCTION", STREAMWARDEN_ENV=name) for name in ("production", "development")]
+
+    assert shown == [["False", "True"], ["False", "False"]]
+
+
+def test_a_development_starts_without_a_word() -> None:
+    changed = {"STREAMWARDEN_ENV": "development", "STREAMWARDEN_SECRET_KEY": None, "STREAMWARDEN_ALLOWED_HOSTS": None}
+
+    assert show("ALLOWED_HOSTS SESSION_COOKIE_NAME", **changed) == ["['localhost',", "'127.0.0.1']", "sessionid"]
+
+
+def test_a_file_database_waits_its_turn_and_survives_a_power_cut(tmp_path: Path) -> None:
+    place = tmp_path / "made" / "when-needed.sqlite3"
+
+    shown = run(SHOW.format("DATABASES"), DATABASE_URL=f"sqlite:///{place}").stdout
+
+    assert "'transaction_mode': 'IMMEDIATE'" in shown
+    assert "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" in shown
+    assert place.parent.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "scheme", "answer"),
+    [
+        ("/accounts/login/", "streamwarden.example", "http", "301 https://streamwarden.example/accounts/login/ None"),
+        (
+            "/",
+            "streamwarden.example",
+            "https",
+            "302 /accounts/login/?next=/ max-age=31536000; includeSubDomains; preload",
+        ),
+        ("/healthz", "streamwarden.example", "http", "200 None None"),
+    ],
+)
+def test_production_is_served_over_tls_to_its_own_hosts(path: str, host: str, scheme: str, answer: str) -> None:
+    asked = run(ASK.format(path, host, scheme))
+
+    assert (asked.stdout.strip(), asked.returncode) == (answer, 0)
 
 
 def test_the_deployment_check_finds_nothing() -> None:
     check = (
-        "import django; django.setup(); from django.core.management import call_command as c; c('check', deploy=True)"
+        "import django; django.setup(); from django.core.management import call_command as c; "
+        "c('check', deploy=True, fail_level='WARNING')"
     )
 
     checked = run(check)
