@@ -2,7 +2,7 @@ from django.contrib.staticfiles.apps import StaticFilesConfig
 
 
 class StaticFiles(StaticFilesConfig):
-    """Of the wheels that carry Bootstrap, htmx and the sign-in, only what a page loads is collected, hashed and compressed."""
+    """Of the wheels that carry Bootstrap, htmx and the sign-in, only what a page loads is collected and compressed."""
 
     ignore_patterns = [
         *StaticFilesConfig.ignore_patterns,
