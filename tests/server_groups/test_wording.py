@@ -1,0 +1,96 @@
+"""What came of a write, in words: what happened, what the cloud holds now, what to do."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups.services import Written
+from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 3, 14, tzinfo=UTC)
+
+
+def entered(outcome: Outcome | None, kind: Kind = Kind.SWITCH, **options: str) -> ChangeIntent:
+    intent = ChangeIntent.objects.create(
+        key="k", at=NOW, project="default", group_id="g-1", group_name="pool", actor_id=1, kind=kind
+    )
+    if outcome:
+        ChangeOutcome.objects.create(intent=intent, at=NOW, outcome=outcome, proof="The proof.", **options)
+    return intent
+
+
+def group(status: bool | None) -> ServerGroup:
+    return ServerGroup("g-1", name="pool", server_group_status=status)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "notice"),
+    [
+        (None, True, Notice("wait", "pool is being switched off. Waiting for the cloud.")),
+        (Outcome.APPLIED, False, Notice("ok", "pool is off.")),
+        (
+            Outcome.UNKNOWN,
+            True,
+            Notice("wait", "Not known yet whether pool is off. The proof. Checking again."),
+        ),
+        (Outcome.CONFLICT, True, Notice("bad", "pool was changed by someone else meanwhile. The proof.")),
+        (
+            Outcome.REJECTED,
+            True,
+            Notice("bad", "pool is still on. The proof. Trying the same again will be refused again."),
+        ),
+        (Outcome.NOT_SENT, None, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
+        (Outcome.NOT_SENT, False, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
+        (Outcome.NOT_APPLIED, True, Notice("bad", "pool is still on. The proof. Trying again is safe.")),
+    ],
+)
+def test_says_what_came_of_a_switch_and_no_more_than_is_known(
+    outcome: Outcome | None, status: bool | None, notice: Notice
+) -> None:
+    assert say_switched(Written(entered(outcome)), group(status), on=False) == notice
+
+
+def test_says_that_nothing_was_to_be_done() -> None:
+    assert say_switched(Written(None), ServerGroup("g-1"), on=True) == Notice(
+        "ok", "g-1 is already on. Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "notice"),
+    [
+        (None, Notice("wait", "Not known yet whether the change of pool took effect. Checking again.")),
+        (Outcome.UNKNOWN, Notice("wait", "Not known yet whether the change of pool took effect. Checking again.")),
+        (Outcome.APPLIED, Notice("ok", "The change of pool took effect.")),
+        (
+            Outcome.NOT_APPLIED,
+            Notice("bad", "The change of pool did not take effect as it was meant. The proof. Trying again is safe."),
+        ),
+        (
+            Outcome.CONFLICT,
+            Notice(
+                "bad",
+                "The change of pool did not take effect as it was meant. The proof. "
+                "Look at the group before trying again.",
+            ),
+        ),
+    ],
+)
+def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None, notice: Notice) -> None:
+    assert say_settled(entered(outcome, Kind.EDIT), group(True)) == notice
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "quoted"),
+    [("", "", ""), ("WKS.1", "", "WKS.1"), ("", "No", "No"), ("WKS.1", "No", "WKS.1: No"), ("", "No.", "No.")],
+)
+def test_quotes_the_cloud_where_it_said_anything(code: str, message: str, quoted: str) -> None:
+    outcome = entered(Outcome.REJECTED, error_code=code, error_msg=message).outcomes.get()
+
+    said = say_failed(outcome)
+
+    assert (quoted in said, "The cloud's words" in said) == (True, bool(quoted))
+    assert ".." not in said
