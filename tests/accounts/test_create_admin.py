@@ -60,6 +60,19 @@ def test_refuses_two_passwords_that_differ() -> None:
     assert User.objects.count() == 0
 
 
+def test_refuses_when_typing_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.delenv("STREAMWARDEN_ADMIN_PASSWORD", raising=False)
+    monkeypatch.setattr(getpass, "getpass", end)
+
+    with pytest.raises(CommandError, match="No password given; none is made up"):
+        call_command("create_admin", "root")
+
+    assert User.objects.count() == 0
+
+
 def test_refuses_a_name_that_is_taken_and_leaves_its_password() -> None:
     User.objects.create_user("root", password="old password of theirs")
 

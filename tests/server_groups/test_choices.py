@@ -160,3 +160,13 @@ def test_without_a_directory_there_is_no_organisational_unit(
     assert "disabled" in read(page).by_id("id_ou_name").attrs
     assert "the servers of this group belong to none" in said(page)
     assert answer.status_code == 422
+
+
+def test_an_image_that_cannot_be_read_does_not_stand_in_the_way_of_a_disk(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    simulator.play(fault("/v2/cloudimages"))
+
+    client_as("administrator").post(address("edit/"), {"system_disk_size": "70"})
+
+    assert simulator.patches == [{"system_disk_size": 70}]

@@ -163,3 +163,18 @@ def test_a_reason_can_be_required(
     assert (without.status_code, given.status_code) == (422, 302)
     assert "Say why, so that the next person knows." in without.content.decode()
     assert simulator.patches == [{"name": "TEST"}]
+
+
+def test_a_wrong_form_is_not_reviewed(client_as: Callable[[str], Client], project: Project) -> None:
+    answer = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
+
+    assert answer.status_code == 422
+    assert "Use letters, digits, _ and -; spaces are not allowed." in said(answer)
+
+
+def test_a_standby_that_cannot_be_read_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
+    simulator.change(secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
+
+    told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
+
+    assert told == ("Application type will also change on the standby: 7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10.",)
