@@ -58,6 +58,29 @@ def test_fewer_than_half_leaves_it_closed() -> None:
     assert not is_open(breaker)
 
 
+def test_a_breaker_that_closed_again_has_forgotten_the_outage() -> None:
+    clock = Clock()
+    breaker = Breaker("Workspace", clock)
+    meet(breaker, is_outage=True, times=10)
+    clock.now += 15
+    meet(breaker, is_outage=False)
+
+    meet(breaker, is_outage=True, times=9)
+
+    assert not is_open(breaker)
+
+
+def test_a_success_pays_into_the_budget() -> None:
+    with scripted_cloud(GROUP) as cloud:
+        client = cloud.client()
+        while client._budget.take():
+            pass
+        for _ in range(10):
+            client.show_server_group(GROUP_ID)
+
+    assert client._budget.take()
+
+
 def test_a_call_that_was_never_sent_says_nothing() -> None:
     breaker = Breaker("Workspace", Clock())
     meet(breaker, is_outage=None, times=100)

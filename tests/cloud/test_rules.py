@@ -91,3 +91,16 @@ def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
 
     assert walked | certain == {(outcome, kind) for outcome in Outcome for kind in Kind}
     assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
+
+
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
+def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: Kind) -> None:
+    alive = {
+        Outcome.DONE,
+        Outcome.UNAUTHENTICATED,
+        Outcome.THROTTLED,
+        Outcome.THROTTLED_BY_GATEWAY,
+        Outcome.REFUSED,
+    }
+
+    assert {outcome for outcome, rule in RULES[kind].items() if rule.is_outage} == set(Outcome) - alive

@@ -124,6 +124,7 @@ def test_a_compressed_answer_is_read() -> None:
         reply = exchange(cloud)
 
     assert reply.body == {"id": GROUP_ID, "name": "design-pool"}
+    assert cloud.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
 def test_a_body_that_cannot_be_decompressed_makes_no_sense() -> None:
