@@ -101,10 +101,28 @@ function judge(field) {
 
 document.addEventListener("input", (event) => {
   const form = event.target.form;
-  if (form?.matches("[data-counts-changes]")) countChanges(form);
+  if (!form?.matches("[data-counts-changes]")) return;
+  countChanges(form);
+  if (event.target.matches(".is-invalid")) judge(event.target);
 });
-document.addEventListener("focusout", (event) => {
-  if (event.target.form?.matches("[data-counts-changes]")) judge(event.target);
+
+// A message that comes or goes moves what stands below it. While a button is pressed that would carry the target away
+// from under the pointer and the click would be lost, so a field left by a press is judged when the press has ended.
+let isPressed = false;
+document.addEventListener("pointerdown", () => (isPressed = true));
+["pointerup", "pointercancel"].forEach((end) => document.addEventListener(end, () => (isPressed = false)));
+
+document.addEventListener("focusout", ({ target }) => {
+  if (!target.form?.matches("[data-counts-changes]")) return;
+  if (!isPressed) return judge(target);
+  const end = new AbortController();
+  const judgeAfterTheClick = () => {
+    end.abort();
+    setTimeout(() => judge(target));
+  };
+  ["pointerup", "pointercancel"].forEach((kind) =>
+    document.addEventListener(kind, judgeAfterTheClick, { signal: end.signal }),
+  );
 });
 document.addEventListener("htmx:load", (event) => {
   const form = event.detail.elt.matches?.("[data-counts-changes]") && event.detail.elt;

@@ -196,3 +196,18 @@ def test_the_focus_is_never_hidden_behind_the_bar(page: Page) -> None:
             }"""
         )
         assert hidden is None, focused(page)
+
+
+def test_a_message_that_comes_or_goes_never_takes_a_click_away(page: Page) -> None:
+    name, picker = page.get_by_label("Name"), page.locator("[data-picker]")
+    expect(picker).to_be_attached()
+
+    name.fill("two words")
+    picker.locator("summary").click()
+    expect(page.get_by_text("Use letters, digits, _ and -; spaces are not allowed.")).to_be_visible()
+    expect(picker).to_have_attribute("open", "")
+    name.fill("two-words")
+    expect(page.get_by_text("Use letters, digits, _ and -; spaces are not allowed.")).to_have_count(0)
+    picker.locator("summary").click()
+
+    expect(picker).not_to_have_attribute("open", "")
