@@ -179,12 +179,14 @@ def answer_only(playing: Playing) -> Answer:
 
 
 def overtake(playing: Playing) -> Answer:
-    """Someone else changes the same group, right before or right after; options `changes`, `when`."""
+    """Someone else changes the same group, right before or right after; options `changes`, `when`. A call about no
+    single group is left alone.
+    """
     exchange, options = playing.exchange, playing.options
 
     def interfere(call: Call) -> Call:
-        store = exchange.world.store
-        store.change(call.project, call.group["id"], options["changes"], None)
+        if "server_group_id" in call.path:
+            exchange.world.store.change(call.project, call.group["id"], options["changes"], None)
         return call
 
     if options["when"] == "before":

@@ -117,6 +117,13 @@ class TestEffects:
         assert [change["request"] for change in cloud.history()] == order
         assert (cloud.show()["name"], cloud.show()["description"]) == ("theirs", "ours")
 
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_overtaken_leaves_a_list_alone(self, cloud: Cloud, when: str) -> None:
+        cloud.faults({"fault": "overtaken", "when": when})
+
+        assert cloud.groups().status_code == 200
+        assert cloud.history() == []
+
     def test_overtaken_after_a_refusal_does_nothing(self, cloud: Cloud) -> None:
         play(cloud, "overtaken", when="after")
 
