@@ -113,8 +113,25 @@ class EditableField:
         return f"{value} {self.unit}".strip()
 
 
-def _percentage() -> StrictField:
-    return WholeNumberField(1, 100)
+def _threshold(path: str, label: str) -> EditableField:
+    """A share of a server's power above which it takes no new sessions (Table 4)."""
+    return EditableField(
+        path,
+        label,
+        Section.ROUTING,
+        Effect.NOW,
+        lambda: WholeNumberField(1, 100),
+        help="1 to 100. Above it a server takes no new sessions.",
+        unit="%",
+        reason_not_applicable=multi_session_only,
+    )
+
+
+def _image_text(min_length: int) -> PatternField:
+    pattern = rf"[!-~]{{{min_length},128}}"
+    return PatternField(
+        pattern, "Use Latin letters, digits and signs, no spaces.", min_length=min_length, max_length=128
+    )
 
 
 FIELDS = (
@@ -167,36 +184,9 @@ FIELDS = (
         unit="per server",
         reason_not_applicable=multi_session_only,
     ),
-    EditableField(
-        "route_policy.cpu_threshold",
-        "CPU threshold",
-        Section.ROUTING,
-        Effect.NOW,
-        _percentage,
-        help="1 to 100. Above it a server takes no new sessions.",
-        unit="%",
-        reason_not_applicable=multi_session_only,
-    ),
-    EditableField(
-        "route_policy.gpu_threshold",
-        "GPU threshold",
-        Section.ROUTING,
-        Effect.NOW,
-        _percentage,
-        help="1 to 100. Above it a server takes no new sessions.",
-        unit="%",
-        reason_not_applicable=multi_session_only,
-    ),
-    EditableField(
-        "route_policy.mem_threshold",
-        "Memory threshold",
-        Section.ROUTING,
-        Effect.NOW,
-        _percentage,
-        help="1 to 100. Above it a server takes no new sessions.",
-        unit="%",
-        reason_not_applicable=multi_session_only,
-    ),
+    _threshold("route_policy.cpu_threshold", "CPU threshold"),
+    _threshold("route_policy.gpu_threshold", "GPU threshold"),
+    _threshold("route_policy.mem_threshold", "Memory threshold"),
     EditableField(
         "storage_mount_policy",
         "NAS directories mounted",
@@ -226,9 +216,7 @@ FIELDS = (
         "Image ID",
         Section.IMAGE,
         Effect.NEW_SERVERS,
-        lambda: PatternField(
-            r"[!-~]{1,128}", "Use Latin letters, digits and signs, no spaces.", min_length=1, max_length=128
-        ),
+        lambda: _image_text(min_length=1),
         help="1 to 128 characters, no spaces. Old applications may fail to connect after a change of image.",
     ),
     EditableField(
@@ -236,9 +224,7 @@ FIELDS = (
         "Image product ID",
         Section.IMAGE,
         Effect.NEW_SERVERS,
-        lambda: PatternField(
-            r"[!-~]{0,128}", "Use Latin letters, digits and signs, no spaces.", min_length=0, max_length=128
-        ),
+        lambda: _image_text(min_length=0),
         help="0 to 128 characters, no spaces. Needed for a Marketplace image.",
     ),
     EditableField(

@@ -35,7 +35,7 @@ AIDS = {
     Section.IDENTITY: ("server_groups/_name_check_slot.html",),
     Section.IMAGE: ("server_groups/_choices_slot.html",),
 }
-"""Partials that help to fill a section, where there is JavaScript; they come after the form."""
+"""Partials that help to fill a section, where there is JavaScript; they load after the form."""
 
 
 def sign_seen(group: ServerGroup, around: Surroundings) -> str:
@@ -196,8 +196,7 @@ class ServerGroupForm(OnceForm):
 
         A field the person left alone follows the cloud; it must not set back what someone else did.
         """
-        data = QueryDict(mutable=True)
-        data.update(self.data)
+        data = self._typed()
         for field in FIELDS:
             if field.name not in self.errors and not self._is_changed(field):
                 data[field.name] = to_text(shown.group.value(field.path))
@@ -212,13 +211,18 @@ class ServerGroupForm(OnceForm):
         form.full_clean()
         return form
 
+    def _typed(self) -> QueryDict:
+        """A copy of what was sent, to send on with some of it changed."""
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        return data
+
     def resolved(self) -> Self:
         """The form with each conflict decided: where someone's value was chosen, it stands as the cloud has it."""
         theirs = [field for field in FIELDS if self.data.get(f"resolve__{field.name}") == "theirs"]
         if not theirs:
             return self
-        data = QueryDict(mutable=True)
-        data.update(self.data)
+        data = self._typed()
         for field in theirs:
             data[field.name] = to_text(self.group.value(field.path))
         form = type(self)(data, shown=self.shown)

@@ -46,8 +46,6 @@ CALL_SECONDS = 15
 """The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
 QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
-
-
 PROOF_SECONDS = 3.0
 """After so long a page starts no further read: a cloud that is silent would hold it for a deadline a read."""
 
