@@ -76,6 +76,11 @@ class Query:
         """The query string of this view itself."""
         return self.link(page=self.page)
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything besides the text narrows the list."""
+        return any((self.status, self.app_type, self.role, self.tag, self.image))
+
     def wants(self, group: ServerGroup) -> bool:
         return (
             self._matches_text(group)

@@ -131,9 +131,9 @@ def test_nothing_found_is_not_no_groups(client_as: People, project: Project) -> 
         said(client.get(LIST + query)) for query in ("?q=nowhere", "?role=standby&status=off", "?q=nowhere&status=off")
     )
 
-    assert "None of the 42 groups match nowhere ." in by_text
+    assert "None of the 42 groups match nowhere." in by_text
     assert "None of the 42 groups match these filters." in by_filter
-    assert "None of the 42 groups match nowhere and the other filters ." in by_both
+    assert "None of the 42 groups match nowhere and the other filters." in by_both
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_the_review_shows_old_new_and_effect_and_sends_nothing(
 
     page = client.post(address("edit/review/"), form | {"route_policy__cpu_threshold": "85"})
 
-    assert "Field Now New Takes effect CPU threshold 80 % 85 % now" in said(page)
+    assert "Field Old value New value Takes effect CPU threshold 80 % 85 % now" in said(page)
     assert simulator.patches == []
     assert not ChangeIntent.objects.exists()
 
