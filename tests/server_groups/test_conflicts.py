@@ -149,11 +149,11 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(200))
 def test_no_interleaving_overwrites_unseen(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, seed: int
 ) -> None:
-    """Ten steps of two editors and someone outside, in an order that the seed chooses; 20 seeds make 200."""
+    """Ten steps of two editors and someone outside, in an order that the seed chooses."""
     rng = random.Random(seed)  # noqa: S311 (an order, no secret)
     simulator.control("PUT", "switches", {"route_policy": rng.choice(["merge", "replace"])})
     editors = [Editor(client_as("administrator"), rng) for _ in range(2)]
