@@ -65,7 +65,7 @@ def server_group_counts(request: SignedInRequest, project: Project) -> HttpRespo
     """The line above the list, asked for again after a switch."""
     reading = client_for(project).list_server_groups()
     listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
-    return render(request, "server_groups/_summary.html", {"listing": listing, "reading": reading})
+    return render(request, "server_groups/_counts.html", {"listing": listing, "reading": reading})
 
 
 @require_safe

@@ -368,9 +368,11 @@ def test_the_counts_are_told_again_after_a_switch(client_as: People, project: Pr
     simulator.change(server_group_status=False)
 
     page = read(client_as("viewer").get(f"{LIST}counts/?q=a", headers=HTMX))
+    frame = read(client_as("viewer").get(f"{LIST}?q=a")).by_id("summary").attrs
 
     assert words(page.by_class("counts")[0].text) == "42 groups 38 on 4 off"
-    assert page.by_id("summary").attrs["hx-get"] == f"{LIST}counts/?q=a"
+    assert page.all("a")[-1].attrs["href"] == f"{LIST}?q=a"
+    assert (frame["hx-get"], frame["hx-trigger"]) == (f"{LIST}counts/?q=a", "server-group-switched from:body")
 
 
 def test_an_unknown_project_is_no_page(client_as: People, project: Project) -> None:
