@@ -39,6 +39,7 @@ test: .venv/dev browser
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	STREAMWARDEN_ENV=production STREAMWARDEN_ALLOWED_HOSTS=streamwarden.example \
 		STREAMWARDEN_SECRET_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		STREAMWARDEN_AUDIT_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(VENV)/python manage.py check --deploy --fail-level WARNING
 	$(VENV)/pytest -n auto --cov --cov-report=term
 

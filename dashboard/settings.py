@@ -25,6 +25,14 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = env.list("STREAMWARDEN_ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["localhost", "127.0.0.1"])
 if not ALLOWED_HOSTS or (IS_PRODUCTION and "*" in ALLOWED_HOSTS):
     raise ImproperlyConfigured("STREAMWARDEN_ALLOWED_HOSTS must name the hosts this dashboard answers for")
+AUDIT_KEY = env.str("STREAMWARDEN_AUDIT_KEY", "" if IS_PRODUCTION else "development-only")
+if AUDIT_KEY.startswith("file:"):
+    try:
+        AUDIT_KEY = Path(AUDIT_KEY.removeprefix("file:")).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
+if not AUDIT_KEY:
+    raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it the ledger could be written anew")
 DEBUG = False
 
 CLOUD_PROJECTS = load_projects(os.environ)
@@ -103,9 +111,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
         # A write takes its lock at BEGIN, so that two writers queue instead of one failing half-way;
-        # FULL, because an intent must survive a power cut before the PATCH leaves.
+        # FULL, because an intent must survive a power cut before the PATCH leaves; without recursive triggers an
+        # INSERT OR REPLACE would pass the ledger's guards.
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;",
         "timeout": 10,
     }
 CACHES = {"default": env.cache("CACHE_URL", default="locmem://")}

@@ -12,13 +12,14 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from dashboard.accounts.models import Actor, User
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.projects import Project, load_projects
 from dashboard.server_groups import proof
 from dashboard.simulator.server import SimulatorServer
+from tests.ledger import empty_ledger
 
 PROJECT_ID = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
@@ -101,6 +102,16 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fresh_cache() -> Iterator[None]:
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _ledger_after_a_flush(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A test with real transactions ends by emptying the database; of the ledger that wants its guards off."""
+    yield
+    mark = request.node.get_closest_marker("django_db")
+    if {"transactional_db", "live_server"} & set(request.fixturenames) or (mark and mark.kwargs.get("transaction")):
+        with django_db_blocker.unblock():
+            empty_ledger()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -16,6 +15,7 @@ from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import views
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
+from tests.ledger import empty_disk, fill_disk
 from tests.markup import Element, read, said
 
 LIST, LEDGER, LOGIN = address(group_id=None), "/projects/default/audit/", "/accounts/login/"
@@ -288,21 +288,16 @@ def test_what_went_wrong_is_said_in_words(scene: Scene, name: str, words: str) -
 
 @pytest.fixture
 def full_disk(transactional_db: None) -> Any:
-    """Makes a table of the ledger refuse new rows."""
-    tables = []
+    """Makes the ledger refuse rows of a kind."""
+    kinds = []
 
-    def fill(table: str) -> None:
-        tables.append(table)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"CREATE TRIGGER full_{table} BEFORE INSERT ON {table} "
-                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
-            )
+    def fill(kind: str) -> None:
+        kinds.append(kind)
+        fill_disk(kind)
 
     yield fill
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DROP TRIGGER full_{table}")
+    for kind in kinds:
+        empty_disk(kind)
 
 
 @pytest.mark.django_db(transaction=True)

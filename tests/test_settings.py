@@ -12,6 +12,7 @@ SOUND = {
     "STREAMWARDEN_ENV": "production",
     "STREAMWARDEN_SECRET_KEY": SECRET,
     "STREAMWARDEN_ALLOWED_HOSTS": "streamwarden.example",
+    "STREAMWARDEN_AUDIT_KEY": "an audit key",
 }
 SHOW = "from django.conf import settings as s; print(*(getattr(s, name) for name in '{}'.split()))"
 ASK = """
@@ -50,6 +51,9 @@ def show(names: str, **changed: str | None) -> list[str]:
             ({"STREAMWARDEN_ALLOWED_HOSTS": hosts}, "STREAMWARDEN_ALLOWED_HOSTS must name the hosts")
             for hosts in (None, "", ",", "*", "streamwarden.example,*")
         ),
+        ({"STREAMWARDEN_AUDIT_KEY": None}, "STREAMWARDEN_AUDIT_KEY is missing"),
+        ({"STREAMWARDEN_AUDIT_KEY": "file:/dev/null"}, "STREAMWARDEN_AUDIT_KEY is missing"),
+        ({"STREAMWARDEN_AUDIT_KEY": "file:/nowhere/key"}, "STREAMWARDEN_AUDIT_KEY names a file that cannot be read"),
         ({"STREAMWARDEN_ENV": "staging"}, "STREAMWARDEN_ENV is 'staging'; it must be production or development"),
         ({"STREAMWARDEN_ENV": ""}, "STREAMWARDEN_ENV is ''; it must be production or development"),
         ({"STREAMWARDEN_TICKET_PATTERN": "INC-[0-9]+"}, "STREAMWARDEN_TICKET_URL"),

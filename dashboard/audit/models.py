@@ -1,28 +1,24 @@
-"""The ledger: what someone was about to change, and what came of it. Rows are only ever added.
+"""The ledger as pages read it: what someone was about to change, and what came of it.
 
-An intent is written before anything is sent, an outcome after. The outcome of a change is the newest of its outcome
-rows; a change without one is still under way, or was cut short and waits to be settled by a read.
+The rows themselves are in one table that only `services` adds to; these models are views of it (`schema.py`). The
+outcome of a change is the newest of its outcome rows; a change without one is still under way, or was cut short and
+waits to be settled by a read. A change that ended before anything was sent is one row, intent and outcome at once.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
 from django.db import models
 from django.db.models import Exists, OuterRef
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 Value = str | int | bool | None
 M = TypeVar("M", bound=models.Model)
 
 
-def _newest_outcomes() -> models.QuerySet["ChangeOutcome"]:
-    newer = ChangeOutcome.objects.filter(intent=OuterRef("intent"), number__gt=OuterRef("number"))
-    return ChangeOutcome.objects.filter(~Exists(newer))
-
-
 class AppendOnlyError(Exception):
-    """Someone tried to change or delete a row of the ledger."""
+    """Someone tried to change or delete a row of the ledger, or to add one past its services."""
 
 
 class AppendOnlyQuerySet(models.QuerySet[M]):
@@ -32,25 +28,21 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
     def delete(self) -> NoReturn:
         raise AppendOnlyError("ledger rows are never deleted")
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
-        """Adds rows; on a conflict it must fail, neither change the row that is there nor pass over the new one."""
-        if kwargs.get("update_conflicts") or kwargs.get("ignore_conflicts"):
-            raise AppendOnlyError("ledger rows are never changed or left out")
-        return super().bulk_create(objs, *args, **kwargs)
+    def bulk_create(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("ledger rows are added one by one, each sealed to the one before")
 
 
 class LedgerRow(models.Model):
-    """What every row of the ledger shares: it can be added, and that is all."""
+    """What every view of the ledger shares: it can be read, and that is all."""
 
     class Meta:
         abstract = True
+        managed = False
         default_permissions = ()
         base_manager_name = "objects"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnlyError("ledger rows are never changed")
-        super().save(*args, **kwargs | {"force_insert": True})
+    def save(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("ledger rows are never changed, and added by the ledger's services alone")
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnlyError("ledger rows are never deleted")
@@ -74,19 +66,22 @@ class Outcome(models.TextChoices):
 
 class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
     def ended(self, outcome: str) -> Self:
-        """Intents whose newest outcome is this one."""
-        return self.filter(number__in=_newest_outcomes().filter(outcome=outcome).values("intent"))
+        """Intents whose newest outcome is this one: only an unknown one is ever followed by another."""
+        ended = ChangeOutcome.objects.filter(outcome=outcome)
+        if outcome == Outcome.UNKNOWN:
+            return self.unsettled().filter(Exists(ended.filter(intent=OuterRef("number"))))
+        return self.filter(number__in=ended.values("intent"))
 
     def for_group(self, project: str, group_id: str) -> Self:
         return self.filter(project=project, group_id=group_id)
 
     def touching(self, field: str) -> Self:
-        return self.filter(fields__field=field)
+        touched = TouchedField.objects.filter(project=OuterRef("project"), field=field, number=OuterRef("number"))
+        return self.filter(Exists(touched))
 
     def unsettled(self) -> Self:
         """Intents without an outcome, or with one that only says that nobody knows."""
-        settled = ChangeOutcome.objects.filter(intent=OuterRef("number")).exclude(outcome=Outcome.UNKNOWN)
-        return self.filter(~Exists(settled))
+        return self.filter(number__in=Unsettled.objects.values("number"))
 
     def with_rows(self) -> Self:
         """Fetch field changes and outcomes along, in two queries however many intents there are."""
@@ -98,17 +93,23 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         return {intent.group_id: intent for intent in recent.unsettled().order_by("number")}
 
     def newest_per_group(self, project: str, group_ids: list[str]) -> dict[str, "ChangeIntent"]:
-        """The last change of each group that took effect, by group id, in one query."""
-        changes = self.filter(project=project, group_id__in=group_ids).ended(Outcome.APPLIED)
-        newest = changes.values("group_id").annotate(newest=models.Max("number")).values("newest")
-        return {intent.group_id: intent for intent in self.filter(number__in=newest)}
+        """The last change of each group that took effect, by group id, in one query: one look at an index a group."""
+        if not group_ids:
+            return {}
+        newest = (
+            "SELECT (SELECT subject FROM audit_ledgerrow WHERE project = %s AND group_id = wanted.column1 "
+            "AND outcome = 'applied' ORDER BY subject DESC LIMIT 1) "
+            f"FROM (VALUES {', '.join(['(%s)'] * len(group_ids))}) AS wanted"
+        )
+        rows = self.filter(number__in=RawSQL(newest, [project, *group_ids]))  # noqa: S611 (the parameters are bound)
+        return {intent.group_id: intent for intent in rows}
 
 
 class ChangeIntent(LedgerRow):
     """Who was about to change what, from which value to which, and why. Names are copied, so that they last."""
 
     number = models.BigAutoField(primary_key=True)
-    key = models.CharField(max_length=64, unique=True)
+    key = models.CharField(max_length=64, null=True)
     at = models.DateTimeField()
     project = models.CharField(max_length=64)
     group_id = models.CharField(max_length=128)
@@ -118,15 +119,17 @@ class ChangeIntent(LedgerRow):
     from_address = models.CharField(max_length=64)
     kind = models.CharField(max_length=16, choices=Kind)
     reason = models.TextField(blank=True)
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
 
     objects = ChangeIntentQuerySet.as_manager()
 
     class Meta(LedgerRow.Meta):
         abstract = False
         default_permissions = ()
+        managed = False
         ordering = ["-number"]
         permissions = [("view_ledger", "Can see the ledger")]
-        indexes = [models.Index(fields=["project", "group_id", "number"])]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.actor}, {self.group_name}"
@@ -159,6 +162,7 @@ class FieldChange(LedgerRow):
 
     class Meta(LedgerRow.Meta):
         abstract = False
+        managed = False
         ordering = ["pk"]
 
     def __str__(self) -> str:
@@ -170,6 +174,7 @@ class ChangeOutcome(LedgerRow):
 
     number = models.BigAutoField(primary_key=True)
     intent = models.ForeignKey(ChangeIntent, models.PROTECT, related_name="outcomes")
+    project = models.CharField(max_length=64)
     at = models.DateTimeField()
     outcome = models.CharField(max_length=16, choices=Outcome)
     proof = models.TextField()
@@ -178,11 +183,13 @@ class ChangeOutcome(LedgerRow):
     error_msg = models.TextField(blank=True)
     request_id = models.CharField(max_length=128, blank=True)
     duration_ms = models.PositiveIntegerField(null=True)
+    hash = models.CharField(max_length=64)
 
     objects = AppendOnlyQuerySet["ChangeOutcome"].as_manager()
 
     class Meta(LedgerRow.Meta):
         abstract = False
+        managed = False
         ordering = ["number"]
 
     def __str__(self) -> str:
@@ -192,3 +199,39 @@ class ChangeOutcome(LedgerRow):
     def is_accepted(self) -> bool:
         """The cloud answered as it does when it takes a change; a 200 with an error, HTML or nothing is none."""
         return self.http_status == 200 and not self.error_msg
+
+
+class TouchedField(LedgerRow):
+    """Which changes touch a field, so that they are found by it; a trigger of the database fills it."""
+
+    pk = models.CompositePrimaryKey("project", "field", "number")
+    project = models.CharField(max_length=64)
+    field = models.CharField(max_length=64)
+    number = models.BigIntegerField()
+
+    objects = AppendOnlyQuerySet["TouchedField"].as_manager()
+
+    class Meta(LedgerRow.Meta):
+        abstract = False
+        managed = False
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.field}"
+
+
+class Unsettled(models.Model):
+    """A change of which nobody knows yet what came of it. Not a record but a list of work: rows go when it is known."""
+
+    number = models.BigIntegerField(primary_key=True)
+    project = models.CharField(max_length=64)
+    group_id = models.CharField(max_length=128)
+    at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    """Someone reads the group until then; nobody else does meanwhile."""
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -5,14 +5,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+from dashboard.audit.chain import append, lock_ledger, read_facts
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome, Unsettled, Value
+from dashboard.audit.turnstile import BusyError, Queue, file_turn
 
 logger = logging.getLogger(__name__)
+_queue = Queue()
 
 MAX_TEXT = 2000
 """Characters kept of a text that came from outside: a refused attempt must not fill the ledger."""
@@ -79,18 +84,24 @@ def reading_ledger() -> Iterator[None]:
     """A ledger that cannot be read is a LedgerError, so that whoever reads it can say so."""
     try:
         yield
-    except DatabaseError as error:
+    except (DatabaseError, BusyError, OSError, ImproperlyConfigured) as error:
         raise LedgerError(str(error)) from error
 
 
 @contextmanager
 def _appending() -> Iterator[None]:
-    """One writer at a time: SQLite's BEGIN IMMEDIATE does it there, a table lock on PostgreSQL."""
-    with reading_ledger(), transaction.atomic(durable=True):
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("LOCK TABLE audit_changeintent IN SHARE ROW EXCLUSIVE MODE")
-        yield
+    """One writer at a time, each sealing its row to the one before, and on the disk before it goes on.
+
+    Inside a transaction that has begun, the database's own lock is held already; queueing with it would block others.
+    """
+    with reading_ledger():
+        if connection.in_atomic_block or connection.vendor != "sqlite":
+            with transaction.atomic():
+                lock_ledger()
+                yield
+        else:
+            with _queue.turn(), file_turn(Path(connection.settings_dict["NAME"])), transaction.atomic():
+                yield
 
 
 def last_intent(project: str, group_id: str) -> ChangeIntent | None:
@@ -149,7 +160,8 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
             raise ChangeUnderWayError
         if earlier.filter(number__gt=seen_number).exists():
             raise LedgerMovedError
-        return _add_intent(attempt), True
+        intent = _add(_facts_of(attempt))
+    return intent, True
 
 
 def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
@@ -159,50 +171,68 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
             newest = intent.outcomes.order_by("-number").first()
             if newest is not None and newest.outcome != Outcome.UNKNOWN:
                 return newest
-            return _add_outcome(intent, verdict)
+            head = append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
+            if verdict.outcome != Outcome.UNKNOWN:
+                Unsettled.objects.filter(number=intent.number).delete()
+            return ChangeOutcome.objects.get(number=head.number)
     except LedgerError as error:
         raise OutcomeNotRecordedError(str(error)) from error
 
 
 def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
-    """Write down an attempt that ended before anything was sent: intent and outcome at once."""
+    """Write down an attempt that ended before anything was sent: intent and outcome in one row."""
     with _appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known
-        intent = _add_intent(attempt)
-        _add_outcome(intent, verdict)
+        return _add(_facts_of(attempt) | _said(verdict))
+
+
+def _add(facts: dict[str, object]) -> ChangeIntent:
+    intent = ChangeIntent.objects.get(number=append(facts).number)
+    if facts["outcome"] in {None, Outcome.UNKNOWN}:
+        Unsettled.objects.create(number=intent.number, project=intent.project, group_id=intent.group_id, at=intent.at)
     return intent
 
 
-def _add_intent(attempt: Attempt) -> ChangeIntent:
-    intent = ChangeIntent.objects.create(
-        key=attempt.key,
-        at=timezone.now(),
-        project=attempt.project,
-        group_id=attempt.group_id[:128],
-        group_name=attempt.group_name[:255],
-        actor=attempt.by.user.get_username(),
-        actor_id=attempt.by.user.pk,
-        from_address=attempt.by.address,
-        kind=attempt.kind,
-        reason=attempt.reason[:MAX_TEXT],
-    )
-    FieldChange.objects.bulk_create(
-        FieldChange(intent=intent, field=change.field, label=change.label, before=change.before, after=change.after)
-        for change in attempt.changes
-    )
-    return intent
+def _facts_of(attempt: Attempt) -> dict[str, object]:
+    return NOTHING_SAID | {
+        "key": attempt.key,
+        "intent": None,
+        "project": attempt.project,
+        "group_id": _text(attempt.group_id, 128),
+        "group_name": _text(attempt.group_name, 255),
+        "actor": attempt.by.user.get_username(),
+        "actor_id": attempt.by.user.pk,
+        "from_address": attempt.by.address,
+        "kind": attempt.kind,
+        "reason": _text(attempt.reason),
+        "changes": [
+            {"field": row.field, "label": row.label, "before": _value(row.before), "after": _value(row.after)}
+            for row in attempt.changes
+        ],
+    }
 
 
-def _add_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
-    return ChangeOutcome.objects.create(
-        intent=intent,
-        at=timezone.now(),
-        outcome=verdict.outcome,
-        proof=verdict.proof,
-        http_status=verdict.http_status,
-        error_code=verdict.error_code[:64],
-        error_msg=verdict.error_msg[:MAX_TEXT],
-        request_id=verdict.request_id[:128],
-        duration_ms=verdict.duration_ms,
-    )
+def _said(verdict: Verdict) -> dict[str, object]:
+    return {
+        "outcome": verdict.outcome,
+        "proof": _text(verdict.proof),
+        "http_status": verdict.http_status,
+        "error_code": _text(verdict.error_code, 64),
+        "error_msg": _text(verdict.error_msg),
+        "request_id": _text(verdict.request_id, 128),
+        "duration_ms": verdict.duration_ms,
+    }
+
+
+def _value(value: Value) -> Value:
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str, longest: int = MAX_TEXT) -> str:
+    """What every database and every reader can hold: no NUL, no half of a surrogate pair, no end of paper."""
+    return text.replace("\x00", "")[:longest].encode("utf-8", "replace").decode()
+
+
+NOTHING_SAID = _said(Verdict(Outcome.UNKNOWN, "")) | {"outcome": None}
+"""An intent has the same facts as an outcome, so that every row reads alike."""

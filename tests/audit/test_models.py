@@ -64,7 +64,7 @@ def test_a_row_in_disguise_does_not_replace_the_one_that_is_there(enter: Enter, 
     assert row is not None
     row._state.adding = True
 
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with pytest.raises(AppendOnlyError), transaction.atomic():
         row.save()
 
     assert contents() == before

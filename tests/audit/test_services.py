@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import Actor
@@ -22,6 +22,7 @@ from dashboard.audit.services import (
     record_outcome,
 )
 from tests.audit.conftest import NOON, SESSIONS, Enter, attempt
+from tests.ledger import fill_disk
 
 pytestmark = pytest.mark.django_db
 People = Callable[[str], Actor]
@@ -167,41 +168,14 @@ def test_an_attempt_without_fields_is_an_entry_too(acting: People) -> None:
     assert (list(intent.fields.all()), intent.outcomes.get().outcome) == ([], "denied")
 
 
-def test_an_entry_and_its_fields_are_written_together_or_not_at_all(
-    acting: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_and_what_it_is_found_by_are_written_together_or_not_at_all(acting: People) -> None:
     by = acting("administrator")
+    fill_disk("audit_touchedfield")
 
-    def fail(*_args: object, **_kwargs: object) -> None:
-        raise DatabaseError("disk full")
-
-    monkeypatch.setattr("dashboard.audit.services.FieldChange.objects.bulk_create", fail)
-    with pytest.raises(LedgerError, match="disk full"):
+    with pytest.raises(LedgerError, match="disk is full"):
         record(by)
 
     assert ChangeIntent.objects.count() == 0
-
-
-def test_on_postgresql_one_writer_at_a_time_locks_the_table(acting: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    by, executed = acting("administrator"), []
-
-    class Cursor:
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_args: object) -> None:
-            return None
-
-        def execute(self, sql: str) -> None:
-            executed.append(sql)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "dashboard.audit.services.connection", type("PostgreSQL", (), {"vendor": "postgresql", "cursor": Cursor})
-        )
-        record(by)
-
-    assert executed == ["LOCK TABLE audit_changeintent IN SHARE ROW EXCLUSIVE MODE"]
 
 
 def test_traces_are_read_in_as_many_queries_for_one_group_as_for_many(enter: Enter) -> None:

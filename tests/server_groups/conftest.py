@@ -1,12 +1,12 @@
 """What the tests of the write path share: clients with little patience, and a ledger that is read at a glance."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from dashboard.audit.models import ChangeIntent
@@ -18,6 +18,7 @@ from dashboard.server_groups import proof
 from dashboard.simulator.catalogue import PROJECTS
 from dashboard.simulator.data import seed_groups
 from tests.conftest import PROJECT_ID
+from tests.ledger import empty_disk, fill_disk, without_table
 
 GROUP_IDS = {seeded.plan.name: seeded.id for seeded in seed_groups(PROJECTS[PROJECT_ID], 42, 1)}
 """The simulator's groups of the first project: id by name."""
@@ -87,34 +88,20 @@ def committed(transactional_db: None) -> None:
 
 @pytest.fixture
 def broken(committed: None) -> Iterator[Callable[[str], None]]:
-    """Makes a table of the ledger refuse new rows, as a full disk does."""
-    tables: list[str] = []
+    """Makes the ledger refuse rows of a kind, as a full disk does."""
+    kinds: list[str] = []
 
-    def refuse_rows(table: str) -> None:
-        tables.append(table)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"CREATE TRIGGER full_{table} BEFORE INSERT ON {table} "
-                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
-            )
+    def refuse_rows(kind: str) -> None:
+        kinds.append(kind)
+        fill_disk(kind)
 
     yield refuse_rows
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DROP TRIGGER full_{table}")
+    for kind in kinds:
+        empty_disk(kind)
 
 
 @pytest.fixture
 def missing(committed: None) -> Iterator[Callable[[], None]]:
     """Takes the ledger's table away."""
-    taken: list[bool] = []
-
-    def take_away() -> None:
-        taken.append(True)
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE audit_changeintent RENAME TO audit_away")
-
-    yield take_away
-    if taken:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE audit_away RENAME TO audit_changeintent")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(without_table())

@@ -1,15 +1,17 @@
 """The list of groups: filters, order and pages of the address, its empty states, and the last good copy."""
 
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from dashboard.audit.models import ChangeIntent, ChangeOutcome
+from dashboard.accounts.models import Actor, User
+from dashboard.audit.models import Kind, Outcome
+from dashboard.audit.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project, load_projects
@@ -295,19 +297,12 @@ def test_what_the_cloud_says_is_text(client_as: People, project: Project, simula
 
 def entries(actor_id: int, group_id: str, count: int, *, is_settled: bool) -> None:
     for number in range(count):
-        intent = ChangeIntent.objects.create(
-            key=f"{group_id}-{number}-{is_settled}",
-            at=timezone.now() - timedelta(seconds=1),
-            project="default",
-            group_id=group_id,
-            group_name="design-pool",
-            actor="someone",
-            actor_id=actor_id,
-            from_address="192.0.2.7",
-            kind="switch",
-        )
+        key = f"{group_id}-{number}-{is_settled}"
+        by = Actor(User(pk=actor_id, username="someone"), "192.0.2.7")
+        attempt = Attempt("default", group_id, "design-pool", (), Kind.SWITCH, "", by, key)
+        intent, _ = record_intent(attempt, seen_number=sys.maxsize, patience=timedelta())
         if is_settled:
-            ChangeOutcome.objects.create(intent=intent, at=timezone.now(), outcome="applied", proof="")
+            record_outcome(intent, Verdict(Outcome.APPLIED, ""))
 
 
 def test_the_last_change_names_who_made_it(client_as: People, project: Project) -> None:
@@ -358,7 +353,7 @@ def test_a_ledger_that_is_missing_takes_no_page_down(
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
     for answer in answers[:3]:
         assert "The ledger cannot be read, so nothing can be changed until someone mends it." in said(answer)
-        assert "no such table: audit_changeintent" in said(answer)
+        assert "no such table: main.audit_ledgerrow" in said(answer)
 
 
 # Beside the list

@@ -14,7 +14,14 @@ from django.db import connection
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
-from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError, record_intent
+from dashboard.audit.services import (
+    ChangeUnderWayError,
+    LedgerError,
+    OutcomeNotRecordedError,
+    Verdict,
+    record_intent,
+    record_outcome,
+)
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import NotFoundError, SuspendedError
 from dashboard.cloud.projects import Project
@@ -24,6 +31,7 @@ from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.services import ConflictError, Written, settle_change, update_server_group
 from dashboard.simulator.server import SimulatorServer
 from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.ledger import empty_disk
 from tests.server_groups.conftest import Told, ledger, told
 
 pytestmark = pytest.mark.django_db
@@ -560,7 +568,7 @@ def test_a_change_under_way_is_waited_for_and_then_given_up(
     first = update(project, acting("administrator"), {"name": "TEST"})
     if outcome:
         assert first.intent is not None
-        ChangeOutcome.objects.create(intent=first.intent, at=first.intent.at, outcome=outcome, proof="")
+        record_outcome(first.intent, Verdict(outcome, ""))
 
     with pytest.raises(ChangeUnderWayError):
         update(project, acting("administrator"), {"name": "OTHER"}, key="another key")
@@ -669,7 +677,7 @@ def test_an_unknown_group_is_not_found_and_nothing_is_recorded(
 
 
 @pytest.mark.usefixtures("committed")
-@pytest.mark.parametrize("table", ["audit_changeintent", "audit_fieldchange"])
+@pytest.mark.parametrize("table", ["audit_changeintent", "audit_touchedfield"])
 def test_without_a_ledger_no_patch_leaves(
     project: Project, simulator: Simulated, acting: People, broken: Callable[[str], None], table: str
 ) -> None:
@@ -711,11 +719,7 @@ def test_an_outcome_that_cannot_be_recorded_is_settled_later(
 
     with pytest.raises(OutcomeNotRecordedError, match="database or disk is full"):
         update(project, by, {"name": "TEST"})
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER full_audit_changeoutcome")
-        cursor.execute(
-            "CREATE TRIGGER full_audit_changeoutcome BEFORE INSERT ON audit_changeoutcome BEGIN SELECT 1; END"
-        )
+    empty_disk("audit_changeoutcome")
     at_first = ledger()
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())

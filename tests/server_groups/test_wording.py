@@ -1,24 +1,25 @@
 """What came of a write, in words: what happened, what the cloud holds now, what to do."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import pytest
 
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from dashboard.accounts.models import Actor, User
+from dashboard.audit.models import ChangeIntent, Kind, Outcome
+from dashboard.audit.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.services import Written
 from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 3, 14, tzinfo=UTC)
 
 
 def entered(outcome: Outcome | None, kind: Kind = Kind.SWITCH, **options: str) -> ChangeIntent:
-    intent = ChangeIntent.objects.create(
-        key="k", at=NOW, project="default", group_id="g-1", group_name="pool", actor_id=1, kind=kind
-    )
+    by = Actor(User(pk=1, username="someone"), "192.0.2.7")
+    attempt = Attempt("default", "g-1", "pool", (), kind, "", by, "k")
+    intent, _ = record_intent(attempt, seen_number=0, patience=timedelta())
     if outcome:
-        ChangeOutcome.objects.create(intent=intent, at=NOW, outcome=outcome, proof="The proof.", **options)
+        record_outcome(intent, Verdict(outcome, "The proof.", **options))  # type: ignore[arg-type]  # the cloud's words
     return intent
 
 

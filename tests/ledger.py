@@ -1,0 +1,79 @@
+"""What a test may do to the ledger that no one else may: take its guards off, fill its disk, take it away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from dashboard.audit.schema import GUARDED, guards
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """As the owner of the database can: the guards are gone for a while, and back in place afterwards."""
+    made = guards(connection.vendor)
+    with connection.cursor() as cursor:
+        for name in made:
+            table = next((table for table in GUARDED if name.startswith(table)), GUARDED[0])
+            cursor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if connection.vendor == "postgresql" else ""))
+        yield
+        for statement in made.values():
+            cursor.execute(statement)
+
+
+def empty_ledger() -> None:
+    with unguarded(), connection.cursor() as cursor:
+        for table in GUARDED:
+            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 (a constant)
+
+
+_REFUSED = {
+    "audit_changeintent": (GUARDED[0], "NEW.subject = NEW.number"),
+    "audit_changeoutcome": (GUARDED[0], "NEW.outcome IS NOT NULL"),
+    "audit_touchedfield": (GUARDED[1], "true"),
+}
+_FULL = {
+    "sqlite": ("BEFORE", "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"),
+    # AFTER: generated columns have no value before.
+    "postgresql": ("AFTER", "EXECUTE FUNCTION audit_disk_is_full()"),
+}
+_FULL_FUNCTION = (
+    "CREATE OR REPLACE FUNCTION audit_disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$ "
+    "BEGIN RAISE EXCEPTION 'database or disk is full'; END $$"
+)
+
+
+def fill_disk(rows: str) -> None:
+    """Rows of a kind (the view or table they show in) are refused from now on."""
+    table, condition = _REFUSED[rows]
+    when, action = _FULL[connection.vendor]
+    each = "" if connection.vendor == "sqlite" else "FOR EACH ROW "
+    if connection.vendor == "sqlite":
+        condition = condition.replace("NEW.subject = NEW.number", "json_extract(NEW.facts, '$.intent') IS NULL")
+        condition = condition.replace("NEW.outcome", "json_extract(NEW.facts, '$.outcome')")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_FULL_FUNCTION)
+        cursor.execute(f"CREATE TRIGGER full_{rows} {when} INSERT ON {table} {each}WHEN ({condition}) {action}")
+
+
+def empty_disk(rows: str) -> None:
+    where = f" ON {_REFUSED[rows][0]}" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER IF EXISTS full_{rows}{where}")
+
+
+@contextmanager
+def without_table() -> Iterator[None]:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's views follow a table to its new name: it cannot be missing")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA legacy_alter_table=ON")  # else the views would follow here too
+        cursor.execute(f"ALTER TABLE {GUARDED[0]} RENAME TO audit_away")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE audit_away RENAME TO {GUARDED[0]}")
+            cursor.execute("PRAGMA legacy_alter_table=OFF")
