@@ -1,14 +1,21 @@
 """Pages that belong to no room: the door mat, the sign of life, the light switch."""
 
+import logging
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.audit.guards import missing_guards
+from dashboard.cloud.client import client_for
 from dashboard.http import THEMES
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -22,6 +29,21 @@ def home(request: HttpRequest) -> HttpResponseBase:
 @login_not_required
 def healthz(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+@login_not_required
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Able to serve: the database answers and guards the ledger. How the cloud is, is told and does not count."""
+    try:
+        database, ledger = "ok", missing_guards()
+    except DatabaseError:
+        logger.exception("Not ready")
+        database, ledger = "away", []
+    cloud = {p.slug: "left alone" if client_for(p).is_suspended else "ok" for p in settings.CLOUD_PROJECTS}
+    is_ready = database == "ok" and not ledger
+    report = {"database": database, "ledger": ledger, "cloud": cloud}
+    return JsonResponse(report, status=200 if is_ready else 503)
 
 
 @require_POST

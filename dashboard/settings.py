@@ -33,6 +33,8 @@ if AUDIT_KEY.startswith("file:"):
         raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
 if not AUDIT_KEY:
     raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it the ledger could be written anew")
+CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", "")
+CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
 DEBUG = False
 
 CLOUD_PROJECTS = load_projects(os.environ)
@@ -165,7 +167,7 @@ CSRF_COOKIE_HTTPONLY = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 if IS_PRODUCTION:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

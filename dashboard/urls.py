@@ -24,6 +24,7 @@ register_converter(ProjectConverter, "project")
 urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),
+    path("readyz", pages.readyz, name="readyz"),
     path("theme/", pages.choose_theme, name="theme"),
     path("accounts/", include("dashboard.accounts.urls")),
     path("projects/<project:project>/server-groups/", include("dashboard.server_groups.urls")),

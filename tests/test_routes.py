@@ -52,6 +52,7 @@ class Route:
 
 ROUTES = {
     "home": Route("/", signed_in(302), NOT_ALLOWED),
+    "readyz": Route("/readyz", everyone(200), everyone(405), everyone(405)),
     "healthz": Route("/healthz", everyone(200), everyone(405), everyone(405)),
     "theme": Route("/theme/", everyone(405), everyone(302), everyone(405), data={"theme": "dark"}),
     "account_login": Route(LOGIN, (200, *(302,) * 5), (200, *(302,) * 5), (405, *(302,) * 5), put=(200, *(302,) * 5)),
@@ -78,6 +79,7 @@ ROUTES = {
     ),
     "server-groups:settle": Route(address("changes/1/settle/"), NOT_ALLOWED, signed_in(403, 302, 302, 302, 302)),
     "audit:list": Route(LEDGER, READERS, NOT_ALLOWED),
+    "audit:export": Route(f"{LEDGER}export.csv", READERS, NOT_ALLOWED),
     "audit:entry": Route(f"{LEDGER}1/", READERS, NOT_ALLOWED),
 }
 

@@ -67,10 +67,8 @@ class Outcome(models.TextChoices):
 class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
     def ended(self, outcome: str) -> Self:
         """Intents whose newest outcome is this one: only an unknown one is ever followed by another."""
-        ended = ChangeOutcome.objects.filter(outcome=outcome)
-        if outcome == Outcome.UNKNOWN:
-            return self.unsettled().filter(Exists(ended.filter(intent=OuterRef("number"))))
-        return self.filter(number__in=ended.values("intent"))
+        rows = self.unsettled() if outcome == Outcome.UNKNOWN else self
+        return rows.filter(Exists(ChangeOutcome.objects.filter(intent=OuterRef("number"), outcome=outcome)))
 
     def for_group(self, project: str, group_id: str) -> Self:
         return self.filter(project=project, group_id=group_id)

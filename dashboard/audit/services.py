@@ -12,7 +12,8 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.chain import append, lock_ledger, read_facts
+from dashboard.audit.chain import Head, append, lock_ledger, read_facts
+from dashboard.audit.checkpoints import write_down
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome, Unsettled, Value
 from dashboard.audit.turnstile import BusyError, Queue, file_turn
 
@@ -171,7 +172,7 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
             newest = intent.outcomes.order_by("-number").first()
             if newest is not None and newest.outcome != Outcome.UNKNOWN:
                 return newest
-            head = append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
+            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
             if verdict.outcome != Outcome.UNKNOWN:
                 Unsettled.objects.filter(number=intent.number).delete()
             return ChangeOutcome.objects.get(number=head.number)
@@ -188,10 +189,16 @@ def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
 
 
 def _add(facts: dict[str, object]) -> ChangeIntent:
-    intent = ChangeIntent.objects.get(number=append(facts).number)
+    intent = ChangeIntent.objects.get(number=_append(facts).number)
     if facts["outcome"] in {None, Outcome.UNKNOWN}:
         Unsettled.objects.create(number=intent.number, project=intent.project, group_id=intent.group_id, at=intent.at)
     return intent
+
+
+def _append(facts: Mapping[str, object]) -> Head:
+    head = append(facts)
+    transaction.on_commit(lambda: write_down(head))
+    return head
 
 
 def _facts_of(attempt: Attempt) -> dict[str, object]:

@@ -5,5 +5,6 @@ from dashboard.audit import views
 app_name = "audit"
 urlpatterns = [
     path("", views.ledger_list, name="list"),
+    path("export.<str:suffix>", views.ledger_export, name="export"),
     path("<int:number>/", views.ledger_entry, name="entry"),
 ]

@@ -68,6 +68,11 @@ class Client:
         }
         self._last_list: Reading[tuple[ServerGroup, ...]] | None = None
 
+    @property
+    def is_suspended(self) -> bool:
+        """An endpoint failed so often that it is left alone for now. Asks nobody."""
+        return any(breaker.is_open for breaker in self._breakers.values())
+
     def close(self) -> None:
         """Closes the idle connections; the client stays usable."""
         self._transport.close()

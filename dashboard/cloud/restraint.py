@@ -66,6 +66,11 @@ class Breaker:
         finally:
             self._settle(verdict, is_probe=is_probe)
 
+    @property
+    def is_open(self) -> bool:
+        with self._lock:
+            return self._open_until is not None
+
     def _admit(self) -> bool:
         with self._lock:
             if self._open_until is None:

@@ -68,6 +68,9 @@ def history(enter: Enter) -> dict[str, int]:
         ("?since=2026-03-14T12:00:00Z&until=2026-03-14T12:00:01Z", ["march"]),
         ("?until=2026-03-14T12:00:00Z", []),
         ("?since=2026-03-14T13:00:00%2B01:00&until=2026-03-15", ["march"]),
+        ("?kind=switch", ["switch"]),
+        ("?kind=perhaps", ["denied", "switch", "april", "march"]),
+        ("?kind=edit&actor=admin&q=g", ["april", "march"]),
         ("?q=inc-47", ["march"]),
         ("?q=HELP", ["switch"]),
         ("?q=hr", ["denied"]),
@@ -120,6 +123,7 @@ def test_the_form_shows_what_is_chosen_and_keeps_who_and_which_group(client_as: 
     assert form.fields == {
         "q": 'de"sign',
         "field": "name",
+        "kind": "",
         "outcome": "applied",
         "since": "2026-01-01",
         "until": "2026-12-31",
@@ -323,3 +327,69 @@ def test_a_ledger_that_cannot_be_read_is_said_to_be_away(client_as: People, proj
     assert answer.status_code == 503
     assert "The ledger cannot be read" in said(answer)
     assert "no such table: main.audit_ledgerrow" in said(answer)
+
+
+# Searching a long ledger
+
+
+def test_pages_lead_both_ways(client_as: People, project: Project, enter: Enter) -> None:
+    made = [enter().number for _ in range(120)][::-1]
+    client = client_as("auditor")
+
+    def follow(link: str, rel: str) -> list[list[int]]:
+        seen: list[list[int]] = []
+        while link:
+            page = read(client.get(LEDGER + link))
+            seen.append(numbers(page))
+            link = next((found.attrs["href"] for found in page.all("a", rel=rel)), "")
+        return seen
+
+    back = follow("?cursor=newer.0", "prev")
+
+    assert [number for page in follow("?", "next") for number in page] == made
+    assert [number for page in back[::-1] for number in page] == made
+    assert [len(page) for page in back] == [50, 50, 20]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [("q=needle", 3), ("q=needle&actor=admin", 3), ("field=name&actor=admin", 3), ("outcome=rejected&field=name", 3)],
+)
+def test_a_search_looks_at_so_much_and_goes_on_by_a_link(
+    client_as: People,
+    project: Project,
+    enter: Enter,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    wanted: int,
+) -> None:
+    monkeypatch.setattr("dashboard.audit.filters.LOOK_AT", 7)
+    for number in range(30):
+        if number % 10 == 5:
+            enter("admin", RENAME, reason="a needle", outcomes=("rejected",))
+        else:
+            enter("admin", SESSIONS, reason="hay", outcomes=("rejected",))
+    client, link, found, steps = client_as("auditor"), f"?{query}", [], 0
+
+    while link:
+        page = read(client.get(LEDGER + link))
+        found += numbers(page)
+        words_of_links = ("Search further back", "Search on")
+        link = next((a.attrs["href"] for a in page.all("a") if words(a.text) in words_of_links), "")
+        steps += 1
+
+    assert (len(found), found, steps) == (wanted, sorted(found, reverse=True), 5)
+
+
+def test_what_is_looked_for_goes_by_itself_until_something_is_found(
+    client_as: People, project: Project, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.audit.filters.LOOK_AT", 3)
+    enter(reason="needle")
+    for _ in range(5):
+        enter(reason="hay")
+
+    page = read(client_as("auditor").get(f"{LEDGER}?q=needle"))
+
+    (on,) = [link.attrs for link in page.all("a") if words(link.text) == "Search on"]
+    assert (on["hx-trigger"], on["href"]) == ("load delay:20ms, click", on["hx-get"])

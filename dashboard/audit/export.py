@@ -1,0 +1,86 @@
+"""The ledger as lines of text, one a row, read in chunks so that memory stays flat however long it is."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from dashboard.audit.schema import TABLE
+
+CHUNK = 1_000
+COLUMNS = (
+    *("number", "at", "project", "group_id", "group_name", "actor", "actor_id", "from_address", "kind", "reason"),
+    *("changes", "outcome", "proof", "http_status", "error_code", "error_msg", "request_id", "duration_ms", "intent"),
+    *("previous_hash", "hash", "mac"),
+)
+
+
+@dataclass(frozen=True)
+class SealedRow:
+    """A row as it is stored: its facts as canonical JSON, and what they are sealed with."""
+
+    facts: str
+    hash: str
+    mac: str
+
+    @property
+    def json(self) -> str:
+        """All of it as one JSON object; the facts stay as they were hashed."""
+        return f'{self.facts[:-1]},"hash":"{self.hash}","mac":"{self.mac}"}}'
+
+
+def all_rows(*, project: str = "", since: datetime | None = None, until: datetime | None = None) -> Iterator[SealedRow]:
+    """Rows by number: all of them, or those of a project, from a time until before another."""
+    wanted = {
+        "project = %s": project or None,
+        "at >= %s": since and connection.ops.adapt_datetimefield_value(since),
+        "at < %s": until and connection.ops.adapt_datetimefield_value(until),
+    }
+    conditions = " AND ".join(["number > %s", *(condition for condition, value in wanted.items() if value)])
+    values = [str(value) for value in wanted.values() if value]
+    number = 0
+    while rows := _read(f"{conditions} ORDER BY number LIMIT {CHUNK}", [number, *values]):
+        yield from (row for _, row in rows)
+        number = rows[-1][0]
+
+
+def rows_of(changes: Iterable[list[int]]) -> Iterator[SealedRow]:
+    """The rows of some changes, given in batches of their numbers: of each its intent, then what came of it."""
+    for numbers in changes:
+        if numbers:
+            places = ", ".join(["%s"] * len(numbers))
+            yield from (row for _, row in _read(f"subject IN ({places}) ORDER BY subject, number", numbers))
+
+
+def _read(condition: str, values: Sequence[str | int]) -> list[tuple[int, SealedRow]]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT number, facts, hash, mac FROM {TABLE} WHERE {condition}", values)
+        return [(number, SealedRow(facts, digest, mac)) for number, facts, digest, mac in cursor.fetchall()]
+
+
+def json_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
+    return (f"{row.json}\n" for row in rows)
+
+
+def csv_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
+    """For spreadsheets: a cell that one would take for a formula begins with an apostrophe."""
+    yield ",".join(COLUMNS) + "\r\n"
+    for row in rows:
+        members = json.loads(row.json)
+        line = io.StringIO()
+        csv.writer(line).writerow(_cell(members[column]) for column in COLUMNS)
+        yield line.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None or isinstance(value, str):
+        text = value or ""
+        return f"'{text}" if text.lstrip(" \n").startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return json.dumps(value, ensure_ascii=False)
+
+
+FORMATS: Mapping[str, Callable[[Iterable[SealedRow]], Iterator[str]]] = {"jsonl": json_lines, "csv": csv_lines}

@@ -1,0 +1,29 @@
+"""`manage.py audit_export`: the ledger to standard output. `verify_export.py` checks the JSON Lines on their own."""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dashboard.audit.export import FORMATS, all_rows
+from dashboard.audit.moments import moment_argument
+
+
+class Command(BaseCommand):
+    help = "Writes the ledger to standard output, a row a line."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
+        parser.add_argument("--project", metavar="SLUG", default="", help="only rows of this project")
+        parser.add_argument("--since", type=moment_argument, metavar="T", help="only rows from this time")
+        parser.add_argument(
+            "--until", type=partial(moment_argument, end_of_day=True), metavar="T", help="only rows before it"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        rows = all_rows(project=options["project"], since=options["since"], until=options["until"])
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream of Python's own
+        sys.stdout.writelines(FORMATS[options["format"]](rows))

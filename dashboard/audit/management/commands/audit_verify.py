@@ -1,0 +1,76 @@
+"""`manage.py audit_verify`: whether the ledger is what was written. Exit status 0 intact, 1 broken, 2 could not run."""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+from django.db.models import Q
+
+from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
+from dashboard.audit.guards import missing_guards
+from dashboard.audit.models import ChangeIntent
+from dashboard.audit.moments import moment_argument
+from dashboard.audit.verification import BrokenError, check_against, verify
+
+INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
+
+
+class Command(BaseCommand):
+    help = "Checks the ledger: every number, hash and MAC, and each row against the one before."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--from", dest="first", type=int, metavar="N", help="the first row to check")
+        parser.add_argument("--to", dest="last", type=int, metavar="N", help="the last row to check")
+        parser.add_argument(
+            "--checkpoint", type=Path, action="append", default=[], metavar="FILE", help="may be repeated"
+        )
+        parser.add_argument(
+            "--nothing-happened-to", metavar="GROUP", help="also assert that no change to this group..."
+        )
+        parser.add_argument("--since", type=moment_argument, metavar="T", help="...was begun from this time...")
+        parser.add_argument(
+            "--until", type=partial(moment_argument, end_of_day=True), metavar="T", help="...until before this one"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            sys.exit(self._verify(options))
+        except (DatabaseError, ImproperlyConfigured, OSError, UnreadableError) as error:
+            self.stderr.write(f"Could not run: {error}")
+            sys.exit(COULD_NOT_RUN)
+
+    def _verify(self, options: dict[str, Any]) -> int:
+        try:
+            span = verify(options["first"], options["last"])
+            numbers = f", {span.first} to {span.last}" if span.count else ""
+            self.stdout.write(f"{span.count} rows{numbers}: each as it was written.")
+            known = check_against(read_checkpoints(options["checkpoint"]))
+        except BrokenError as error:
+            self.stdout.write(f"BROKEN. {error}.")
+            return BROKEN
+        if options["checkpoint"]:
+            self.stdout.write(f"{known} checkpoints, all in the ledger.")
+        for problem in (problems := missing_guards()):
+            self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
+        if problems:
+            return BROKEN
+        return self._assert_quiet(options) if options["nothing_happened_to"] else INTACT
+
+    def _assert_quiet(self, options: dict[str, Any]) -> int:
+        group = options["nothing_happened_to"]
+        changes = ChangeIntent.objects.filter(Q(group_id=group) | Q(group_name=group)).order_by("number")
+        if options["since"]:
+            changes = changes.filter(at__gte=options["since"])
+        if options["until"]:
+            changes = changes.filter(at__lt=options["until"])
+        for change in (found := list(changes[:20])):
+            at = f"{change.at:%Y-%m-%d %H:%M:%S} UTC"
+            self.stdout.write(f"Row {change.number}: {change.actor} {change.get_kind_display()} {group} at {at}.")
+        self.stdout.write(f"Something happened to {group}." if found else f"Nothing happened to {group}.")
+        return BROKEN if found else INTACT

@@ -1,0 +1,175 @@
+"""Whether the ledger is what was written: every number there, every hash and MAC right, every row on the one before.
+
+What the guards in the database cannot keep its owner from doing is found here, with the number of the first bad row.
+A tail that was cut off, or an old copy put back, leaves a ledger that is right in itself: only a checkpoint, kept
+elsewhere, tells.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from multiprocessing import cpu_count, get_context
+
+import django
+from django.db import connection
+
+from dashboard.audit.chain import GENESIS, audit_key
+from dashboard.audit.checkpoints import Checkpoint
+from dashboard.audit.schema import TABLE
+
+Row = tuple[int, str, str, str]
+"""Number, facts, hash and MAC."""
+CHUNK = 5_000
+PART = 100_000
+"""So many rows are worth a process of their own."""
+
+
+class BrokenError(Exception):
+    """The ledger is not what was written; `number` is the first row that is not."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(number, why)
+        self.number, self.why = number, why
+
+    def __str__(self) -> str:
+        return f"Row {self.number} {self.why}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows from the first number to the last, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        return max(self.last - self.first + 1, 0)
+
+
+def verify(first: int | None = None, last: int | None = None, *, processes: int | None = None) -> Span:
+    """Check the rows between two numbers; without any, all of them, and what finds them by field.
+
+    Raises BrokenError; DatabaseError if the ledger cannot be read.
+    """
+    span = _chosen(first, last)
+    jobs: list[Callable[[], None]] = [
+        partial(_check, Span(start, min(start + PART - 1, span.last)))
+        for start in range(span.first, span.last + 1, PART)
+    ]
+    if first is last is None:
+        jobs.insert(0, _check_index)  # the longest, so that it starts first
+    workers = min(processes or cpu_count(), len(jobs)) if span.count > PART else 1
+    if workers == 1:
+        problems = [_problem(job) for job in jobs]
+    else:
+        # Not forked: a child would share this process's connection to the database.
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=django.setup) as pool:
+            problems = list(pool.map(_problem, jobs))
+    if found := sorted(problem for problem in problems if problem):
+        raise BrokenError(*found[0])
+    return span
+
+
+def check_against(checkpoints: Iterable[Checkpoint]) -> int:
+    """Hold the ledger against what was written down elsewhere; returns how many checkpoints were there."""
+    count = 0
+    for checkpoint in checkpoints:
+        count += 1
+        if not checkpoint.is_signed:
+            raise BrokenError(checkpoint.number, "has a checkpoint that was not signed with this ledger's key")
+        hashes = [row[2] for row in _rows(Span(checkpoint.number, checkpoint.number))]
+        if not hashes:
+            raise BrokenError(checkpoint.number, "is missing, though a checkpoint knows it: the end was cut off")
+        if hashes != [checkpoint.hash]:
+            raise BrokenError(checkpoint.number, "is not the row that a checkpoint knows")
+    return count
+
+
+def _check_index() -> None:
+    """Whether what finds a change by its fields names each change, and no other. Raises BrokenError."""
+    held = "SELECT intent_id, field FROM audit_fieldchange", "SELECT number, field FROM audit_touchedfield"
+    for one, other in (held, held[::-1]):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{one} EXCEPT {other} LIMIT 1")
+            if wrong := cursor.fetchone():
+                raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[1]}")
+
+
+def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: str = "") -> int:
+    """Raises BrokenError at the first row that is wrong in itself or does not follow from the one before.
+
+    `number` is the first one's, `earlier` the time of the row before it. Returns the number that would come next.
+    """
+    key = audit_key()
+    for found, facts, digest, mac in rows:
+        if found != number:
+            raise BrokenError(number, "is missing")
+        if sha256(facts.encode()).hexdigest() != digest:
+            raise BrokenError(number, "was altered: its facts are not those its hash was made of")
+        if hmac.digest(key, digest.encode(), "sha256").hex() != mac:
+            raise BrokenError(number, "was not written by this dashboard: its MAC is not of this ledger's key")
+        # Inside a value every quotation mark is escaped, so that these can only be the members themselves.
+        if f'"previous_hash":"{previous_hash}"' not in facts:
+            raise BrokenError(number, "does not follow from the row before it")
+        if f'"number":{number},' not in facts:
+            raise BrokenError(number, "was numbered anew")
+        at = _time_of(facts)
+        if at < earlier:
+            raise BrokenError(number, "is older than the row before it")
+        number, previous_hash, earlier = number + 1, digest, at
+    return number
+
+
+def _time_of(facts: str) -> str:
+    place = facts.index('"at":"') + 6
+    return facts[place : place + 27]
+
+
+def _chosen(first: int | None, last: int | None) -> Span:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT max(number) FROM {TABLE}")
+        newest = cursor.fetchone()[0] or 0
+    return Span(first or 1, newest if last is None else min(last, newest))
+
+
+def _problem(job: Callable[[], None]) -> tuple[int, str] | None:
+    """What another process has to say: an exception of two arguments does not travel."""
+    try:
+        job()
+    except BrokenError as error:
+        return error.number, error.why
+    return None
+
+
+def _check(span: Span) -> None:
+    end = check_rows(_rows(span), span.first, *_before(span.first))
+    if end <= span.last:
+        raise BrokenError(end, "is missing")
+
+
+def _before(number: int) -> tuple[str, str]:
+    """Hash and time of the row before."""
+    before = next(_rows(Span(number - 1, number - 1)), None)
+    if before is None and number > 1:
+        raise BrokenError(number - 1, "is missing")
+    return (before[2], _time_of(before[1])) if before else (GENESIS, "")
+
+
+def _rows(span: Span) -> Iterator[Row]:
+    """In chunks, each a query of its own: no transaction stays open and memory stays flat."""
+    first = span.first
+    while first <= span.last:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT number, facts, hash, mac FROM {TABLE} WHERE number BETWEEN %s AND %s ORDER BY number LIMIT %s",
+                [first, span.last, CHUNK],
+            )
+            rows = cursor.fetchall()
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        first = rows[-1][0] + 1

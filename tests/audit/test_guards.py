@@ -1,0 +1,140 @@
+"""The database itself refuses to change a row; what it lacks is said at start-up and by /readyz."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.core.checks import Tags, run_checks
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from dashboard.audit.guards import missing_guards
+from dashboard.audit.models import ChangeIntent
+from dashboard.audit.schema import GUARDED, TABLE, guards
+from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.projects import Project
+from tests.audit.conftest import Enter
+from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.ledger import unguarded, without_table
+
+pytestmark = pytest.mark.django_db
+ON_POSTGRESQL = connection.vendor == "postgresql"
+
+
+def run(statement: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+STATEMENTS = [
+    *(f"DELETE FROM {table}" for table in GUARDED),
+    f"DELETE FROM {TABLE} WHERE number = 1",
+    f"UPDATE {TABLE} SET facts = facts",
+    f"UPDATE {TABLE} SET mac = 'x' WHERE number = 1",
+    "UPDATE audit_touchedfield SET field = 'x'",
+    *(
+        (f"TRUNCATE {TABLE} CASCADE", "TRUNCATE audit_touchedfield")
+        if ON_POSTGRESQL
+        else (
+            f"REPLACE INTO {TABLE} SELECT number, facts, hash, mac FROM {TABLE}",
+            f"INSERT OR REPLACE INTO {TABLE} (number, facts, hash, mac) SELECT number, facts, hash, 'x' FROM {TABLE}",
+            f"UPDATE OR REPLACE {TABLE} SET mac = 'x'",
+        )
+    ),
+    (
+        f"INSERT INTO {TABLE} (number, facts, hash, mac) SELECT number, facts, hash, mac FROM {TABLE} WHERE true "
+        "ON CONFLICT (number) DO UPDATE SET mac = 'x'"
+    ),
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_no_statement_changes_a_row(enter: Enter, statement: str) -> None:
+    enter()
+    before = run(f"SELECT number, facts, hash, mac FROM {TABLE}")
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        run(statement)
+
+    assert run(f"SELECT number, facts, hash, mac FROM {TABLE}") == before
+    assert ChangeIntent.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", ["2", "0", "-1"])
+def test_no_row_is_numbered_otherwise_than_its_facts_say(enter: Enter, number: str) -> None:
+    enter()
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        run(f"INSERT INTO {TABLE} SELECT {number}, facts, hash, mac FROM {TABLE}")
+
+
+@pytest.mark.parametrize("guard", sorted(guards(connection.vendor)))
+def test_a_missing_guard_is_an_error_at_start_up_and_the_dashboard_is_not_ready(guard: str) -> None:
+    assert (run_checks(tags=[Tags.database], databases=["default"]), Client().get("/readyz").status_code) == ([], 200)
+
+    table = next((table for table in GUARDED if guard.startswith(table)), TABLE)
+    run(f"DROP TRIGGER {guard}" + (f" ON {table}" if ON_POSTGRESQL else ""))
+    (error,) = run_checks(tags=[Tags.database], databases=["default"])
+    answer = Client().get("/readyz")
+
+    assert error.msg == f"Ledger: the guard {guard} is missing, off or altered."
+    assert (answer.status_code, answer.json()["ledger"]) == (
+        503,
+        [f"the guard {guard} is missing, off or altered"],
+    )
+
+
+def test_a_guard_that_only_has_the_name_is_missing() -> None:
+    with unguarded():
+        pass
+    name = f"{TABLE}_refuses_update"
+    if ON_POSTGRESQL:
+        run(f"ALTER TABLE {TABLE} DISABLE TRIGGER {name}")
+    else:
+        run(f"DROP TRIGGER {name}")
+        run(f"CREATE TRIGGER {name} BEFORE UPDATE ON {TABLE} BEGIN SELECT 1; END")
+
+    assert missing_guards() == [f"the guard {name} is missing, off or altered"]
+
+
+@pytest.mark.skipif(ON_POSTGRESQL, reason="SQLite's pragma")
+def test_without_recursive_triggers_replace_would_pass() -> None:
+    run("PRAGMA recursive_triggers=OFF")
+    try:
+        assert missing_guards() == ["recursive_triggers is off, so that REPLACE passes the guards"]
+    finally:
+        run("PRAGMA recursive_triggers=ON")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ledger_that_is_away_is_not_ready() -> None:
+    with without_table():
+        answer = Client().get("/readyz")
+
+    assert (answer.status_code, len(answer.json()["ledger"])) == (503, 3)
+
+
+def test_a_database_that_is_away_is_not_ready_and_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise DatabaseError("no route to host")
+
+    monkeypatch.setattr("dashboard.audit.guards._triggers", fail)
+    answer = Client().get("/readyz")
+    (warning,) = run_checks(tags=[Tags.database], databases=["default"])
+
+    assert (answer.status_code, answer.json()["database"]) == (503, "away")
+    assert warning.msg == "Ledger: the database cannot be read: no route to host"
+
+
+def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project, simulator: Simulated) -> None:
+    before = Client().get("/readyz")
+    simulator.play(fault("bad_gateway", "GET", times=None))
+    for _ in range(15):
+        with suppress(CloudError):
+            client_for(project).show_server_group(DESIGN_POOL)
+    after = Client().get("/readyz")
+
+    assert [answer.status_code for answer in (before, after)] == [200, 200]
+    assert [answer.json()["cloud"] for answer in (before, after)] == [{"default": "ok"}, {"default": "left alone"}]
