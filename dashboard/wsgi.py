@@ -7,3 +7,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 application = get_wsgi_application()
 # A dashboard whose ledger lost its guards does not start.
 call_command("check", databases=["default"])
+
+from dashboard.server_groups.worker import Worker  # noqa: E402 (only now models can be loaded)
+
+# Here and not with every management command: who serves also settles.
+Worker().start()

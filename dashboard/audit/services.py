@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
@@ -144,6 +145,34 @@ def find_traces(project: str, group_ids: list[str], *, pending_since: datetime, 
     except LedgerError as error:
         logger.exception("The ledger cannot be read")
         return Traces({}, {}, problem=str(error))
+
+
+def list_unsettled(*, project: str = "", since: datetime | None = None, before: datetime | None = None) -> list[int]:
+    """Numbers of the changes of which nobody knows what came of them, oldest first."""
+    rows = Unsettled.objects.all()
+    if project:
+        rows = rows.filter(project=project)
+    if since:
+        rows = rows.filter(at__gte=since)
+    if before:
+        rows = rows.filter(at__lt=before)
+    with reading_ledger():
+        return list(rows.values_list("number", flat=True))
+
+
+@contextmanager
+def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
+    """An unsettled change that nobody else tries to settle meanwhile; None when someone does, or has."""
+    now = timezone.now()
+    row = Unsettled.objects.filter(number=number)
+    with reading_ledger():
+        is_mine = row.filter(Q(leased_until=None) | Q(leased_until__lt=now)).update(leased_until=now + duration) == 1
+        intent = ChangeIntent.objects.get(number=number) if is_mine else None
+    try:
+        yield intent
+    finally:
+        if is_mine:
+            row.update(leased_until=None)
 
 
 def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) -> tuple[ChangeIntent, bool]:

@@ -1,14 +1,17 @@
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.roles import VIEW_LEDGER
 from dashboard.audit.export import FORMATS, rows_of
 from dashboard.audit.filters import Cursor, Filters, Search
 from dashboard.audit.models import ChangeIntent, Outcome
-from dashboard.audit.services import reading_ledger
+from dashboard.audit.services import list_unsettled, reading_ledger
+from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from dashboard.http import Project, SignedInRequest, requires
 
+ATTENTION_SIZE = 100
 KINDS = (("edit", "Edits"), ("switch", "Switches"), ("denied", "Refused attempts"))
 
 
@@ -31,6 +34,16 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
     }
     is_partial = request.htmx and not request.htmx.history_restore_request
     return render(request, "audit/_list.html" if is_partial else "audit/list.html", context)
+
+
+@require_safe
+@requires(VIEW_LEDGER)
+def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
+    """Changes that no read could settle, and what to do about them."""
+    with reading_ledger():
+        numbers = list_unsettled(project=project.slug, before=timezone.now() - ATTENTION_AFTER)
+        entries = list(ChangeIntent.objects.filter(number__in=numbers).with_rows()[:ATTENTION_SIZE])
+    return render(request, "audit/attention.html", {"entries": entries, "count": len(numbers)})
 
 
 @require_safe
