@@ -5,4 +5,4 @@ class Audit(AppConfig):
     name = "dashboard.audit"
 
     def ready(self) -> None:
-        from dashboard.audit import guards  # noqa: F401, PLC0415 (registers its check, once models can be loaded)
+        from dashboard.audit import events, guards  # noqa: F401, PLC0415 (they register, once models can be loaded)

@@ -51,7 +51,16 @@ class LedgerRow(models.Model):
 class Kind(models.TextChoices):
     EDIT = "edit", "changed"
     SWITCH = "switch", "switched"
+    REVERT = "revert", "reverted"
     DENIED = "denied", "tried to change"
+
+
+class EventKind(models.TextChoices):
+    SIGN_IN = "sign_in", "signed in"
+    SIGN_OUT = "sign_out", "signed out"
+    SIGN_IN_FAILED = "sign_in_failed", "could not sign in"
+    ROLES = "roles", "had roles changed"
+    ARCHIVED = "archived", "took old rows out of the ledger"
 
 
 class Outcome(models.TextChoices):
@@ -197,6 +206,30 @@ class ChangeOutcome(LedgerRow):
     def is_accepted(self) -> bool:
         """The cloud answered as it does when it takes a change; a 200 with an error, HTML or nothing is none."""
         return self.http_status == 200 and not self.error_msg
+
+
+class HouseEvent(LedgerRow):
+    """What happened to the house and not to a server group: at its door, to its people, to its ledger."""
+
+    number = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    actor_id = models.BigIntegerField(null=True)
+    from_address = models.CharField(max_length=64)
+    kind = models.CharField(max_length=16, choices=EventKind)
+    proof = models.TextField()
+    """What is to be said of it besides."""
+    hash = models.CharField(max_length=64)
+
+    objects = AppendOnlyQuerySet["HouseEvent"].as_manager()
+
+    class Meta(LedgerRow.Meta):
+        abstract = False
+        managed = False
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"{self.actor or 'someone'} {self.get_kind_display()}. {self.proof}".strip()
 
 
 class TouchedField(LedgerRow):

@@ -79,7 +79,7 @@ def tables(vendor: str) -> Iterable[str]:
 
 
 def views(vendor: str) -> Iterable[str]:
-    """What pages read: changes of server groups and their outcomes, and what people did at the door."""
+    """What pages read: changes of server groups and their outcomes, and what happened to the house itself."""
     fact = _FACT[vendor]
     subject = "number, key, at, project, group_id, group_name, actor, kind, reason, hash, " + ", ".join(
         f"{fact(name)} AS {name}" for name in ("actor_id", "from_address", "previous_hash")
@@ -91,7 +91,8 @@ def views(vendor: str) -> Iterable[str]:
         f"CREATE VIEW audit_changeoutcome AS SELECT number, subject AS intent_id, project, at, outcome, hash, {said} "
         f"FROM {TABLE} WHERE outcome IS NOT NULL AND project <> ''"
     )
-    yield f"CREATE VIEW audit_accountevent AS SELECT {subject}, outcome, {said} FROM {TABLE} WHERE project = ''"
+    of_the_house = "subject = number AND project = ''"
+    yield f"CREATE VIEW audit_houseevent AS SELECT {subject}, {said} FROM {TABLE} WHERE {of_the_house}"
     yield f"CREATE VIEW audit_fieldchange AS {_FIELDS[vendor].format(table=TABLE, begins=begins)}"
 
 
@@ -137,7 +138,8 @@ def _postgresql_refusal(event: str, table: str) -> tuple[str, str]:
 
 _TOUCHED_FIELDS = {
     "sqlite": (
-        f"CREATE TRIGGER audit_touched_fields AFTER INSERT ON {TABLE} WHEN NEW.subject = NEW.number "
+        f"CREATE TRIGGER audit_touched_fields AFTER INSERT ON {TABLE} "
+        "WHEN NEW.subject = NEW.number AND NEW.project <> '' "
         "BEGIN INSERT INTO audit_touchedfield (project, field, number) "
         "SELECT DISTINCT NEW.project, json_extract(value, '$.field'), NEW.number "
         "FROM json_each(NEW.facts, '$.changes'); END"
@@ -157,7 +159,8 @@ def functions(vendor: str) -> Iterable[str]:
         )
         yield (
             "CREATE FUNCTION audit_note_fields() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF NEW.subject = NEW.number THEN INSERT INTO audit_touchedfield (project, field, number) "
+            "IF NEW.subject = NEW.number AND NEW.project <> '' THEN "
+            "INSERT INTO audit_touchedfield (project, field, number) "
             "SELECT DISTINCT NEW.project, c.value ->> 'field', NEW.number "
             "FROM jsonb_array_elements(NEW.facts::jsonb -> 'changes') AS c(value); END IF; RETURN NULL; END $$"
         )

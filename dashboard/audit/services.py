@@ -15,7 +15,7 @@ from django.utils import timezone
 from dashboard.accounts.models import Actor
 from dashboard.audit.chain import Head, append, lock_ledger, read_facts
 from dashboard.audit.checkpoints import write_down
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome, Unsettled, Value
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, EventKind, Kind, Outcome, Unsettled, Value
 from dashboard.audit.turnstile import BusyError, Queue, file_turn
 
 logger = logging.getLogger(__name__)
@@ -81,6 +81,21 @@ class Verdict:
     duration_ms: int | None = None
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to the house: who, from which address, and what is to be said of it besides.
+
+    `who` is empty where nobody is known, `who_id` None where there is no such account.
+    """
+
+    kind: EventKind
+    who: str = ""
+    who_id: int | None = None
+    address: str = ""
+    told: str = ""
+    outcome: Outcome = Outcome.APPLIED
+
+
 @contextmanager
 def reading_ledger() -> Iterator[None]:
     """A ledger that cannot be read is a LedgerError, so that whoever reads it can say so."""
@@ -110,6 +125,14 @@ def last_intent(project: str, group_id: str) -> ChangeIntent | None:
     """The newest intent for this group."""
     with reading_ledger():
         return ChangeIntent.objects.for_group(project, group_id).first()
+
+
+def find_change(project: str, group_id: str, number: str) -> ChangeIntent | None:
+    """An entry of this group, by what stands in an address."""
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        return None
+    with reading_ledger():
+        return ChangeIntent.objects.for_group(project, group_id).filter(number=int(number)).with_rows().first()
 
 
 def find_by_key(key: str) -> ChangeIntent | None:
@@ -215,6 +238,25 @@ def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
         if (known := find_by_key(attempt.key)) is not None:
             return known
         return _add(_facts_of(attempt) | _said(verdict))
+
+
+def record_event(event: Event) -> None:
+    """Write down what happened to the house. Inside a transaction both or neither are kept. Raises LedgerError."""
+    with _appending():
+        _append(
+            NOTHING_SAID
+            | {
+                "key": None,
+                "intent": None,
+                "project": "",
+                "group_id": "",
+                "group_name": "",
+                "reason": "",
+                "changes": [],
+            }
+            | {"actor": _text(event.who, 150), "actor_id": event.who_id, "from_address": event.address}
+            | {"kind": event.kind, "outcome": event.outcome, "proof": _text(event.told)}
+        )
 
 
 def _add(facts: dict[str, object]) -> ChangeIntent:

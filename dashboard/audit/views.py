@@ -1,18 +1,21 @@
+from urllib.parse import urlencode
+
 from django.http import Http404, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.roles import VIEW_LEDGER
 from dashboard.audit.export import FORMATS, rows_of
-from dashboard.audit.filters import Cursor, Filters, Search
-from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.filters import PAGE_SIZE, Cursor, Filters, Search
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, HouseEvent, Outcome
 from dashboard.audit.services import list_unsettled, reading_ledger
 from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from dashboard.http import Project, SignedInRequest, requires
 
 ATTENTION_SIZE = 100
-KINDS = (("edit", "Edits"), ("switch", "Switches"), ("denied", "Refused attempts"))
+KINDS = (("edit", "Edits"), ("switch", "Switches"), ("revert", "Reverts"), ("denied", "Refused attempts"))
 
 
 @require_safe
@@ -48,6 +51,22 @@ def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
 
 @require_safe
 @requires(VIEW_LEDGER)
+def house_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (of the address)
+    """Sign-ins, roles, archives: what belongs to no project, the same list in each."""
+    events, actor, cursor = HouseEvent.objects.all(), Filters.from_get(request.GET).actor, Cursor.from_get(request.GET)
+    if actor:
+        events = events.filter(actor=actor)
+    if cursor.number is not None:
+        events = events.filter(number__lt=cursor.number)
+    with reading_ledger():
+        rows = list(events[: PAGE_SIZE + 1])
+    older = urlencode({"actor": actor, "cursor": rows[PAGE_SIZE - 1].number}) if len(rows) > PAGE_SIZE else ""
+    context = {"events": rows[:PAGE_SIZE], "older": older, "actor": actor, "is_newest": cursor.number is None}
+    return render(request, "audit/house.html", context)
+
+
+@require_safe
+@requires(VIEW_LEDGER)
 def ledger_export(request: SignedInRequest, project: Project, suffix: str) -> StreamingHttpResponse:
     """The filtered changes and what came of them, to the last one; JSON Lines can be checked by `verify_export.py`."""
     if suffix not in FORMATS:
@@ -61,7 +80,10 @@ def ledger_export(request: SignedInRequest, project: Project, suffix: str) -> St
 
 @require_safe
 @requires(VIEW_LEDGER)
-def ledger_entry(request: SignedInRequest, project: Project, number: int) -> HttpResponse:
+def ledger_entry(request: SignedInRequest, project: Project, number: int) -> HttpResponseBase:
     with reading_ledger():
+        outcome = ChangeOutcome.objects.filter(project=project.slug, number=number).first()
+        if outcome is not None and outcome.intent_id != number:
+            return redirect("audit:entry", project, outcome.intent_id)
         entry = get_object_or_404(ChangeIntent.objects.filter(project=project.slug).with_rows(), pk=number)
     return render(request, "audit/entry.html", {"entry": entry})

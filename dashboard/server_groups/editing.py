@@ -4,21 +4,23 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.roles import EDIT
-from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.models import ChangeIntent, Kind, Outcome
+from dashboard.audit.services import find_change
 from dashboard.cloud.projects import Project
 from dashboard.http import SignedInRequest, actor, keeps_input, requires, take_kept_input
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import ServerGroupForm, read_seen
 from dashboard.server_groups.overview import read_shown
-from dashboard.server_groups.refusals import changes_group
+from dashboard.server_groups.refusals import changes_group, note_stale_form
+from dashboard.server_groups.reverting import revert
 from dashboard.server_groups.review import read_review
 from dashboard.server_groups.services import ConflictError, Written, update_server_group
 from dashboard.server_groups.wording import say_failed
@@ -34,6 +36,8 @@ def server_group_edit(request: SignedInRequest, project: Project, group_id: str)
     if request.method == "GET":
         return _blank_form(request, project, group_id)
     form = _posted_form(request.POST, project, group_id)
+    if form.is_stale:
+        note_stale_form(request, project, group_id)
     if not _is_sound(form, project):
         return _show_form(request, form)
     if unmet := _unmet(request, form):
@@ -85,10 +89,25 @@ def name_check(request: SignedInRequest, project: Project, group_id: str) -> Htt
 
 def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
     kept = take_kept_input(request)
+    if kept is None and (number := request.GET.get("revert", "")):
+        return _revert_form(request, project, group_id, number)
     if kept is None:
         return _show_form(request, ServerGroupForm(shown=read_shown(project, group_id)), status=200)
     messages.warning(request, "Your sign-in had run out. What you typed is still here; nothing was sent.")
     return _show_form(request, _posted_form(kept, project, group_id), status=200)
+
+
+def _revert_form(request: SignedInRequest, project: Project, group_id: str, number: str) -> HttpResponse:
+    """The form as it would undo an entry of the ledger; it goes through the same review as any other change."""
+    entry = find_change(project.slug, group_id, number)
+    if entry is None:
+        raise Http404
+    reverting = revert(entry, read_shown(project, group_id))
+    if reverting.left:
+        messages.warning(
+            request, f"Left as they are, because they hold another value by now: {', '.join(reverting.left)}."
+        )
+    return _show_form(request, reverting.form, status=200)
 
 
 def _posted_form(data: QueryDict, project: Project, group_id: str) -> ServerGroupForm:
@@ -97,6 +116,7 @@ def _posted_form(data: QueryDict, project: Project, group_id: str) -> ServerGrou
     form.is_over_seen = seen is not None
     if "seen" in data and seen is None:
         form = form.after_failure(STALE)
+        form.is_stale = True
     return form.resolved()
 
 
@@ -127,6 +147,7 @@ def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> 
             reason=form.cleaned_data["reason"],
             key=form.cleaned_data["key"],
             by=actor(request),
+            kind=Kind.REVERT if form.cleaned_data["revert"] else Kind.EDIT,
         )
     except ConflictError as error:
         return _show_form(request, form.after_conflict(error.group, error.fields), status=409)

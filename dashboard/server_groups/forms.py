@@ -111,9 +111,13 @@ class ServerGroupForm(OnceForm):
     """All editable fields of one group, as it was when the form was rendered."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    revert = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
+    """The number of the entry that this change takes back, if it began as that."""
     table = FIELDS
     is_over_seen = False
     """Whether the answer came with what the person saw; a script that names wanted values does not send it."""
+    is_stale = False
+    """Whether what it came with as seen is none of ours, or too old."""
     conflicts: tuple[Conflict, ...] = ()
     taken_over: tuple[str, ...] = ()
 
@@ -271,7 +275,8 @@ class ServerGroupForm(OnceForm):
         """Name and text of what a review carries along: the changed fields, what was seen, and the key."""
         texts = [(BY_PATH[path].name, to_text(value)) for path, value in self.changes.items()]
         seen = [("seen", sign_seen(self.group, self.shown.around))] if self.is_over_seen else []
-        return [*texts, *seen, ("key", self.cleaned_data["key"])]
+        reverts = [("revert", str(self.cleaned_data["revert"]))] if self.cleaned_data["revert"] else []
+        return [*texts, *seen, *reverts, ("key", self.cleaned_data["key"])]
 
     @property
     def error_list(self) -> Iterator[tuple[str, str, str]]:
@@ -300,6 +305,7 @@ class ServerGroupForm(OnceForm):
             ),
             "key",
             "seen",
+            "revert",
         )
         return helper
 

@@ -10,7 +10,7 @@ from dashboard.accounts.roles import VIEW
 from dashboard.cloud.projects import Project
 from dashboard.http import SignedInRequest, actor
 from dashboard.server_groups.fields import FIELDS, STATUS
-from dashboard.server_groups.services import refuse
+from dashboard.server_groups.services import note_refusal, refuse
 
 GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
 
@@ -32,10 +32,20 @@ def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupV
     return decorate
 
 
+def note_stale_form(request: SignedInRequest, project: Project, group_id: str) -> None:
+    """Record what a form asked for that was too old or altered; nothing of it is sent."""
+    because = "The form was too old or was altered."
+    note_refusal(project=project, group_id=group_id, attempted=_attempted(request), because=because, by=actor(request))
+
+
 def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
     """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
+    refuse(project=project, group_id=group_id, attempted=_attempted(request), because=because, by=actor(request))
+
+
+def _attempted(request: SignedInRequest) -> dict[str, str | bool]:
     posted = {name: text.replace("\x00", "") for name, text in request.POST.dict().items()}
     attempted: dict[str, str | bool] = {f.path: posted[f.name][:500] for f in FIELDS if f.name in posted}
     if wanted := posted.get("status"):
         attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])
-    refuse(project=project, group_id=group_id, attempted=attempted, because=because, by=actor(request))
+    return attempted

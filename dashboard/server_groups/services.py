@@ -165,6 +165,12 @@ def switch_server_group(*, project: Project, group_id: str, on: bool, reason: st
 
 def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> NoReturn:
     """Record an attempt that is not allowed, and raise PermissionDenied; without a ledger it is refused too."""
+    note_refusal(project=project, group_id=group_id, attempted=attempted, because=because, by=by)
+    raise PermissionDenied(because)
+
+
+def note_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> None:
+    """Record an attempt that goes no further; a ledger that is away lets none through either."""
     try:
         attempt = Attempt(
             project=project.slug,
@@ -179,7 +185,6 @@ def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], b
         record_closed(attempt, Verdict(Outcome.DENIED, because))
     except LedgerError:
         logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
-    raise PermissionDenied(because)
 
 
 def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:

@@ -210,7 +210,9 @@ def test_a_form_that_was_altered_is_shown_again_with_its_input(
     assert answer.status_code == 422
     assert "too old or was altered" in said(answer)
     assert read(answer).form("edit-form").fields["name"] == "TEST"
-    assert (simulator.patches, ledger()) == ([], [])
+    (entry,) = ledger()
+    assert (entry.kind, entry.outcomes, entry.changes["name"]) == ("denied", ["denied"], (None, "TEST"))
+    assert simulator.patches == []
 
 
 def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:

@@ -33,7 +33,12 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("edit", "changed"), ("switch", "switched"), ("denied", "tried to change")],
+                        choices=[
+                            ("edit", "changed"),
+                            ("switch", "switched"),
+                            ("revert", "reverted"),
+                            ("denied", "tried to change"),
+                        ],
                         max_length=16,
                     ),
                 ),
@@ -98,6 +103,38 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["pk"],
+                "abstract": False,
+                "managed": False,
+                "default_permissions": (),
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="HouseEvent",
+            fields=[
+                ("number", models.BigAutoField(primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
+                ("actor", models.CharField(max_length=150)),
+                ("actor_id", models.BigIntegerField(null=True)),
+                ("from_address", models.CharField(max_length=64)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("sign_in", "signed in"),
+                            ("sign_out", "signed out"),
+                            ("sign_in_failed", "could not sign in"),
+                            ("roles", "had roles changed"),
+                            ("archived", "took old rows out of the ledger"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("proof", models.TextField()),
+                ("hash", models.CharField(max_length=64)),
+            ],
+            options={
+                "ordering": ["-number"],
                 "abstract": False,
                 "managed": False,
                 "default_permissions": (),

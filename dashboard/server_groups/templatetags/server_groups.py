@@ -102,11 +102,22 @@ def cause(error: CloudError) -> str:
 
 
 @register.filter
+def is_revertible(entry: ChangeIntent) -> bool:
+    """Whether it changed something that could be put back."""
+    last = entry.last_outcome
+    return last is not None and last.outcome == Outcome.APPLIED
+
+
+@register.filter
 def did(entry: ChangeIntent) -> str:
     """The verb of a ledger entry: what someone did, or only tried to do."""
     last = entry.last_outcome
     is_done = last is not None and last.outcome == Outcome.APPLIED
-    verbs = {Kind.EDIT: ("changed", "tried to change"), Kind.SWITCH: ("switched", "tried to switch")}
+    verbs = {
+        Kind.EDIT: ("changed", "tried to change"),
+        Kind.SWITCH: ("switched", "tried to switch"),
+        Kind.REVERT: ("reverted", "tried to revert"),
+    }
     done, tried = verbs.get(Kind(entry.kind), ("tried to change", "tried to change"))
     return done if is_done else tried
 
