@@ -4,7 +4,7 @@ SIMULATOR_PORT ?= 8001
 DEMO_PASSWORD ?=
 VENV = .venv/bin
 
-.PHONY: demo demo-reset test bench lock browser
+.PHONY: demo demo-reset test test-crash bench lock browser postgresql
 
 # Marks of a finished install; a changed lock file installs again.
 .venv/demo: requirements.txt
@@ -30,7 +30,7 @@ demo-reset:
 
 # Everything that has to hold, in the order of what is quickest to mend.
 test: export STREAMWARDEN_ENV = development
-test: .venv/dev browser
+test: .venv/dev browser postgresql
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/djlint --quiet --check --lint templates
@@ -42,6 +42,19 @@ test: .venv/dev browser
 		STREAMWARDEN_AUDIT_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(VENV)/python manage.py check --deploy --fail-level WARNING
 	$(VENV)/pytest -n auto --cov --cov-report=term
+	$(VENV)/python -m tests.postgres pytest -n auto $(ON_POSTGRESQL)
+
+# What must hold on PostgreSQL too: the ledger, the write path, and that both survive a kill.
+ON_POSTGRESQL = tests/audit tests/crash tests/server_groups/test_services.py tests/server_groups/test_settling.py
+
+# The whole matrix: each point of the write path, each kind of change, several seeds, both databases; and a long ledger
+# spoilt in every way.
+test-crash: export STREAMWARDEN_ENV = development
+test-crash: export CRASH_SEEDS ?= 4
+test-crash: .venv/dev postgresql
+	$(VENV)/pytest -n auto tests/crash
+	$(VENV)/python -m tests.postgres pytest -n auto tests/crash
+	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/test_tampering.py
 
 # Chromium for the browser tests: the one that is there, else from the package manager.
 browser:
@@ -52,6 +65,16 @@ browser:
 		sudo apt-get update -qq && sudo apt-get install -y -qq chromium; \
 	else \
 		echo "The browser tests need Chromium: install the package 'chromium' and run this again." >&2; exit 1; \
+	fi
+
+postgresql:
+	@command -v initdb >/dev/null && exit 0; ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; \
+	elif command -v apt-get >/dev/null && command -v sudo >/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq postgresql; \
+	else \
+		echo "The tests need PostgreSQL: install the package 'postgresql' and run this again." >&2; exit 1; \
 	fi
 
 bench: export STREAMWARDEN_ENV = development

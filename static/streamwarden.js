@@ -200,3 +200,16 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(event.target.previousElementSibling.textContent);
   document.getElementById("live").textContent = "Copied";
 });
+
+// Times are written in UTC; here they are read in the reader's own zone, with UTC on hover.
+function showLocalTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-read])")) {
+    const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+    const utc = time.title || time.textContent;
+    time.dataset.read = "";
+    if ("local" in time.dataset) time.textContent = local;
+    time.title = "local" in time.dataset ? utc : `${local} (${utc})`;
+  }
+}
+document.addEventListener("htmx:load", (event) => showLocalTimes(event.detail.elt));
+showLocalTimes(document);

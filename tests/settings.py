@@ -10,6 +10,8 @@ for name in list(os.environ):
     }:
         del os.environ[name]
 os.environ["STREAMWARDEN_ENV"] = "development"
+if "TEST_DATABASE_URL" in os.environ:  # `python -m tests.postgres` sets it
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from dashboard.settings import *  # noqa: E402, F403 (after the environment is clean; settings are a star)
 
@@ -19,6 +21,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # A file, not memory: browser tests write from a server's threads, and writers must queue as they do in production.
-DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (from the settings' star)
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405 (from the settings' star)
+    DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (as above)
 # WhiteNoise warns when there is nothing collected yet, as in a fresh clone.
 Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # noqa: F405 (from the settings' star)

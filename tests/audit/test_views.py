@@ -223,8 +223,9 @@ def test_an_entry_shows_who_when_why_what_and_how_it_is_known(
         "Why": "INC-4711",
         "Group": "All changes of design-pool g-1",
         "Ledger number": str(entry.number),
+        "Hash": entry.hash,
     }
-    assert words(page.by_class("proofs")[0].text).startswith("unknown because unknown 12:00:00 UTC")
+    assert words(page.by_class("proofs")[0].text).startswith("unknown because unknown 14 Mar 2026, 12:00:00 UTC")
 
 
 def test_a_denied_entry_shows_what_was_asked_for_and_no_value_before(

@@ -1,6 +1,7 @@
 """How the field table reads on a page: labels, values with their units, effects."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
@@ -8,8 +9,9 @@ from django import template
 from django.conf import settings
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
+from dashboard.audit.differences import Part, word_parts
 from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome, Value
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.explanations import explain
@@ -39,6 +41,23 @@ def before(change: FieldChange) -> str:
 @register.filter
 def after(change: FieldChange) -> str:
     return _display(change.field, change.after)
+
+
+@register.filter
+def parts_before(change: FieldChange) -> SafeString:
+    """The old value, with only what went marked where it is a long text."""
+    return _marked(word_parts(before(change), after(change))[0], "del")
+
+
+@register.filter
+def parts_after(change: FieldChange) -> SafeString:
+    """The new value, with only what came marked where it is a long text."""
+    return _marked(word_parts(before(change), after(change))[1], "ins")
+
+
+def _marked(parts: Sequence[Part], mark: str) -> SafeString:
+    marked = {True: f"<{mark}>{{}}</{mark}>", False: "{}"}
+    return mark_safe("".join(format_html(marked[part.is_changed], part.text) for part in parts))  # noqa: S308 (each part is escaped)
 
 
 def _display(path: str, value: Value) -> str:

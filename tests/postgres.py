@@ -1,0 +1,60 @@
+"""Runs a command beside a throw-away PostgreSQL: `python -m tests.postgres pytest tests/audit`.
+
+The cluster lives in a temporary directory, listens on a socket there and is gone afterwards. PostgreSQL refuses to run
+as root, so that root lends it to another user.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+UNPRIVILEGED = "nobody"
+FAST = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_addresses=''"
+"""For tests that do not pull the plug; a crash of a client loses nothing either way."""
+
+
+def binaries() -> Path:
+    """Debian keeps them out of the path. Raises FileNotFoundError."""
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "initdb").exists():
+            return place
+    raise FileNotFoundError("PostgreSQL is not installed: its package is called 'postgresql'")
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """Yields the address of an empty database."""
+    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as directory:
+        if user:
+            shutil.chown(directory, user)
+        data = f"{directory}/data"
+        _run(user, "initdb", "-D", data, "-U", "streamwarden", "-A", "trust", "-E", "UTF8", "--locale=C")
+        options = f"{FAST} -k {directory}"
+        _run(user, "pg_ctl", "-D", data, "-l", f"{directory}/log", "-w", "-o", options, "start")
+        try:
+            yield f"postgres://streamwarden@/{directory}/postgres"
+        finally:
+            _run(user, "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+def _run(user: str | None, program: str, *arguments: str) -> None:
+    command = [str(binaries() / program), *arguments]
+    subprocess.run(command, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60)  # noqa: S603 (ours)
+
+
+def main() -> int:
+    with cluster() as address:
+        environ = {**os.environ, "TEST_DATABASE_URL": address}
+        return subprocess.run([sys.executable, "-m", *sys.argv[1:]], env=environ, check=False).returncode  # noqa: S603 (ours)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""On each bad day of the ledger no PATCH leaves, pages stay up, the cause is named, and no restart is needed after."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+from django.test import Client, override_settings
+
+from dashboard.audit.models import ChangeIntent
+from dashboard.audit.verification import verify
+from dashboard.cloud.client import Answer
+from dashboard.cloud.client import Client as CloudClient
+from dashboard.cloud.projects import Project
+from dashboard.server_groups import services
+from dashboard.server_groups.settling import settle_unsettled
+from tests.conftest import Simulated, address
+from tests.ledger import empty_disk, fill_disk, without_table
+from tests.markup import said
+from tests.server_groups.conftest import told
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ON_SQLITE = connection.vendor == "sqlite"
+BadDay = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """SQLite's own quota: what it says and does is what it says and does on a full disk."""
+    pages = pragma("page_count")
+    pragma(f"max_page_count={pages}")
+    try:
+        yield
+    finally:
+        pragma("max_page_count=1073741823")
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    pragma("query_only=ON")
+    try:
+        yield
+    finally:
+        pragma("query_only=OFF")
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Another program is writing and does not end."""
+    pragma("busy_timeout=100")
+    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+    pragma("busy_timeout=10000")
+
+
+@contextmanager
+def trigger_raising() -> Iterator[None]:
+    fill_disk("audit_changeintent")
+    try:
+        yield
+    finally:
+        empty_disk("audit_changeintent")
+
+
+@contextmanager
+def no_key() -> Iterator[None]:
+    with override_settings(AUDIT_KEY=""):
+        yield
+
+
+def pragma(text: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA {text}")
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+OF_SQLITE: dict[str, tuple[BadDay, str]] = {
+    "disk full": (full_disk, "database or disk is full"),
+    "read-only": (read_only, "attempt to write a readonly database"),
+    "locked": (locked, "database is locked"),
+    "table missing": (without_table, "no such table"),
+}
+BAD_DAYS: dict[str, tuple[BadDay, str]] = {
+    **(OF_SQLITE if ON_SQLITE else {}),
+    "trigger raising": (trigger_raising, "database or disk is full"),
+    "key missing": (no_key, "STREAMWARDEN_AUDIT_KEY is missing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DAYS)
+@pytest.mark.parametrize("fields", [{"status": "off", "reason": "INC-1"}, {"name": "TEST"}], ids=["switch", "edit"])
+def test_without_a_ledger_nothing_leaves_and_pages_stay_up(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, name: str, fields: dict[str, str]
+) -> None:
+    bad_day, cause = BAD_DAYS[name]
+    client, page = client_as("administrator"), address("switch/" if "status" in fields else "edit/")
+    if name == "disk full":
+        # Until a page is full there is room; then there is none.
+        fields = {**fields, "reason": "r" * 500}
+
+    with bad_day():
+        refused = [
+            client.post(page, {**fields, "key": f"form {number}"}) for number in range(40 if name == "disk full" else 1)
+        ][-1]
+        sent = len(simulator.patches)
+        pages = [client.get(shown).status_code for shown in (address(group_id=None), address(), "/healthz")]
+
+    assert (refused.status_code, pages) == (503, [200, 200, 200])
+    assert cause in said(refused)
+    assert "A change that cannot be recorded is not sent: nothing was changed." in said(refused)
+    if name != "disk full":
+        assert sent == 0
+    simulator.control("POST", "reset")
+    assert client.post(page, fields).status_code == 302
+    assert len(simulator.patches) == 1
+    assert verify().count > 0
+
+
+@pytest.mark.skipif(ON_SQLITE, reason="a file does not hang up")
+def test_a_database_that_goes_away_between_intent_and_outcome(
+    client_as: Callable[[str], Client],
+    project: Project,
+    simulator: Simulated,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: Callable[[timedelta], None],
+) -> None:
+    client, real = client_as("administrator"), CloudClient.update_server_group
+
+    def hang_up(self: CloudClient, group_id: str, payload: dict[str, object]) -> Answer:
+        answer = real(self, group_id, payload)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        other = connections.create_connection("default")
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        other.close()
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CloudClient, "update_server_group", hang_up)
+        answer = client.post(address("edit/"), {"name": "TEST"})
+    connection.close()  # as the end of a request does
+    pause(timedelta(seconds=services.CALL_SECONDS + 16))
+    (tried,) = settle_unsettled()
+
+    assert (answer.status_code, len(simulator.patches)) == (503, 1)
+    assert "The change was sent, but what came of it could not be recorded." in said(answer)
+    assert told(tried.intent).outcomes == ["applied"]
+    assert ChangeIntent.objects.count() == 1
