@@ -61,6 +61,7 @@ class EventKind(models.TextChoices):
     SIGN_IN_FAILED = "sign_in_failed", "could not sign in"
     ROLES = "roles", "had roles changed"
     ARCHIVED = "archived", "took old rows out of the ledger"
+    SEALED = "sealed", "sealed the ledger"
 
 
 class Outcome(models.TextChoices):
