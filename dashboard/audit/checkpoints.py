@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from http.client import HTTPException
+from io import SEEK_END
 from pathlib import Path
 
 from django.conf import settings
@@ -20,6 +22,8 @@ from dashboard.audit.chain import Head, canonical, mac_of, written
 logger = logging.getLogger(__name__)
 
 HOOK_SECONDS = 10
+NEWEST_BYTES = 8_192
+"""The newest lines of a file; writers that finish at once may put theirs down in another order."""
 
 
 class UnreadableError(Exception):
@@ -61,21 +65,38 @@ def write_down(head: Head) -> None:
         logger.exception("A checkpoint could not be written to %s", settings.CHECKPOINT_DIRECTORY)
 
 
+def is_written_down(head: Head) -> bool:
+    """Whether the file has it, where there is one; a log cannot be asked."""
+    if not settings.CHECKPOINT_DIRECTORY:
+        return True
+    try:
+        with _file_of(head.at).open("rb") as file:
+            file.seek(max(file.seek(0, SEEK_END) - NEWEST_BYTES, 0))
+            return Checkpoint.of(head).line.encode("ascii") in file.read().splitlines()
+    except OSError:
+        return False
+
+
 def _file_of(moment: datetime) -> Path:
     return Path(settings.CHECKPOINT_DIRECTORY) / f"checkpoints-{moment:%Y-%m-%d}.jsonl"
 
 
-def send_to_hook(head: Head) -> None:
-    """Hand the newest checkpoint to the hook: an address takes it as a POST, a command on its standard input."""
+def send_to_hook(head: Head) -> bool:
+    """Hand the newest checkpoint to the hook: an address takes it as a POST, a command on its standard input.
+
+    False when it was not taken.
+    """
     line, hook = Checkpoint.of(head).line.encode("ascii"), settings.CHECKPOINT_HOOK
     try:
         if hook.startswith(("https://", "http://")):
             request = urllib.request.Request(hook, line, {"Content-Type": "application/json"})  # noqa: S310 (as checked)
             urllib.request.urlopen(request, timeout=HOOK_SECONDS).close()  # noqa: S310 (as checked)
         else:
-            subprocess.run(hook, input=line, shell=True, check=True, timeout=HOOK_SECONDS)  # noqa: S602 (the operator's own)
-    except (OSError, subprocess.SubprocessError):
+            subprocess.run(hook, input=line + b"\n", shell=True, check=True, timeout=HOOK_SECONDS)  # noqa: S602 (the operator's own)
+    except (OSError, HTTPException, subprocess.SubprocessError):
         logger.exception("The hook did not take checkpoint %s", head.number)
+        return False
+    return True
 
 
 def read_checkpoints(paths: Iterable[Path]) -> Iterator[Checkpoint]:

@@ -135,6 +135,11 @@ def find_change(project: str, group_id: str, number: str) -> ChangeIntent | None
         return ChangeIntent.objects.for_group(project, group_id).filter(number=int(number)).with_rows().first()
 
 
+def find_intent(number: int) -> ChangeIntent:
+    with reading_ledger():
+        return ChangeIntent.objects.with_rows().get(number=number)
+
+
 def find_by_key(key: str) -> ChangeIntent | None:
     with reading_ledger():
         return ChangeIntent.objects.filter(key=key).first()
@@ -185,17 +190,34 @@ def list_unsettled(*, project: str = "", since: datetime | None = None, before: 
 
 @contextmanager
 def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
-    """An unsettled change that nobody else tries to settle meanwhile; None when someone does, or has."""
+    """An unsettled change that nobody else tries to settle meanwhile; None when someone does, or has.
+
+    Raises OutcomeNotRecordedError: where no lease can be written down, no outcome can be either.
+    """
     now = timezone.now()
+    until = now + duration
     row = Unsettled.objects.filter(number=number)
-    with reading_ledger():
-        is_mine = row.filter(Q(leased_until=None) | Q(leased_until__lt=now)).update(leased_until=now + duration) == 1
-        intent = ChangeIntent.objects.get(number=number) if is_mine else None
+    try:
+        with reading_ledger():
+            is_free = Q(leased_until=None) | Q(leased_until__lt=now)
+            is_mine = row.filter(is_free).update(leased_until=until) == 1
+            intent = ChangeIntent.objects.get(number=number) if is_mine else None
+    except LedgerError as error:
+        raise OutcomeNotRecordedError(str(error)) from error
     try:
         yield intent
     finally:
         if is_mine:
-            row.update(leased_until=None)
+            _give_back(number, until)
+
+
+def _give_back(number: int, until: datetime) -> None:
+    """End a lease early, unless someone else has taken it since; one that is not given back ends by itself."""
+    try:
+        with reading_ledger():
+            Unsettled.objects.filter(number=number, leased_until=until).update(leased_until=None)
+    except LedgerError:
+        logger.exception("The lease of change %s ends at %s", number, until)
 
 
 def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) -> tuple[ChangeIntent, bool]:

@@ -3,16 +3,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
 from dashboard.audit.models import ChangeIntent, Outcome
-from dashboard.audit.services import find_traces
+from dashboard.audit.services import find_change, find_traces
 from dashboard.cloud.checks import check_project, policy_to_grant
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
@@ -24,7 +24,8 @@ from dashboard.server_groups.forms import OnceForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
 from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.refusals import changes_group, refuse_post
-from dashboard.server_groups.services import Written, settle_change, switch_server_group
+from dashboard.server_groups.services import Written, switch_server_group
+from dashboard.server_groups.settling import settle_now
 from dashboard.server_groups.wording import Notice, say_settled, say_switched
 
 HISTORY_LENGTH = 10
@@ -182,8 +183,9 @@ def _switch_off_dialog(
 @requires(VIEW)
 def change_settle(request: SignedInRequest, project: Project, group_id: str, number: int) -> HttpResponseBase:
     """Ask the cloud once more what came of a change; a page with a pending change does this by itself."""
-    known = get_object_or_404(ChangeIntent.objects.for_group(project.slug, group_id), pk=number)
-    intent = settle_change(project=project, intent=known)
+    if find_change(project.slug, group_id, str(number)) is None:
+        raise Http404
+    intent = settle_now(number)
     may_read_ledger = request.user.has_perm(VIEW_LEDGER)
     if not request.htmx:
         return redirect("audit:entry", project, number) if may_read_ledger else _to_group(project, group_id)

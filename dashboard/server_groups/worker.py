@@ -1,19 +1,20 @@
-"""What a serving process does besides: settle what is unknown, and hand the newest checkpoint to the hook.
+"""What a serving process does besides: settle what is unknown, and bring the newest checkpoint out.
 
-A thread and no task queue: it needs no second service to be there and watched, a lease in the database keeps those of
+Threads and no task queue: they need no second service to be there and watched, a lease in the database keeps those of
 several processes apart, and whatever one misses the next one finds, because the list of work is in the database.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import close_old_connections
 
 from dashboard.audit.chain import read_head
-from dashboard.audit.checkpoints import send_to_hook
+from dashboard.audit.checkpoints import is_written_down, send_to_hook, write_down
 from dashboard.server_groups.settling import settle_unsettled
 
 logger = logging.getLogger(__name__)
@@ -28,37 +29,56 @@ HOOK_EVERY_SECONDS = 45.0
 
 class Worker:
     def __init__(self) -> None:
+        self._is_new = True
         self._sent_number = 0
         self._sent_at = self._old_at = -OLD_EVERY_SECONDS
 
     def start(self) -> None:
-        """Runs until the process ends; it holds nothing that would have to be put in order then."""
-        threading.Thread(target=self._run, name="settler", daemon=True).start()
+        """Runs until the process ends; it holds nothing that would have to be put in order then.
 
-    def _run(self) -> None:
-        while True:
-            time.sleep(EVERY_SECONDS)
-            self.tick()
-            close_old_connections()
+        Each job has a thread of its own: a hook that hangs keeps no change from being settled.
+        """
+        for job in (self.settle, self.write_checkpoint, self.send_checkpoint):
+            threading.Thread(target=_again_and_again, args=(job,), name=job.__name__, daemon=True).start()
 
-    def tick(self) -> None:
-        """One round. Whatever goes wrong is logged and tried again in the next."""
-        try:
-            self._settle()
-            if settings.CHECKPOINT_HOOK:
-                self._send_checkpoint()
-        except Exception:
-            logger.exception("The background work failed and is tried again")
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         is_time_for_old_ones = time.monotonic() - self._old_at >= OLD_EVERY_SECONDS
         for tried in settle_unsettled(younger_than=None if is_time_for_old_ones else YOUNG):
             logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
         if is_time_for_old_ones:
             self._old_at = time.monotonic()
 
-    def _send_checkpoint(self) -> None:
+    def write_checkpoint(self) -> None:
+        """Write the head down where whoever committed it could not: killed in between, or no room in the directory.
+
+        The log cannot be asked what it has, so the first round writes there what the process before may not have.
+        """
         head = read_head()
-        if head.number != self._sent_number and time.monotonic() - self._sent_at >= HOOK_EVERY_SECONDS:
-            send_to_hook(head)
-            self._sent_number, self._sent_at = head.number, time.monotonic()
+        if head.number and (self._is_new or not is_written_down(head)):
+            write_down(head)
+        self._is_new = False
+
+    def send_checkpoint(self) -> None:
+        """Hand a new head to the hook; one that was not taken is handed over again."""
+        if not settings.CHECKPOINT_HOOK or time.monotonic() - self._sent_at < HOOK_EVERY_SECONDS:
+            return
+        head = read_head()
+        if head.number != self._sent_number:
+            self._sent_at = time.monotonic()
+            if send_to_hook(head):
+                self._sent_number = head.number
+
+
+def attempt(job: Callable[[], None]) -> None:
+    """One round. Whatever goes wrong is logged and tried again in the next."""
+    try:
+        job()
+    except Exception:
+        logger.exception("The background work failed and is tried again: %s", job.__name__)
+
+
+def _again_and_again(job: Callable[[], None]) -> None:
+    while True:
+        time.sleep(EVERY_SECONDS)
+        attempt(job)
+        close_old_connections()

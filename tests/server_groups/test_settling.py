@@ -1,23 +1,28 @@
 """What nobody knows is found out later: by the worker, by the command, never by sending again."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ChangeIntent, Unsettled
-from dashboard.audit.services import LedgerError, leased
+from dashboard.audit.checkpoints import read_checkpoints
+from dashboard.audit.models import ChangeIntent, EventKind, Unsettled
+from dashboard.audit.services import Event, LedgerError, leased, list_unsettled, record_event
+from dashboard.audit.verification import check_against
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import services, worker
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
 from dashboard.server_groups.worker import Worker
-from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
 from tests.server_groups.conftest import told
 
@@ -25,6 +30,8 @@ pytestmark = pytest.mark.django_db
 LADDER = 1 + 2 + 4 + 8
 LATER = timedelta(seconds=services.CALL_SECONDS + LADDER + 1)
 Pause = Callable[[timedelta], None]
+BUSY = "someone else is reading the group at this moment"
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -66,17 +73,81 @@ def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause:
 def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> None:
     with leased(lost.number, LEASE) as mine:
         assert mine == lost
-        assert list(settle_unsettled()) == []
+        assert list(settle_unsettled()) == [Attempted(lost, BUSY)]
         pause(LEASE + timedelta(seconds=1))
-        assert [one.intent for one in settle_unsettled()] == [lost]
+        assert list(settle_unsettled()) == [Attempted(lost)]
 
 
 def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: ChangeIntent, pause: Pause) -> None:
     Unsettled.objects.update(leased_until=timezone.now() + LEASE)
 
-    assert list(settle_unsettled()) == []
+    before = list(settle_unsettled())
     pause(LEASE + timedelta(seconds=1))
-    assert len(list(settle_unsettled())) == 1
+
+    assert (before, list(settle_unsettled())) == ([Attempted(lost, BUSY)], [Attempted(lost)])
+
+
+def test_who_was_too_slow_does_not_end_the_lease_of_the_next(lost: ChangeIntent, pause: Pause) -> None:
+    with leased(lost.number, LEASE):
+        pause(LEASE + timedelta(seconds=1))
+        next_one = leased(lost.number, LEASE)
+        next_one.__enter__()
+
+    assert list(settle_unsettled()) == [Attempted(lost, BUSY)]
+    next_one.__exit__(None, None, None)
+    assert list(settle_unsettled()) == [Attempted(lost)]
+
+
+def test_what_someone_else_settles_meanwhile_is_settled(
+    lost: ChangeIntent, simulator: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.change(name="TEST")
+    numbers = list_unsettled()
+    list(settle_unsettled())
+    monkeypatch.setattr("dashboard.server_groups.settling.list_unsettled", lambda **_options: numbers)
+
+    (tried,) = settle_unsettled()
+
+    assert (tried.problem, tried.intent.is_settled) == ("", True)
+
+
+def test_a_page_does_not_read_what_another_settler_reads(
+    lost: ChangeIntent, client_as: Callable[[str], Client], simulator: Simulated
+) -> None:
+    simulator.change(name="TEST")
+    client, page = client_as("administrator"), address(f"changes/{lost.number}/settle/")
+    simulator.control("DELETE", "requests")
+
+    with leased(lost.number, LEASE):
+        asked = client.post(page, headers=HTMX)
+        reads = len(simulator.requests())
+    answer = client.post(page, headers=HTMX)
+
+    assert (reads, told(lost).outcomes) == (0, ["unknown", "applied"])
+    assert [form.attrs["hx-trigger"] for form in read(asked).forms] == ["load delay:2s"]
+    assert "Nobody knows yet whether this change took effect." in said(asked)
+    assert "applied" in said(answer)
+    assert read(answer).forms == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_cannot_record_what_came_of_a_change_does_not_say_that_nothing_was_sent(
+    lost: ChangeIntent, client_as: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_as("administrator")
+
+    with connection.execute_wrapper(_full_disk):
+        answer = client.post(address(f"changes/{lost.number}/settle/"))
+
+    assert answer.status_code == 503
+    assert "The change was sent, but what came of it could not be recorded." in said(answer)
+    assert "database or disk is full" in said(answer)
+
+
+def _full_disk(execute: Callable[..., object], sql: str, *arguments: object) -> object:
+    if sql.startswith(("INSERT", "UPDATE")):
+        raise OperationalError("database or disk is full")
+    return execute(sql, *arguments)
 
 
 def test_a_project_that_is_gone_is_told(
@@ -123,8 +194,20 @@ def test_the_command_says_that_the_ledger_is_away(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("dashboard.server_groups.settling.list_unsettled", fail)
 
-    with pytest.raises(CommandError, match="The ledger cannot be read: no such table"):
+    with pytest.raises(CommandError, match="The ledger cannot be read: no such table") as error:
         call_command("settle")
+
+    assert error.value.returncode == 2
+
+
+def test_the_command_says_what_someone_else_is_at(lost: ChangeIntent, capsys: pytest.CaptureFixture[str]) -> None:
+    with leased(lost.number, LEASE), pytest.raises(SystemExit, match="1"):
+        call_command("settle")
+
+    assert capsys.readouterr().out.splitlines() == [
+        f"{lost.number}  design-pool  {BUSY}",
+        "0 settled, 1 still unknown.",
+    ]
 
 
 def test_an_outcome_that_cannot_be_recorded_is_tried_again(
@@ -159,61 +242,117 @@ def test_the_worker_tries_the_young_at_each_turn_and_the_old_now_and_then(
     monkeypatch.setattr(worker, "settle_unsettled", watched)
     settler = Worker()
 
-    settler.tick()
-    settler.tick()
+    settler.settle()
+    settler.settle()
     pause(worker.YOUNG + timedelta(seconds=1))
-    settler.tick()
+    settler.settle()
     settler._old_at -= worker.OLD_EVERY_SECONDS
-    settler.tick()
+    settler.settle()
 
     assert rounds == [[lost.number], [lost.number], [], [lost.number]]
 
 
 def test_the_worker_hands_each_new_checkpoint_to_the_hook_but_not_too_often(
-    lost: ChangeIntent, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    lost: ChangeIntent, settings: Settings, tmp_path: Path
 ) -> None:
-    sent: list[int] = []
-    monkeypatch.setattr(worker, "send_to_hook", lambda head: sent.append(head.number))
-    settings.CHECKPOINT_HOOK = "true"
+    settings.CHECKPOINT_HOOK = f"cat >> {tmp_path}/sent"
     settler = Worker()
 
-    settler.tick()
-    settler.tick()
-    first = list(sent)
-    settler._sent_number = 0
-    settler.tick()
+    settler.send_checkpoint()
+    record_event(Event(EventKind.SIGN_IN))
+    settler.send_checkpoint()
+    first = numbers(tmp_path / "sent")
     settler._sent_at -= worker.HOOK_EVERY_SECONDS
-    settler.tick()
+    settler.send_checkpoint()
+    settler._sent_at -= worker.HOOK_EVERY_SECONDS
+    settler.send_checkpoint()
 
-    assert (first, sent) == ([lost.number + 1], [lost.number + 1] * 2)
+    assert (first, numbers(tmp_path / "sent")) == ([lost.number + 1], [lost.number + 1, lost.number + 2])
 
 
-def test_the_worker_survives_whatever_goes_wrong(
-    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_checkpoint_that_the_hook_did_not_take_is_handed_over_again(
+    lost: ChangeIntent, settings: Settings, tmp_path: Path
 ) -> None:
-    def fail(**_options: object) -> None:
+    settings.CHECKPOINT_HOOK = f"test -e {tmp_path}/open && cat >> {tmp_path}/sent"
+    settler = Worker()
+
+    settler.send_checkpoint()
+    (tmp_path / "open").touch()
+    settler._sent_at -= worker.HOOK_EVERY_SECONDS
+    settler.send_checkpoint()
+
+    assert numbers(tmp_path / "sent") == [lost.number + 1]
+
+
+def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
+    lost: ChangeIntent, settings: Settings, tmp_path: Path
+) -> None:
+    settings.CHECKPOINT_DIRECTORY = str(tmp_path)
+    settler = Worker()
+
+    for _ in range(2):
+        settler.write_checkpoint()
+    (file,) = tmp_path.iterdir()
+    first = numbers(file)
+    file.write_text("")
+    settler.write_checkpoint()
+
+    assert (first, numbers(file)) == ([lost.number + 1], [lost.number + 1])
+    assert check_against(read_checkpoints([file])) == 1
+
+
+def test_without_a_directory_the_first_round_says_the_head_in_the_log(
+    lost: ChangeIntent, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    settler = Worker()
+
+    for _ in range(2):
+        settler.write_checkpoint()
+
+    (record,) = caplog.records
+    assert record.message.startswith("Checkpoint ")
+    assert f'"number":{lost.number + 1}' in record.message
+
+
+def test_an_empty_ledger_has_no_checkpoint(settings: Settings, tmp_path: Path) -> None:
+    settings.CHECKPOINT_DIRECTORY = str(tmp_path)
+
+    Worker().write_checkpoint()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_worker_survives_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    def job() -> None:
         raise RuntimeError("unheard of")
 
-    monkeypatch.setattr(worker, "settle_unsettled", fail)
-
-    Worker().tick()
+    worker.attempt(job)
 
     assert "unheard of" in caplog.text
 
 
-def test_the_worker_runs_beside_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = threading.Event()
+def test_a_job_that_hangs_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = {job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint")}
 
-    def tick(_worker: Worker) -> None:
-        ticks.set()
-        threading.Event().wait()  # the thread ends with the process
+    def hanging(job: str) -> Callable[[Worker], None]:
+        def hang(_worker: Worker) -> None:
+            turns[job].set()
+            threading.Event().wait()  # the thread ends with the process
+
+        return hang
 
     monkeypatch.setattr(worker, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(Worker, "tick", tick)
+    for job in turns:
+        monkeypatch.setattr(Worker, job, hanging(job))
 
     Worker().start()
 
-    assert ticks.wait(5)
+    assert all(turn.wait(5) for turn in turns.values())
+
+
+def numbers(file: Path) -> list[int]:
+    return [json.loads(line)["number"] for line in file.read_text().splitlines()]
 
 
 # Needs attention
@@ -222,11 +361,11 @@ def test_the_worker_runs_beside_the_pages(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_nobody_could_settle_is_shown_with_what_to_do(
     lost: ChangeIntent, client_as: Callable[[str], Client], pause: Pause
 ) -> None:
-    client, address = client_as("help desk"), "/projects/default/audit/attention/"
-    before = said(client.get(address))
+    client, attention = client_as("help desk"), "/projects/default/audit/attention/"
+    before = said(client.get(attention))
 
     pause(LATER + timedelta(minutes=1))
-    page = client.get(address)
+    page = client.get(attention)
 
     assert "Nothing needs attention" in before
     assert "administrator tried to change design-pool Entry" in said(page)

@@ -10,19 +10,17 @@ from dashboard.server_groups.settling import Attempted, settle_unsettled
 
 
 class Command(BaseCommand):
-    help = (
-        "Settles unknown outcomes by reading the cloud. Exit status 0: none is left that could be tried, 1: some are."
-    )
+    help = "Settles unknown outcomes by reading the cloud. Exit status 0: none is left, 1: some are, 2: could not run."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        count = left = 0
         try:
-            tried = list(settle_unsettled())
+            for one in settle_unsettled():
+                count, left = count + 1, left + (not one.intent.is_settled)
+                self.stdout.write(f"{one.intent.number}  {one.intent.group_name}  {_say(one)}")
         except LedgerError as error:
-            raise CommandError(f"The ledger cannot be read: {error}") from error
-        for one in tried:
-            self.stdout.write(f"{one.intent.number}  {one.intent.group_name}  {_say(one)}")
-        left = sum(not one.intent.is_settled for one in tried)
-        self.stdout.write(f"{len(tried) - left} settled, {left} still unknown.")
+            raise CommandError(f"The ledger cannot be read: {error}", returncode=2) from error
+        self.stdout.write(f"{count - left} settled, {left} still unknown.")
         if left:
             sys.exit(1)
 
