@@ -158,7 +158,7 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
     if written.intent is None:
         messages.info(request, "Nothing was changed, so nothing was sent.")
         return _go(request, "server-groups:detail", project, form.group.id)
-    if written.is_repeat and form.changes != {row.field: row.after for row in written.intent.fields.all()}:
+    if written.is_misused:
         messages.warning(request, "This form was sent already, and this came of it. Open it again to change more.")
         return _go(request, "audit:entry", project, written.intent.number)
     last = written.intent.last_outcome

@@ -2,7 +2,7 @@
 
 The cloud answers `200 null`, which proves nothing, so each write is proved by a read. There is no transaction around
 the PATCH: it would roll the evidence back. A process that dies in between leaves an intent without an outcome, which
-`settle_change` settles by reading, never by sending again.
+`settling` settles by reading, never by sending again.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import NoReturn
 
 from django.core.exceptions import PermissionDenied
-from django.utils import timezone
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent, Kind, Outcome, Value
@@ -69,6 +68,8 @@ class Written:
     """Labels of the fields that others changed since the person looked."""
     is_repeat: bool = False
     """The key was used before: this is the first answer again."""
+    is_misused: bool = False
+    """The key was used before for something else. Refused and recorded; `intent` is what it was used for."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def update_server_group(
     `changes` maps a field's path to its new value; `seen` is the group as the person saw it, None when they named a
     wanted state instead of editing what they saw. The same `key` again returns the first answer.
 
-    Raises PermissionDenied (recorded), ConflictError (recorded), LedgerError and ChangeUnderWayError (nothing sent),
+    A key that was used before for something else changes nothing either, which is recorded. Raises PermissionDenied
+    (recorded), ConflictError (recorded), LedgerError and ChangeUnderWayError (nothing sent),
     NotFoundError and SuspendedError (nothing sent, nothing recorded). Every other failure is an outcome.
     """
     scope = f"{by.user.pk}/{project.slug}/{group_id}/{key}"
@@ -145,7 +147,7 @@ def update_server_group(
             by=by,
         )
     if (first := find_by_key(order.key)) is not None:
-        return Written(first, is_repeat=True)
+        return _answer_again(order, first)
     return _when_its_turn_comes(order)
 
 
@@ -187,26 +189,6 @@ def note_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Val
         logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
 
 
-def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
-    """Read the group once and record what came of a change, if it can be told by now. Raises LedgerError."""
-    last = intent.last_outcome
-    sent_by = last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
-    if intent.is_settled or timezone.now() < sent_by:
-        return intent
-    is_accepted = any(row.is_accepted for row in intent.outcomes.all())
-    is_last = timezone.now() >= sent_by + timedelta(seconds=sum(proof.WAITS))
-    changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
-    try:
-        group = client_for(project).show_server_group(intent.group_id)
-    except CloudError:
-        return intent
-    verdict = proof.judge(changes, group, is_accepted=is_accepted, is_last=is_last)
-    if verdict is None or (last is not None and verdict.outcome == last.outcome):
-        return intent
-    record_outcome(intent, verdict)
-    return ChangeIntent.objects.get(pk=intent.pk)
-
-
 def _when_its_turn_comes(order: _Order) -> Written:
     give_up = time.monotonic() + QUEUE_SECONDS
     while True:
@@ -230,12 +212,44 @@ def _write(order: _Order) -> Written:
     changes = {path: value for path, value in order.changes.items() if before.value(path) != value}
     if not changes:
         # The other half of a double click may have made the change since the key was looked for.
-        return Written(find_by_key(order.key), before)
+        first = find_by_key(order.key)
+        return Written(first if first and not _asked_besides(order, first) else None, before)
     _check_for_conflict(order, changes, before)
     attempt = order.attempt(changes, before)
     patience = timedelta(seconds=CALL_SECONDS + sum(proof.WAITS))
     intent, is_new = record_intent(attempt, seen_number=newest.number if newest else 0, patience=patience)
-    return _send(_Sending(order, attempt, intent, before)) if is_new else Written(intent, is_repeat=True)
+    return _send(_Sending(order, attempt, intent, before)) if is_new else _answer_again(order, intent)
+
+
+def _answer_again(order: _Order, first: ChangeIntent) -> Written:
+    """The first answer to a key again; what is asked for besides goes no further."""
+    if not (asked := _asked_besides(order, first)):
+        return Written(first, is_repeat=True)
+    note_refusal(
+        project=order.project,
+        group_id=order.group_id,
+        attempted=asked,
+        because=f"The form's key was used before, for change {first.number}.",
+        by=order.by,
+    )
+    return Written(first, is_repeat=True, is_misused=True)
+
+
+def _asked_besides(order: _Order, first: ChangeIntent) -> Mapping[str, Value]:
+    """What an order asks for that was not asked for when its key was used first.
+
+    The ledger does not say of a field that it was asked for but held its value already. So a field that holds it is
+    taken for one of those; a group that cannot be read is given no such benefit.
+    """
+    recorded = {row.field: row.after for row in first.fields.all()}
+    asked = {path: value for path, value in order.changes.items() if (path, value) not in recorded.items()}
+    if not asked or not asked.keys().isdisjoint(recorded):
+        return asked
+    try:
+        group = client_for(order.project).show_server_group(order.group_id)
+    except CloudError:
+        return asked
+    return {path: value for path, value in asked.items() if group.value(path) != value}
 
 
 def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:

@@ -20,6 +20,8 @@ def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
     wanted, other = ("on", "off") if on else ("off", "on")
     if written.intent is None:
         return Notice("ok", f"{name} is already {wanted}. Nothing was sent.")
+    if written.is_misused:
+        return Notice("bad", f"{name} was not switched {wanted}: this form was sent already, for something else.")
     last = written.intent.last_outcome
     if last is None:
         return Notice("wait", f"{name} is being switched {wanted}. Waiting for the cloud.")

@@ -14,6 +14,7 @@ from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import BY_PATH
 from tests.conftest import DESIGN_POOL, Simulated, address
 from tests.markup import Rendered, read, said
+from tests.server_groups.conftest import ledger
 
 
 def inputs(page: Rendered) -> dict[str, str]:
@@ -63,6 +64,10 @@ def test_the_same_form_sent_again_with_other_values_has_its_first_answer(
 
     assert simulator.patches == [{"name": "first"}]
     assert "This form was sent already" in said(page)
+    assert [(entry.kind, entry.changes, entry.outcomes) for entry in ledger()] == [
+        ("edit", {"name": ("design-pool", "first")}, ["applied"]),
+        ("denied", {"name": (None, "second")}, ["denied"]),
+    ]
 
 
 def test_input_outlives_a_sign_in_that_has_run_out(

@@ -28,7 +28,8 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import services
 from dashboard.server_groups.inputs import Value
-from dashboard.server_groups.services import ConflictError, Written, settle_change, update_server_group
+from dashboard.server_groups.services import ConflictError, Written, update_server_group
+from dashboard.server_groups.settling import settle_change
 from dashboard.simulator.server import SimulatorServer
 from tests.conftest import DESIGN_POOL, Simulated, fault
 from tests.ledger import empty_disk
@@ -152,9 +153,58 @@ def test_sends_only_what_differs_from_the_cloud(project: Project, simulator: Sim
 def test_the_same_key_again_has_the_first_answer(project: Project, simulator: Simulated, acting: People) -> None:
     first = update(project, acting("administrator"), {"name": "TEST"})
 
-    again = update(project, acting("administrator"), {"name": "OTHER"})
+    again = update(project, acting("administrator"), {"name": "TEST"})
 
-    assert (again.intent, len(simulator.patches), len(ledger())) == (first.intent, 1, 1)
+    assert again == Written(first.intent, is_repeat=True)
+    assert (len(simulator.patches), len(ledger())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "besides"),
+    [
+        ({"name": "OTHER"}, {"name": (None, "OTHER")}),
+        ({"name": "TEST", "description": "new"}, {"description": (None, "new")}),
+        ({"server_group_status": False}, {"server_group_status": (None, False)}),
+    ],
+)
+def test_a_key_used_for_something_else_is_refused_and_recorded(
+    project: Project, simulator: Simulated, acting: People, asked: dict[str, Value], besides: dict[str, Any]
+) -> None:
+    first = update(project, acting("administrator"), {"name": "TEST"})
+
+    again = update(project, acting("administrator"), asked)
+
+    assert again == Written(first.intent, is_repeat=True, is_misused=True)
+    assert len(simulator.patches) == 1
+    assert ledger()[1:] == [Told("denied", "administrator", "design-pool", besides, ["denied"])]
+    refused, of_first = ChangeIntent.objects.order_by("-number")
+    assert last(refused).proof == f"The form's key was used before, for change {of_first.number}."
+
+
+def test_a_field_that_held_its_value_when_the_key_was_used_first_is_no_other_request(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    both: dict[str, Value] = {"name": "TEST", "description": "new"}
+    simulator.change(description="new")
+    first = update(project, acting("administrator"), both)
+
+    again = update(project, acting("administrator"), both)
+
+    assert again == Written(first.intent, is_repeat=True)
+    assert len(ledger()) == 1
+
+
+def test_with_the_cloud_away_a_key_is_given_no_benefit_of_the_doubt(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    both: dict[str, Value] = {"name": "TEST", "description": "new"}
+    simulator.change(description="new")
+    update(project, acting("administrator"), both)
+    simulator.play(fault("unavailable", "GET", times=None))
+
+    again = update(project, acting("administrator"), both)
+
+    assert (again.is_misused, len(simulator.patches), len(ledger())) == (True, 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,24 @@ def test_asking_for_the_state_it_has_is_harmless(client_as: People, project: Pro
     assert (simulator.patches, ledger()) == ([], [])
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_key_that_was_used_for_off_does_not_switch_on(
+    client_as: People, project: Project, simulator: Simulated, htmx: bool
+) -> None:
+    client = client_as("help desk")
+    switch(client, OFF | {"key": "one form"})
+
+    answer = switch(client, {"status": "on", "key": "one form"}, htmx=htmx, follow=True)
+
+    assert "design-pool was not switched on: this form was sent already, for something else." in said(answer)
+    assert "design-pool is on." not in said(answer)
+    assert simulator.patches == [{"server_group_status": False}]
+    assert [(entry.kind, entry.changes) for entry in ledger()] == [
+        ("switch", {"server_group_status": (True, False)}),
+        ("denied", {"server_group_status": (None, True)}),
+    ]
+
+
 def test_the_question_shows_what_hangs_on_the_group(client_as: People, project: Project) -> None:
     page = read(client_as("help desk").get(address("switch/")))
 
