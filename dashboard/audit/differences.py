@@ -1,32 +1,82 @@
 """What differs between two texts, word by word."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from enum import Enum
 
 FEWEST_WORDS = 4
 """Shorter texts read better whole."""
+LEAST_ALIKE = 0.4
+"""So do texts that have less in common."""
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+"""Written without blanks: each sign counts as a word."""
+_WORD = re.compile(rf"\s+|[{_CJK}]|[,.;:!?]+|[^\s{_CJK}]+?(?=[,.;:!?]*(?:\s|[{_CJK}]|$))")
+
+AROUND = 24
+"""Characters of what stayed that a short form keeps on each side of what did not."""
+LONGEST = 120
+"""Characters that a short form keeps of what went or came."""
+
+
+class Fate(Enum):
+    STAYED = "stayed"
+    WENT = "went"
+    CAME = "came"
 
 
 @dataclass(frozen=True)
 class Part:
     text: str
-    is_changed: bool
+    fate: Fate
 
 
-def word_parts(before: str, after: str) -> tuple[list[Part], list[Part]]:
-    """Both texts in parts, those that differ marked; the parts of a text put together are the text."""
-    old, new = (re.findall(r"\s+|\S+", text) for text in (before, after))
-    if min(len(before.split()), len(after.split())) < FEWEST_WORDS:
-        return [Part(before, is_changed=True)], [Part(after, is_changed=True)]
+def compare(before: str, after: str) -> list[Part]:
+    """Both texts as one, in the order they are read: all but what came is the old one, all but what went the new.
+
+    Two texts that have too little in common are one part each, even an empty one.
+    """
+    old, new = _WORD.findall(before), _WORD.findall(after)
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    steps = matcher.get_opcodes()
-    return (
-        _parts(old, [(tag, start, end) for tag, start, end, _, _ in steps]),
-        _parts(new, [(tag, start, end) for tag, _, _, start, end in steps]),
-    )
+    fewest = min(sum(not word.isspace() for word in words) for words in (old, new))
+    if fewest < FEWEST_WORDS or matcher.ratio() < LEAST_ALIKE:
+        return [Part(before, Fate.WENT), Part(after, Fate.CAME)]
+    parts: list[Part] = []
+    went = came = ""
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        text = "".join(old[start:end])
+        if tag == "equal" and (text.strip() or not (went or came)):
+            parts += [*_changed(went, came), Part(text, Fate.STAYED)]
+            went = came = ""
+        else:  # a blank between two changed words belongs to the change
+            went, came = went + text, came + "".join(new[new_start:new_end])
+    return parts + _changed(went, came)
 
 
-def _parts(words: Sequence[str], spans: Sequence[tuple[str, int, int]]) -> list[Part]:
-    return [Part("".join(words[start:end]), tag != "equal") for tag, start, end in spans if start < end]
+def _changed(went: str, came: str) -> list[Part]:
+    return [part for part in (Part(went, Fate.WENT), Part(came, Fate.CAME)) if part.text]
+
+
+def shorten(parts: list[Part]) -> Iterator[Part]:
+    """The same for a line of a list: long parts lose their middle or their end."""
+    last = len(parts) - 1
+    for place, part in enumerate(parts):
+        if part.fate != Fate.STAYED:
+            yield replace(part, text=clip(part.text, LONGEST))
+        else:
+            head = "" if place == 0 else _cut(part.text, AROUND)
+            tail = "" if place == last else _cut(part.text[::-1], AROUND)[::-1]
+            is_short = len(part.text) <= len(head) + len(tail) + AROUND
+            yield part if is_short else replace(part, text=f"{head}…{tail}")
+
+
+def clip(text: str, length: int) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= length else f"{_cut(text, length)}…"
+
+
+def _cut(text: str, length: int) -> str:
+    """Up to so many characters, not in the middle of a word where there are words."""
+    whole, _, _ = text[: length + 1].rpartition(" ")
+    return whole if len(whole) > length // 2 else text[:length]

@@ -5,38 +5,31 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from django_htmx.http import push_url
 
 from dashboard.accounts.roles import VIEW_LEDGER
+from dashboard.audit.activity import KINDS, OUTCOMES, find_activity
 from dashboard.audit.export import FORMATS, rows_of
 from dashboard.audit.filters import PAGE_SIZE, Cursor, Filters, Search
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, HouseEvent, Outcome
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, HouseEvent
 from dashboard.audit.services import list_unsettled, reading_ledger
 from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from dashboard.http import Project, SignedInRequest, requires
 
 ATTENTION_SIZE = 100
-KINDS = (("edit", "Edits"), ("switch", "Switches"), ("revert", "Reverts"), ("denied", "Refused attempts"))
 
 
 @require_safe
 @requires(VIEW_LEDGER)
 def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
-    filters, cursor = Filters.from_get(request.GET), Cursor.from_get(request.GET)
     with reading_ledger():
-        found = Search(project.slug, filters).page(cursor)
-    context = {
-        "filters": filters,
-        "entries": found.entries,
-        "older": filters.link(cursor=found.older) if found.older else "",
-        "newer": filters.link(cursor=found.newer) if found.newer else "",
-        "newest": filters.link() if cursor.number is not None else "",
-        "everything": filters.link(),
-        "looked_to": found.looked_to,
-        "kinds": KINDS,
-        "outcomes": Outcome.choices,
-    }
+        activity = find_activity(project.slug, Filters.from_get(request.GET), Cursor.from_get(request.GET))
     is_partial = request.htmx and not request.htmx.history_restore_request
-    return render(request, "audit/_list.html" if is_partial else "audit/list.html", context)
+    template = "audit/_list.html" if is_partial else "audit/list.html"
+    response = render(request, template, {"activity": activity, "kinds": KINDS, "outcomes": OUTCOMES})
+    # A search that goes on by itself stays where it began.
+    is_new_place = is_partial and activity.cursor.number is None
+    return push_url(response, f"{request.path}{activity.everything}".rstrip("?")) if is_new_place else response
 
 
 @require_safe

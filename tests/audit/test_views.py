@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import parse_qs
 
 import pytest
 from django.db import connection
@@ -171,8 +172,89 @@ def test_a_partial_has_the_entries_alone_and_says_how_many(
     assert (page.all("html"), words(page.by_id("live").text)) == ([], "4 entries shown")
 
 
-def test_nothing_found_says_so(client_as: People, project: Project) -> None:
-    assert "No entry matches." in said(client_as("auditor").get(LEDGER))
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "Nothing was changed yet"),
+        ("?q=zzz", "Nothing found"),
+        ("?since=yesterday", "Nothing was changed yet"),
+        ("?since=2026-03-15&until=2026-03-14", "No day is in between"),
+        ("?cursor=1", "Nothing further"),
+    ],
+)
+def test_an_empty_page_says_why(client_as: People, project: Project, query: str, expected: str) -> None:
+    page = read(client_as("auditor").get(LEDGER + query))
+
+    assert words(page.by_class("empty")[0].text).startswith(expected)
+    assert page.by_class("exports") == []
+
+
+def test_each_filter_that_is_on_is_named_and_can_be_taken_off(
+    client_as: People, project: Project, history: dict[str, int]
+) -> None:
+    query = {
+        "group": "g-1",
+        "actor": "admin",
+        "field": "route_policy.max_session",
+        "outcome": "applied",
+        "kind": "edit",
+        "since": "2026-03-14T12:00:00Z",
+        "until": "2026-03-14",
+        "q": "4711",
+    }
+
+    page = read(client_as("auditor").get(LEDGER, query))
+
+    chips = {words(chip.text): parse_qs(chip.attrs["href"].lstrip("?")) for chip in page.by_class("chip")}
+    assert numbers(page) == [history["march"]]
+    assert chips == {
+        f"{said_} \u00d7: take off": {name: [value] for name, value in query.items() if name != left_out}
+        for said_, left_out in (
+            ("Group hr", "group"),
+            ("Person admin", "actor"),
+            ("Field Maximum sessions", "field"),
+            ("Kind Edits", "kind"),
+            ("Outcome Applied", "outcome"),
+            ("From 2026-03-14T12:00:00Z", "since"),
+            ("To 2026-03-14", "until"),
+            ("With 4711", "q"),
+        )
+    }
+
+
+def test_what_makes_no_sense_is_not_said_to_be_on(client_as: People, project: Project) -> None:
+    page = read(client_as("auditor").get(f"{LEDGER}?since=yesterday&until=9999-12-31&outcome=perhaps&kind=perhaps"))
+
+    assert page.by_class("chip") == []
+
+
+@pytest.mark.parametrize(("since", "kind"), [("2026-03-14", "date"), ("2026-03-14T12:00:00Z", "text")])
+def test_a_time_in_the_address_is_shown_where_a_day_would_be(
+    client_as: People, project: Project, since: str, kind: str
+) -> None:
+    page = read(client_as("auditor").get(LEDGER, {"since": since}))
+
+    (field,) = [one.attrs for one in page.all("input") if one.attrs.get("name") == "since"]
+    assert (field["type"], field["value"]) == (kind, since)
+
+
+def test_the_exports_are_of_what_is_filtered(client_as: People, project: Project, history: dict[str, int]) -> None:
+    page = read(client_as("auditor").get(f"{LEDGER}?q=4711&actor=admin&cursor=99", headers=HTMX))
+
+    links = [link.attrs["href"] for link in page.all("a") if "/export." in link.attrs.get("href", "")]
+    assert links == [f"{LEDGER}export.csv?actor=admin&q=4711", f"{LEDGER}export.jsonl?actor=admin&q=4711"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pushed"),
+    [("?q=4711&field=&since=", f"{LEDGER}?q=4711"), ("?q=", LEDGER), ("?q=4711&cursor=99", None)],
+)
+def test_the_address_of_a_partial_names_only_what_is_on(
+    client_as: People, project: Project, query: str, pushed: str | None
+) -> None:
+    answer = client_as("auditor").get(LEDGER + query, headers=HTMX)
+
+    assert answer.headers.get("HX-Push-Url") == pushed
 
 
 def test_the_number_of_queries_does_not_grow(client_as: People, project: Project, enter: Enter) -> None:
@@ -234,7 +316,7 @@ def test_a_denied_entry_shows_what_was_asked_for_and_no_value_before(
     page = read(client_as("auditor").get(f"{LEDGER}{history['denied']}/"))
 
     assert [words(row.text) for row in page.all("tr")] == [
-        "Field Before Asked for",
+        "Field Asked for",
         "Status server_group_status Off",
         "Name name new",
     ]
@@ -247,7 +329,7 @@ def test_a_field_the_table_no_longer_has_is_shown_as_it_was_written(
 
     page = read(client_as("auditor").get(f"{LEDGER}{entry.number}/"))
 
-    assert words(page.all("tr")[1].text) == "Gone gone.field 1 None"
+    assert words(page.all("tr")[1].text) == "Gone gone.field 1 no value"
 
 
 @pytest.mark.parametrize("number", ["999", "0", "9" * 30, "9" * 5000])

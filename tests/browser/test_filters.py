@@ -111,11 +111,11 @@ def test_the_activity_is_filtered_the_same_way(page: Page) -> None:
     page.get_by_role("searchbox").fill("4711")
     expect(page.locator("#live")).to_have_text("1 entry shown")
     page.get_by_label("Outcome").select_option("rejected")
-    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
     page.go_back()
     expect(page.locator(".entries li")).to_have_count(1)
     expect(page.get_by_role("searchbox")).to_have_value("4711")
     expect(page.get_by_label("Outcome")).to_have_value("")
     page.get_by_label("to", exact=True).fill("2020-01-01")
-    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()

@@ -115,7 +115,7 @@ def test_filtering_the_activity(site: Site, page: Page) -> None:
     expect(page.locator(".entries li")).to_have_text(re.compile(r"switched\s+design-pool\s+off"))
     page.get_by_label("Field", exact=True).select_option("Name")
     page.get_by_role("button", name="Filter").click()
-    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
 def test_choosing_a_light(page: Page) -> None:

@@ -368,7 +368,7 @@ def test_what_nobody_could_settle_is_shown_with_what_to_do(
     page = client.get(attention)
 
     assert "Nothing needs attention" in before
-    assert "administrator tried to change design-pool Entry" in said(page)
+    assert "administrator tried to change design-pool" in said(page)
     assert "If the group does not have them by now, send the change again as a new one." in said(page)
     (form,) = [form for form in read(page).forms if "settle" in form.attrs.get("action", "")]
     assert form.attrs["action"].endswith(f"/changes/{lost.number}/settle/")

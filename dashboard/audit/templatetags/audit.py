@@ -5,6 +5,8 @@ from datetime import timedelta
 from django import template
 from django.utils import timezone
 
+from dashboard.audit.models import ChangeIntent
+from dashboard.audit.reverts import entries_taking_back, entry_taken_back
 from dashboard.audit.services import LedgerError, list_unsettled
 
 register = template.Library()
@@ -20,3 +22,13 @@ def count_needing_attention(project: str) -> int:
         return len(list_unsettled(project=project, before=timezone.now() - ATTENTION_AFTER))
     except LedgerError:
         return 0
+
+
+@register.filter
+def takes_back(entry: ChangeIntent) -> int | None:
+    return entry_taken_back(entry)
+
+
+@register.filter
+def taken_back_by(entry: ChangeIntent) -> list[int]:
+    return entries_taking_back(entry)

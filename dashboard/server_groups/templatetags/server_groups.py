@@ -1,7 +1,7 @@
 """How the field table reads on a page: labels, values with their units, effects."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import quote
 
@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from dashboard.audit.differences import Part, word_parts
-from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome, Value
+from dashboard.audit.differences import LONGEST, Fate, Part, clip, compare, shorten
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.explanations import explain
 from dashboard.cloud.resources import ServerGroup
@@ -34,34 +34,57 @@ def shown(group: ServerGroup, field: EditableField) -> str:
 
 
 @register.filter
-def before(change: FieldChange) -> str:
-    return _display(change.field, change.before)
-
-
-@register.filter
-def after(change: FieldChange) -> str:
-    return _display(change.field, change.after)
+def after(change: FieldChange) -> SafeString:
+    return _value(_words(change.field, change.after))
 
 
 @register.filter
 def parts_before(change: FieldChange) -> SafeString:
     """The old value, with only what went marked where it is a long text."""
-    return _marked(word_parts(before(change), after(change))[0], "del")
+    return _marked(change, (part for part in _parts(change) if part.fate != Fate.CAME))
 
 
 @register.filter
 def parts_after(change: FieldChange) -> SafeString:
     """The new value, with only what came marked where it is a long text."""
-    return _marked(word_parts(before(change), after(change))[1], "ins")
+    return _marked(change, (part for part in _parts(change) if part.fate != Fate.WENT))
 
 
-def _marked(parts: Sequence[Part], mark: str) -> SafeString:
-    marked = {True: f"<{mark}>{{}}</{mark}>", False: "{}"}
-    return mark_safe("".join(format_html(marked[part.is_changed], part.text) for part in parts))  # noqa: S308 (each part is escaped)
+@register.filter
+def parts_in_short(change: FieldChange) -> SafeString:
+    """Old and new value on one line; of a long text what went and came, and some words around it."""
+    parts = _parts(change)
+    if any(part.fate == Fate.STAYED for part in parts):
+        return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts)))
+    return _marked(change, shorten(parts), between=" ")
 
 
-def _display(path: str, value: Value) -> str:
-    """The ledger holds raw values; a field the table no longer has is shown as it is."""
+@register.filter
+def after_in_short(change: FieldChange) -> SafeString:
+    return _value(clip(_words(change.field, change.after), LONGEST))
+
+
+def _parts(change: FieldChange) -> list[Part]:
+    return compare(_words(change.field, change.before), _words(change.field, change.after))
+
+
+def _marked(change: FieldChange, parts: Iterable[Part], between: str = "") -> SafeString:
+    marks = {Fate.STAYED: "{}", Fate.WENT: "<del>{}</del>", Fate.CAME: "<ins>{}</ins>"}
+    is_known = {Fate.WENT: change.before is not None}
+    texts = ((marks[part.fate], _value(part.text, is_known=is_known.get(part.fate, True))) for part in parts)
+    return mark_safe(between.join(format_html(mark, text) for mark, text in texts))  # noqa: S308 (each part is escaped)
+
+
+def _value(words: str, *, is_known: bool = True) -> SafeString:
+    """That there is no value is set apart, since a text might read the same."""
+    nothing = format_html('<em class="nothing">{}</em>', "no value" if is_known else "not known")
+    return format_html("{}", words) if words else nothing
+
+
+def _words(path: str, value: Value) -> str:
+    """The ledger holds raw values; a field the table no longer has is shown as it is. Nothing has no words."""
+    if value is None or value == "":
+        return ""
     return BY_PATH[path].display(value) if path in BY_PATH else str(value)
 
 
@@ -82,6 +105,13 @@ def ago(moment: datetime | None) -> SafeString:
         return SafeString("")
     iso, exact = f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S} UTC"
     return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact, _distance(moment))
+
+
+@register.filter
+def moment(at: datetime) -> SafeString:
+    """An exact time: UTC as it is written, which a browser script turns into local time with UTC on hover."""
+    iso, exact = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+    return format_html('<time data-local datetime="{}">{}</time>', iso, exact)
 
 
 def _distance(moment: datetime) -> str:
@@ -118,6 +148,19 @@ def with_tickets(reason: str) -> SafeString:
 def cause(error: CloudError) -> str:
     """What went wrong with the cloud, in words."""
     return explain(error).cause
+
+
+@register.filter
+def field_label(path: str) -> str:
+    return BY_PATH[path].label if path in BY_PATH else path
+
+
+@register.filter
+def trouble(outcome: ChangeOutcome) -> str:
+    """Why a change did not go through, on one line: the cloud's words where it said any."""
+    if outcome.outcome == Outcome.APPLIED:
+        return ""
+    return clip(f"{outcome.error_code} {outcome.error_msg}".strip() or outcome.proof, LONGEST)
 
 
 @register.filter
