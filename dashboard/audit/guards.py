@@ -1,52 +1,80 @@
 """Whether the database still guards the ledger, checked at start-up and by `/readyz`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
 
-from dashboard.audit.schema import TABLE, guards
+from dashboard.audit import schema
+
+_TRIGGERS = (
+    "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
+    "AND tgenabled IN ('O', 'A')"  # one that is switched off, even for replication only, guards nothing
+)
+_GENERATED = (
+    "SELECT attname, attgenerated::text FROM pg_attribute "
+    f"WHERE attrelid = to_regclass('{schema.TABLE}') AND attgenerated = 's'"
+)
 
 
 def missing_guards() -> list[str]:
     """What the ledger should be guarded by and is not. Raises DatabaseError when the database is away."""
-    expected = guards(connection.vendor)
-    present = _triggers()
-    problems = [
-        f"the guard {name} is missing, off or altered"
-        for name, made_by in expected.items()
-        if _plain(present.get(name, "")) != _plain(made_by)
-    ]
-    if connection.vendor == "sqlite" and not _pragma("recursive_triggers"):
+    return {"sqlite": _missing_on_sqlite, "postgresql": _missing_on_postgresql}[connection.vendor]()
+
+
+def _missing_on_sqlite() -> list[str]:
+    """SQLite keeps each statement as it was written. An index only makes things fast, unless it is unique."""
+    statements = [made_by for made_by in schema.statements("sqlite") if not made_by.startswith("CREATE INDEX")]
+    present = _read("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    problems = _differences({_name(made_by): made_by for made_by in statements}, present)
+    if not _read("SELECT 'is on', recursive_triggers FROM pragma_recursive_triggers WHERE recursive_triggers"):
         problems.append("recursive_triggers is off, so that REPLACE passes the guards")
     return problems
 
 
-def _triggers() -> dict[str, str]:
-    query = {
-        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": (
-            "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
-            "AND tgenabled IN ('O', 'A')"  # one that is switched off, even for replication only, guards nothing
-        ),
-    }[connection.vendor]
+def _missing_on_postgresql() -> list[str]:
+    """PostgreSQL words tables and views in its own way, so of those only the columns are looked at."""
+    bodies = {_name(made_by): made_by.split("$$")[1] for made_by in schema.functions("postgresql")}
+    generated = _read(_GENERATED)
+    return [
+        *_differences(schema.guards("postgresql"), _read(_TRIGGERS)),
+        *_differences(bodies, _read("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'audit%%'")),
+        *(f"the column {name} is not made of the facts" for name in schema.SHOWN if name not in generated),
+    ]
+
+
+def _read(query: str) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, [])
         return dict(cursor.fetchall())
 
 
+def _differences(expected: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} is missing, off or altered"
+        for name, made_by in expected.items()
+        if _plain(present.get(name, "")) != _plain(made_by)
+    ]
+
+
+def _name(statement: str) -> str:
+    """What a statement makes."""
+    return statement.removeprefix("CREATE UNIQUE ").removeprefix("CREATE ").split()[1].partition("(")[0]
+
+
 def _plain(statement: str) -> str:
-    """PostgreSQL names the schema and writes its own blanks."""
-    return re.sub(r"\s+", " ", statement.replace("public.", "")).strip()
+    """PostgreSQL names the schema and writes its own blanks, SQLite quotes the name of what was renamed."""
+    return re.sub(r"\s+", " ", statement.replace("public.", "").replace('"', "")).strip()
 
 
-def _pragma(name: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA {name}")
-        return cursor.fetchone()[0]
+def _is_migrated() -> bool:
+    """A ledger that is still to be made, or made anew by a newer version, is not held to what it will be."""
+    loader = MigrationLoader(connection)
+    return set(loader.graph.leaf_nodes("audit")) <= set(loader.applied_migrations)
 
 
 @register(Tags.database)
@@ -55,9 +83,7 @@ def check_guards(*, databases: Sequence[str] | None, **_options: Any) -> list[Ch
     if not databases or "default" not in databases:
         return []
     try:
-        if TABLE not in connection.introspection.table_names():
-            return []  # before the first migration
-        problems = missing_guards()
+        problems = missing_guards() if _is_migrated() else []
     except DatabaseError as error:
         # A database that is away comes back without a restart; pages stay up and say so.
         return [checks.Warning(f"Ledger: the database cannot be read: {error}", id="audit.W001")]

@@ -11,6 +11,8 @@ TABLE = "audit_ledgerrow"
 GUARDED = (TABLE, "audit_touchedfield")
 
 _LOOKED_FOR = ("project", "group_id", "group_name", "actor", "kind", "reason", "outcome", "key")
+SHOWN = (*_LOOKED_FOR, "at", "subject")
+"""What pages look for and show: the columns that the database makes of the facts."""
 _TEXTS = ("from_address", "proof", "error_code", "error_msg", "request_id")
 _NUMBERS = ("actor_id", "http_status", "duration_ms")
 _INDEXES = {
@@ -46,20 +48,14 @@ _MOMENT = {
 
 def statements(vendor: str) -> Iterable[str]:
     """Everything an empty database needs, in order."""
-    yield from tables(vendor)
     yield from functions(vendor)
+    yield from tables(vendor)
     yield from guards(vendor).values()
     yield from views(vendor)
 
 
 def tables(vendor: str) -> Iterable[str]:
     fact, (moment_type, moment) = _FACT[vendor], _MOMENT[vendor]
-    if vendor == "postgresql":
-        # A time with its zone reads the same under every setting, which PostgreSQL cannot know.
-        yield (
-            "CREATE FUNCTION audit_moment(text) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT "
-            "AS $$ SELECT $1::timestamptz $$"
-        )
     generated = [
         *(f"{name} text GENERATED ALWAYS AS ({fact(name)}) STORED" for name in _LOOKED_FOR),
         f"at {moment_type} GENERATED ALWAYS AS ({moment}) STORED",
@@ -98,12 +94,12 @@ def views(vendor: str) -> Iterable[str]:
 
 _FIELDS = {
     "sqlite": (
-        "SELECT number * 1000 + c.key AS id, number AS intent_id, json_extract(c.value, '$.field') AS field, "
+        "SELECT number * 1000 + c.key AS id, number AS intent_id, project, json_extract(c.value, '$.field') AS field, "
         "json_extract(c.value, '$.label') AS label, c.value -> '$.before' AS \"before\", c.value -> '$.after' AS "
         "\"after\" FROM {table}, json_each(facts, '$.changes') AS c WHERE {begins}"
     ),
     "postgresql": (
-        "SELECT number * 1000 + c.place - 1 AS id, number AS intent_id, c.value ->> 'field' AS field, "
+        "SELECT number * 1000 + c.place - 1 AS id, number AS intent_id, project, c.value ->> 'field' AS field, "
         "c.value ->> 'label' AS label, c.value -> 'before' AS \"before\", c.value -> 'after' AS \"after\" "
         "FROM {table}, jsonb_array_elements(facts::jsonb -> 'changes') WITH ORDINALITY AS c(value, place) "
         "WHERE {begins}"
@@ -151,8 +147,13 @@ _TOUCHED_FIELDS = {
 
 
 def functions(vendor: str) -> Iterable[str]:
-    """What PostgreSQL's triggers run."""
+    """What PostgreSQL's generated columns and triggers call."""
     if vendor == "postgresql":
+        # A time with its zone reads the same under every setting, which PostgreSQL cannot know.
+        yield (
+            "CREATE FUNCTION audit_moment(text) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT "
+            "AS $$ SELECT $1::timestamptz $$"
+        )
         yield (
             "CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
             "BEGIN RAISE EXCEPTION 'ledger rows are never changed or deleted'; END $$"

@@ -6,22 +6,26 @@ elsewhere, tells.
 """
 
 import hmac
+import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from multiprocessing import cpu_count, get_context
+from typing import Any
 
 import django
 from django.db import connection
 
 from dashboard.audit.chain import GENESIS, audit_key
 from dashboard.audit.checkpoints import Checkpoint
-from dashboard.audit.schema import TABLE
+from dashboard.audit.schema import SHOWN, TABLE
 
-Row = tuple[int, str, str, str]
-"""Number, facts, hash and MAC."""
+Row = tuple[Any, ...]
+"""Number, facts, hash and MAC, and then the columns made of the facts, which an owner can change alone."""
 CHUNK = 5_000
 PART = 100_000
 """So many rows are worth a process of their own."""
@@ -91,12 +95,25 @@ def check_against(checkpoints: Iterable[Checkpoint]) -> int:
 
 def _check_index() -> None:
     """Whether what finds a change by its fields names each change, and no other. Raises BrokenError."""
-    held = "SELECT intent_id, field FROM audit_fieldchange", "SELECT number, field FROM audit_touchedfield"
-    for one, other in (held, held[::-1]):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(t.number) FROM audit_fieldchange AS c LEFT JOIN audit_touchedfield AS t "
+            "ON t.project = c.project AND t.field = c.field AND t.number = c.intent_id"
+        )
+        held, found = cursor.fetchone()
+        cursor.execute("SELECT count(*) FROM audit_touchedfield")
+        (noted,) = cursor.fetchone()
+    if held == found == noted:
+        return
+    columns = (
+        "SELECT intent_id, project, field FROM audit_fieldchange",
+        "SELECT number, project, field FROM audit_touchedfield",
+    )
+    for one, other in (columns, columns[::-1]):
         with connection.cursor() as cursor:
-            cursor.execute(f"{one} EXCEPT {other} LIMIT 1")
+            cursor.execute(f"{one} EXCEPT {other} ORDER BY 1 LIMIT 1")
             if wrong := cursor.fetchone():
-                raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[1]}")
+                raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[2]}")
 
 
 def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: str = "") -> int:
@@ -104,24 +121,66 @@ def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: st
 
     `number` is the first one's, `earlier` the time of the row before it. Returns the number that would come next.
     """
-    key = audit_key()
-    for found, facts, digest, mac in rows:
+    keyed = hmac.new(audit_key(), digestmod="sha256")  # the key is taken in once and not with each row
+    for row in rows:
+        found, facts, digest, mac = row[:4]
         if found != number:
             raise BrokenError(number, "is missing")
         if sha256(facts.encode()).hexdigest() != digest:
             raise BrokenError(number, "was altered: its facts are not those its hash was made of")
-        if hmac.digest(key, digest.encode(), "sha256").hex() != mac:
+        sealing = keyed.copy()
+        sealing.update(digest.encode())
+        if sealing.hexdigest() != mac:
             raise BrokenError(number, "was not written by this dashboard: its MAC is not of this ledger's key")
-        # Inside a value every quotation mark is escaped, so that these can only be the members themselves.
-        if f'"previous_hash":"{previous_hash}"' not in facts:
-            raise BrokenError(number, "does not follow from the row before it")
-        if f'"number":{number},' not in facts:
-            raise BrokenError(number, "was numbered anew")
+        if not _is_plainly_right(row, previous_hash):
+            _look_closely(row, previous_hash)
         at = _time_of(facts)
         if at < earlier:
             raise BrokenError(number, "is older than the row before it")
         number, previous_hash, earlier = number + 1, digest, at
     return number
+
+
+def _is_plainly_right(row: Row, previous_hash: str) -> bool:
+    """Whether the facts, whose members are in order, hold what the columns say; a row of another shape is no answer.
+
+    Inside a value every quotation mark is escaped, so that what is found can only be the members themselves.
+    """
+    number, facts, _, _, project, group_id, group_name, actor, kind, reason, outcome, key, at, subject = row
+    middle = (
+        f'"intent":{"null" if subject == number else subject},"key":{_json(key)},"kind":"{kind}","number":{number},'
+        f'"outcome":{_json(outcome)},"previous_hash":"{previous_hash}","project":{_json(project)},'
+    )
+    return (
+        middle in facts
+        and f'"actor":{_json(actor)},' in facts
+        and f'"at":"{_written(at)}"' in facts
+        and f'"group_id":{_json(group_id)},"group_name":{_json(group_name)},' in facts
+        and f'"reason":{_json(reason)},' in facts
+    )
+
+
+def _look_closely(row: Row, previous_hash: str) -> None:
+    number, columns = row[0], dict(zip(SHOWN, row[4:], strict=True))
+    facts = json.loads(row[1])
+    if facts["previous_hash"] != previous_hash:
+        raise BrokenError(number, "does not follow from the row before it")
+    if facts["number"] != number:
+        raise BrokenError(number, "was numbered anew")
+    held = facts | {"subject": facts["intent"] or number}
+    columns["at"] = _written(columns["at"])
+    if wrong := [name for name in SHOWN if columns[name] != held[name]]:
+        raise BrokenError(number, f"shows something else than its facts: {', '.join(wrong)}")
+
+
+def _json(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)
+
+
+def _written(at: str | datetime) -> str:
+    """A time as the facts have it; SQLite keeps it as a text."""
+    text = at if isinstance(at, str) else at.isoformat(" ", "microseconds")
+    return f"{text[:10]}T{text[11:26]}Z"
 
 
 def _time_of(facts: str) -> str:
@@ -165,7 +224,8 @@ def _rows(span: Span) -> Iterator[Row]:
     while first <= span.last:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT number, facts, hash, mac FROM {TABLE} WHERE number BETWEEN %s AND %s ORDER BY number LIMIT %s",
+                f"SELECT number, facts, hash, mac, {', '.join(SHOWN)} FROM {TABLE} "
+                "WHERE number BETWEEN %s AND %s ORDER BY number LIMIT %s",
                 [first, span.last, CHUNK],
             )
             rows = cursor.fetchall()

@@ -61,7 +61,7 @@ def test_a_guard_that_is_missing_is_told_though_the_rows_are_right(capsys: pytes
 
     assert (status, told.splitlines()[-1]) == (
         1,
-        f"BROKEN. The rows are right, but the guard {TABLE}_refuses_delete is missing, off or altered.",
+        f"BROKEN. The rows are right, but {TABLE}_refuses_delete is missing, off or altered.",
     )
 
 
