@@ -33,7 +33,9 @@ if AUDIT_KEY.startswith("file:"):
         raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
 if not AUDIT_KEY:
     raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it the ledger could be written anew")
-CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", "")
+CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", str(BASE_DIR / "var" / "checkpoints"))
+if "STREAMWARDEN_CHECKPOINTS" not in os.environ:
+    Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
 CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
 DEBUG = False
 

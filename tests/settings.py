@@ -10,6 +10,7 @@ for name in list(os.environ):
     }:
         del os.environ[name]
 os.environ["STREAMWARDEN_ENV"] = "development"
+os.environ["STREAMWARDEN_CHECKPOINTS"] = ""
 if "TEST_DATABASE_URL" in os.environ:  # `python -m tests.postgres` sets it
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 

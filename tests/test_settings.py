@@ -12,7 +12,7 @@ SOUND = {
     "STREAMWARDEN_ENV": "production",
     "STREAMWARDEN_SECRET_KEY": SECRET,
     "STREAMWARDEN_ALLOWED_HOSTS": "streamwarden.example",
-    "STREAMWARDEN_AUDIT_KEY": "an audit key",
+    "STREAMWARDEN_AUDIT_KEY": "an audit key that nobody can guess",
 }
 SHOW = "from django.conf import settings as s; print(*(getattr(s, name) for name in '{}'.split()))"
 ASK = """

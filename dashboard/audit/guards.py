@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError, connection
@@ -11,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from dashboard.audit import schema
 
+SHORTEST_KEY = 32
 _TRIGGERS = (
     "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
     "AND tgenabled IN ('O', 'A')"  # one that is switched off, even for replication only, guards nothing
@@ -75,6 +77,17 @@ def _is_migrated() -> bool:
     """A ledger that is still to be made, or made anew by a newer version, is not held to what it will be."""
     loader = MigrationLoader(connection)
     return set(loader.graph.leaf_nodes("audit")) <= set(loader.applied_migrations)
+
+
+@register(Tags.security, deploy=True)
+def check_key(**_options: Any) -> list[CheckMessage]:
+    """A key that can be guessed seals nothing, and the secret key is known to more people than the ledger's should."""
+    if len(settings.AUDIT_KEY) >= SHORTEST_KEY and settings.AUDIT_KEY != settings.SECRET_KEY:
+        return []
+    problem = f"STREAMWARDEN_AUDIT_KEY is shorter than {SHORTEST_KEY} characters or the same as the secret key."
+    return [
+        checks.Warning(problem, hint="python -c 'import secrets; print(secrets.token_urlsafe(64))'", id="audit.W002")
+    ]
 
 
 @register(Tags.database)

@@ -7,6 +7,7 @@ import pytest
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from pytest_django import Settings
 
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import ChangeIntent
@@ -169,3 +170,15 @@ def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project,
 
     assert [answer.status_code for answer in (before, after)] == [200, 200]
     assert [answer.json()["cloud"] for answer in (before, after)] == [{"default": "ok"}, {"default": "left alone"}]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("k" * 31, ["audit.W002"]), ("the secret key of this dashboard", ["audit.W002"]), ("k" * 32, [])],
+)
+def test_a_key_that_seals_nothing_is_said_before_deploying(settings: Settings, key: str, expected: list[str]) -> None:
+    settings.SECRET_KEY, settings.AUDIT_KEY = "the secret key of this dashboard", key
+
+    told = run_checks(tags=[Tags.security], include_deployment_checks=True)
+
+    assert [message.id for message in told if str(message.id).startswith("audit")] == expected

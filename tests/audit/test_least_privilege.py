@@ -1,0 +1,79 @@
+"""PostgreSQL: the role of README.md can do what the dashboard does, and nothing to the ledger but add to it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+
+from dashboard.audit.guards import missing_guards
+from dashboard.audit.schema import GUARDED, TABLE
+from dashboard.audit.verification import verify
+from tests.audit.conftest import Enter
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles"),
+]
+FORBIDDEN = (
+    *(
+        f"{statement} {table}{rest}"
+        for table in GUARDED
+        for statement, rest in (
+            ("DELETE FROM", ""),
+            ("UPDATE", " SET number = 7"),
+            ("TRUNCATE", ""),
+            ("DROP TABLE", ""),
+            ("ALTER TABLE", " DISABLE TRIGGER ALL"),
+            ("ALTER TABLE", " RENAME TO away"),
+            (f"DROP TRIGGER {table}_refuses_update ON", ""),
+        )
+    ),
+    "CREATE OR REPLACE VIEW audit_changeintent AS SELECT 1 AS number",
+    "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$",
+    "SET session_replication_role = replica",
+    "DELETE FROM django_migrations",
+)
+
+
+@pytest.fixture
+def as_the_dashboard(db: None) -> Iterator[None]:
+    """What README.md says, then on as that role; the test's transaction takes the role back with everything else."""
+    readme = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
+    (statements,) = re.findall(r"```sql\n(.*?)```", readme, flags=re.DOTALL)
+    with connection.cursor() as cursor:
+        cursor.execute(statements)
+        cursor.execute("SET LOCAL ROLE streamwarden_app")
+        yield
+        cursor.execute("RESET ROLE")
+
+
+@pytest.mark.usefixtures("as_the_dashboard")
+def test_the_role_can_record_read_and_verify(enter: Enter) -> None:
+    enter()
+
+    assert (verify().count > 0, missing_guards()) == (True, [])
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+@pytest.mark.usefixtures("as_the_dashboard")
+def test_the_role_can_neither_change_the_ledger_nor_take_its_guards_off(enter: Enter, statement: str) -> None:
+    enter()
+
+    refused = pytest.raises(DatabaseError, match=r"permission denied|must be owner")
+    with refused, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert (verify().count > 0, missing_guards()) == (True, [])
+
+
+@pytest.mark.usefixtures("as_the_dashboard")
+def test_each_table_but_the_ledger_can_be_written() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+            "AND NOT has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE, DELETE')"
+        )
+        kept = {name for (name,) in cursor.fetchall()}
+    assert kept == {TABLE, "audit_touchedfield", "django_migrations"}
