@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.roles import EDIT
-from dashboard.audit.models import ChangeIntent, Kind, Outcome
+from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import find_change
 from dashboard.cloud.projects import Project
 from dashboard.http import SignedInRequest, actor, keeps_input, requires, take_kept_input
@@ -20,7 +20,7 @@ from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import ServerGroupForm, read_seen
 from dashboard.server_groups.overview import read_shown
 from dashboard.server_groups.refusals import changes_group, note_stale_form
-from dashboard.server_groups.reverting import revert
+from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
 from dashboard.server_groups.services import ConflictError, Written, update_server_group
 from dashboard.server_groups.wording import say_failed
@@ -87,7 +87,7 @@ def name_check(request: SignedInRequest, project: Project, group_id: str) -> Htt
     return render(request, "server_groups/_name_check.html", {"problem": problem, "name": name})
 
 
-def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
+def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
     kept = take_kept_input(request)
     if kept is None and (number := request.GET.get("revert", "")):
         return _revert_form(request, project, group_id, number)
@@ -97,16 +97,17 @@ def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> Ht
     return _show_form(request, _posted_form(kept, project, group_id), status=200)
 
 
-def _revert_form(request: SignedInRequest, project: Project, group_id: str, number: str) -> HttpResponse:
+def _revert_form(request: SignedInRequest, project: Project, group_id: str, number: str) -> HttpResponseBase:
     """The form as it would undo an entry of the ledger; it goes through the same review as any other change."""
     entry = find_change(project.slug, group_id, number)
     if entry is None:
         raise Http404
     reverting = revert(entry, read_shown(project, group_id))
+    if reverting.form is None:
+        messages.warning(request, f"There is nothing to revert. {' '.join(reverting.left)}")
+        return redirect("audit:entry", project, entry.number)
     if reverting.left:
-        messages.warning(
-            request, f"Left as they are, because they hold another value by now: {', '.join(reverting.left)}."
-        )
+        messages.warning(request, " ".join(reverting.left))
     return _show_form(request, reverting.form, status=200)
 
 
@@ -138,16 +139,17 @@ def _unmet(request: SignedInRequest, form: ServerGroupForm) -> list[str]:
 
 
 def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> HttpResponseBase:
+    kind, reason = kind_and_reason(form, project)
     try:
         written = update_server_group(
             project=project,
             group_id=form.group.id,
             changes=form.changes,
             seen=form.group if form.is_over_seen else None,
-            reason=form.cleaned_data["reason"],
+            reason=reason,
             key=form.cleaned_data["key"],
             by=actor(request),
-            kind=Kind.REVERT if form.cleaned_data["revert"] else Kind.EDIT,
+            kind=kind,
         )
     except ConflictError as error:
         return _show_form(request, form.after_conflict(error.group, error.fields), status=409)

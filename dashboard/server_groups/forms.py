@@ -112,7 +112,7 @@ class ServerGroupForm(OnceForm):
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     revert = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
-    """The number of the entry that this change takes back, if it began as that."""
+    """The number of the entry that this change reverts, if it began as that."""
     table = FIELDS
     is_over_seen = False
     """Whether the answer came with what the person saw; a script that names wanted values does not send it."""

@@ -1,4 +1,4 @@
-"""Taking back a change from its entry: what still holds is put back, through the form and its review."""
+"""Reverting a change from its entry: what still holds is put back, through the form and its review."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,17 @@ from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.inputs import Value
-from dashboard.server_groups.services import update_server_group
+from dashboard.server_groups.services import switch_server_group, update_server_group
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
-from tests.markup import read, said, words
+from tests.markup import Rendered, read, said, words
 from tests.server_groups.conftest import GROUP_IDS, Told, ledger, told
 
 People = Callable[[str], Client]
 LEDGER = "/projects/default/audit/"
+
+
+def links(answer: Rendered) -> list[str]:
+    return [words(a.text) for a in read(answer).all("a")]
 
 
 @pytest.fixture
@@ -39,14 +43,14 @@ def changed(project: Project, simulator: Simulated, acting: Callable[[str], Acto
     return change
 
 
-def test_a_change_is_taken_back_through_form_and_review(
+def test_a_change_is_reverted_through_form_and_review(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
     entry = changed(name="TEST", route_policy__cpu_threshold=85)
     client = client_as("administrator")
 
     page = read(client.get(f"{LEDGER}{entry.number}/"))
-    (link,) = [a.attrs["href"] for a in page.all("a") if words(a.text) == "Take back"]
+    (link,) = [a.attrs["href"] for a in page.all("a") if words(a.text) == "Revert"]
     form = read(client.get(link)).form("edit-form").fields
     review = client.post(address("edit/review/"), form)
     carried = next(f.fields for f in read(review).forms if "key" in f.fields)
@@ -61,7 +65,7 @@ def test_a_change_is_taken_back_through_form_and_review(
         "TEST",
         {"name": ("TEST", "design-pool"), "route_policy.cpu_threshold": (85, 80)},
         ["applied"],
-        f"Takes back entry {entry.number}",
+        f"Reverts entry {entry.number}",
     )
     assert "administrator reverted design-pool" in said(client.get(f"{LEDGER}?kind=revert")).replace(
         "TEST", "design-pool"
@@ -92,20 +96,136 @@ def test_an_entry_that_is_none_of_this_group_is_no_page(
 
 
 @pytest.mark.parametrize("role", ["help desk", "auditor"])
-def test_who_may_not_edit_is_not_offered_to_take_back(
+def test_who_may_not_edit_is_not_offered_to_revert(
     client_as: People, changed: Callable[..., ChangeIntent], role: str
 ) -> None:
     entry, client = changed(name="TEST"), client_as(role)
 
-    assert "Take back" not in said(client.get(f"{LEDGER}{entry.number}/"))
+    assert "Revert" not in links(client.get(f"{LEDGER}{entry.number}/"))
     assert client.get(f"{address('edit/')}?revert={entry.number}").status_code == 403
 
 
-def test_what_was_not_applied_cannot_be_taken_back(
+def sent_revert(client: Client, entry: ChangeIntent, **typed: str) -> ChangeIntent:
+    """What came of following the link to revert an entry, the form changed as `typed`, through the review."""
+    form = read(client.get(f"{address('edit/')}?revert={entry.number}")).form("edit-form").fields
+    review = read(client.post(address("edit/review/"), form | typed))
+    carried = next(found.fields for found in review.forms if "key" in found.fields)
+    client.post(address("edit/"), carried | {name: text for name, text in typed.items() if name == "reason"})
+    newest = ChangeIntent.objects.first()
+    assert newest is not None
+    return newest
+
+
+def test_entry_and_revert_name_each_other(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
-    simulator.play(fault("bad_request"))
+    entry, client = changed(name="TEST"), client_as("administrator")
+
+    reverting = sent_revert(client, entry)
+
+    def facts(number: int) -> dict[str, str]:
+        page = read(client.get(f"{LEDGER}{number}/"))
+        return {words(dt.text): words(dd.text) for dt, dd in zip(page.all("dt"), page.all("dd"), strict=True)}
+
+    assert facts(reverting.number)["Reverts"] == f"Entry {entry.number}"
+    assert facts(entry.number)["Reverted by"] == f"Entry {reverting.number}"
+    assert "Reverted by" not in facts(reverting.number)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("INC-9", "Reverts entry {}: INC-9"), ("", "Reverts entry {}"), (" ", "Reverts entry {}")]
+)
+def test_whatever_reason_is_typed_the_entry_stays_named(
+    client_as: People, changed: Callable[..., ChangeIntent], typed: str, kept: str
+) -> None:
     entry = changed(name="TEST")
 
-    assert told(entry).outcomes == ["rejected"]
-    assert "Take back" not in said(client_as("administrator").get(f"{LEDGER}{entry.number}/"))
+    reverting = sent_revert(client_as("administrator"), entry, reason=typed)
+
+    assert (reverting.kind, reverting.reason) == ("revert", kept.format(entry.number))
+
+
+def test_a_switch_is_reverted_by_who_may_edit(
+    client_as: People, project: Project, simulator: Simulated, acting: Callable[[str], Actor]
+) -> None:
+    written = switch_server_group(
+        project=project, group_id=DESIGN_POOL, on=False, reason="", key="off", by=acting("help desk")
+    )
+    assert written.intent is not None
+
+    reverting = sent_revert(client_as("administrator"), written.intent)
+
+    assert (told(reverting).changes, told(reverting).outcomes) == ({"server_group_status": (False, True)}, ["applied"])
+    assert reverting.kind == "revert"
+
+
+def test_a_form_that_puts_nothing_back_is_no_revert(client_as: People, changed: Callable[..., ChangeIntent]) -> None:
+    entry = changed(name="TEST")
+
+    other = sent_revert(client_as("administrator"), entry, name="TEST", description="another thing")
+
+    assert (other.kind, list(told(other).changes)) == ("edit", ["description"])
+
+
+@pytest.mark.parametrize("number", ["1000000", "9" * 40])
+def test_a_revert_of_no_entry_of_this_group_is_an_edit(
+    client_as: People, project: Project, simulator: Simulated, number: str
+) -> None:
+    client_as("administrator").post(address("edit/"), {"name": "TEST", "revert": number, "reason": "why"})
+
+    assert [(entry.kind, entry.reason) for entry in ledger()] == [("edit", "why")]
+
+
+@pytest.mark.parametrize(
+    ("now", "words_"),
+    [
+        ({"name": "newer"}, "Left as they are, because they hold another value by now: Name."),
+        ({"name": "design-pool"}, "As they were before already: Name."),
+    ],
+)
+def test_where_nothing_is_left_to_revert_nothing_is_offered(
+    client_as: People,
+    simulator: Simulated,
+    changed: Callable[..., ChangeIntent],
+    now: dict[str, str],
+    words_: str,
+) -> None:
+    entry, client = changed(name="TEST"), client_as("administrator")
+    simulator.change(**now)
+
+    answer = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
+
+    assert answer.redirect_chain == [(f"{LEDGER}{entry.number}/", 302)]
+    assert f"There is nothing to revert. {words_}" in said(answer)
+    assert simulator.patches == []
+
+
+def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
+    client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
+) -> None:
+    simulator.play({"match": {"method": "GET"}, "fault": "missing_members", "members": ["ou_name"], "times": 1})
+    entry = changed(ou_name="OU=A", app_type="SESSION_DESKTOP_APP", name="TEST")
+    simulator.change(primary_server_group_ids=["another"])
+
+    answer = client_as("administrator").get(f"{address('edit/')}?revert={entry.number}")
+
+    assert read(answer).form("edit-form").fields["name"] == "design-pool"
+    assert (
+        "Left as they are, because nobody knows what they were before: Organisational unit. "
+        "Left as they are, because they cannot be changed here any more: Application type."
+    ) in said(answer)
+
+
+@pytest.mark.parametrize(
+    ("played", "words_"), [("bad_request", "Entry {} changed nothing."), ("ignored", "Nobody knows yet what came of")]
+)
+def test_what_was_not_applied_cannot_be_reverted(
+    client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent], played: str, words_: str
+) -> None:
+    simulator.play(fault(played))
+    entry, client = changed(name="TEST"), client_as("administrator")
+
+    answer = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
+
+    assert "Revert" not in links(answer)
+    assert words_.format(entry.number) in said(answer)

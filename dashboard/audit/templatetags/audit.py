@@ -6,7 +6,7 @@ from django import template
 from django.utils import timezone
 
 from dashboard.audit.models import ChangeIntent
-from dashboard.audit.reverts import entries_taking_back, entry_taken_back
+from dashboard.audit.reverts import entries_reverting, entry_reverted
 from dashboard.audit.services import LedgerError, list_unsettled
 
 register = template.Library()
@@ -25,10 +25,10 @@ def count_needing_attention(project: str) -> int:
 
 
 @register.filter
-def takes_back(entry: ChangeIntent) -> int | None:
-    return entry_taken_back(entry)
+def reverts(entry: ChangeIntent) -> int | None:
+    return entry_reverted(entry)
 
 
 @register.filter
-def taken_back_by(entry: ChangeIntent) -> list[int]:
-    return entries_taking_back(entry)
+def reverted_by(entry: ChangeIntent) -> list[int]:
+    return entries_reverting(entry)
