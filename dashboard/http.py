@@ -1,13 +1,15 @@
 """What every page needs to know of a request, and what every answer carries."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from ipaddress import ip_address
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import MiddlewareNotUsed, PermissionDenied
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -100,6 +102,25 @@ class SignInRequired(LoginRequiredMiddleware):
             return super().handle_no_permission(request, view_func)
         query = urlencode({self.redirect_field_name: htmx.current_url_abs_path or "/"})
         return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
+
+
+class BehindProxies:
+    """Takes a request's address from the proxies that are known to stand in front.
+
+    Each proxy adds the address it was called from to the end of X-Forwarded-For; what stands before the first of our
+    own was written by whoever called, and could be anything.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not settings.PROXIES:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        addresses = request.headers.get("X-Forwarded-For", "").split(",")
+        with suppress(ValueError, IndexError):
+            request.META["REMOTE_ADDR"] = str(ip_address(addresses[-settings.PROXIES].strip()))
+        return self.get_response(request)
 
 
 class PrivatePages:

@@ -37,6 +37,7 @@ CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", str(BASE_DIR / "var" 
 if "STREAMWARDEN_CHECKPOINTS" not in os.environ:
     Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
 CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
+PROXIES = env.int("STREAMWARDEN_PROXIES", 0)
 DEBUG = False
 
 CLOUD_PROJECTS = load_projects(os.environ)
@@ -74,6 +75,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.http.BehindProxies",
     "dashboard.http.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,12 +1,14 @@
-"""What every request meets before its page: the sign-in, and what it keeps of a form."""
+"""What every request meets before its page: the proxies, the sign-in, and what it keeps of a form."""
 
 from collections.abc import Callable
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
+from pytest_django import Settings
 
 from dashboard.accounts.models import User
+from dashboard.audit.models import HouseEvent
 from dashboard.cloud.projects import Project
 from dashboard.http import MAX_KEPT
 from tests.conftest import Simulated, address
@@ -121,3 +123,27 @@ def test_what_was_typed_for_one_group_is_not_shown_for_another(
 
     assert answer.status_code == 404
     assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "TEST"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "expected"),
+    [
+        (0, "203.0.113.9", "192.0.2.7"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1,2001:db8::7, 10.0.0.1", "2001:db8::7"),
+        (1, "", "192.0.2.7"),
+        (2, "203.0.113.9", "192.0.2.7"),
+        (1, "203.0.113.9, <script>", "192.0.2.7"),
+    ],
+)
+def test_the_ledger_has_the_address_before_our_own_proxies(
+    db: None, settings: Settings, proxies: int, forwarded: str, expected: str
+) -> None:
+    settings.PROXIES = proxies
+
+    Client(REMOTE_ADDR="192.0.2.7", headers={"X-Forwarded-For": forwarded}).post(
+        LOGIN, {"login": "nobody", "password": "wrong"}
+    )
+
+    assert HouseEvent.objects.get().from_address == expected
