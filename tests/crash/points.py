@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 SERVICES = "dashboard.server_groups.services"
+SETTLING = "dashboard.server_groups.settling"
 LEDGER = "dashboard.audit.services"
 CLIENT = "dashboard.cloud.client:Client"
 
@@ -47,6 +48,17 @@ POINTS = {
     "outcome committed, no checkpoint": Point(LEDGER, "write_down", time=2),
     "outcome recorded": Point(SERVICES, "record_outcome", is_after=True),
     "before the page": Point(SERVICES, "update_server_group", is_after=True),
+}
+
+WHILE_SETTLING = {
+    "before the lease": Point(SETTLING, "leased"),
+    "leased, not read": Point(SETTLING, "settle_change"),
+    "read, not judged": Point("dashboard.server_groups.proof", "judge"),
+    "judged": Point("dashboard.server_groups.proof", "judge", is_after=True),
+    "settled, not committed": Point(LEDGER, "_append", is_after=True),
+    "settled, no checkpoint": Point(LEDGER, "write_down"),
+    "settled, lease not given back": Point(LEDGER, "_give_back"),
+    "lease given back": Point(LEDGER, "_give_back", is_after=True),
 }
 
 

@@ -1,0 +1,158 @@
+"""Dashboards in processes of their own, and what is checked of their ledger against the simulator's own history."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from dashboard.server_groups.inputs import Value, to_text
+from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated
+from tests.markup import Page, words
+
+NewDatabase = Callable[[], str]
+EDIT, SWITCH = (f"/projects/default/server-groups/{DESIGN_POOL}/{page}/" for page in ("edit", "switch"))
+ALL_FIELDS: dict[str, Value] = {
+    "name": "TEST",
+    "app_type": "SESSION_DESKTOP_APP",
+    "description": "new words",
+    "server_group_status": False,
+    "route_policy.max_session": 9,
+    "route_policy.cpu_threshold": 71,
+    "route_policy.gpu_threshold": 72,
+    "route_policy.mem_threshold": 73,
+    "storage_mount_policy": "SHARE",
+    # The Marketplace image has a product, this private one has none: so all three change at once.
+    "image_type": "private",
+    "image_id": "6e6d7a82-ecf4-5215-8977-8c74bca82463",
+    "image_product_id": "",
+    "system_disk_type": "ESSD",
+    "system_disk_size": 200,
+    "ou_name": "OU=Design,DC=corp,DC=example",
+}
+"""Everything that one request may hold: no two of them exclude each other on a multi-session group in a directory."""
+ONE_BY_ONE: Mapping[str, Value] = ALL_FIELDS | {"image_product_id": "00301-884212-0--0"}
+"""The same, each on its own: while the Marketplace image stays, its product can only become another."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A form that is sent: what it asks for, by path."""
+
+    address: str
+    wanted: Mapping[str, Value]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        if self.address == SWITCH:
+            asked = {"status": "on" if self.wanted["server_group_status"] else "off"}
+        else:
+            asked = {path.replace(".", "__"): to_text(value) for path, value in self.wanted.items()}
+            asked["confirm_image"] = "on"
+        return {**asked, "reason": "INC-4711", "key": "one form"}
+
+
+def begin(environ: Mapping[str, str], **order: object) -> subprocess.Popen[str]:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.process"],
+        env=environ,
+        cwd=settings.BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdin is not None
+    with started.stdin as orders:
+        json.dump(order, orders)
+    started.stdin = None
+    return started
+
+
+def end(started: subprocess.Popen[str]) -> dict[str, Any] | None:
+    """What it found; None when it was killed."""
+    out, err = started.communicate(timeout=90)
+    assert started.returncode in {0, -9}, err
+    found: dict[str, Any] | None = json.loads(out) if started.returncode == 0 else None
+    return found
+
+
+def run(environ: Mapping[str, str], **order: object) -> dict[str, Any] | None:
+    return end(begin(environ, **order))
+
+
+def environment(database: str, simulator: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.page_settings",
+        "STREAMWARDEN_ENV": "development",
+        "DATABASE_URL": database,
+        "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
+        "HUAWEICLOUD_SDK_REGION": "ap-southeast-3",
+        "WORKSPACE_ENDPOINT": simulator,
+        "WORKSPACE_AUTH_TOKEN": "simulator-token",
+    }
+
+
+def is_said_to_be_saved(html: str) -> bool:
+    page = Page(html)
+    notices = [words(notice.text) for notice in page.by_class("notice")]
+    return bool(page.by_class("outcome-applied")) or "design-pool is off." in notices
+
+
+def check(found: dict[str, Any], order: Order, simulator: Simulated, before: Mapping[str, Any]) -> None:
+    """The form was sent twice, before the crash and after it: one key, one intent, one outcome, one PATCH at most."""
+    rows = [row for row in found["rows"] if row["project"]]
+    (intent,) = [row for row in rows if row["intent"] is None]
+    outcomes = [row["outcome"] for row in rows if row["outcome"]]
+    final = [outcome for outcome in outcomes if outcome != "unknown"]
+    made = [change for change in simulator.control("GET", "history")["changes"] if change["group"] == DESIGN_POOL]
+
+    assert found["verified"] == len(found["rows"])
+    assert {row["field"]: (row["before"], row["after"]) for row in intent["changes"]} == {
+        path: (value_of(before, path), value) for path, value in order.wanted.items()
+    }
+    assert len(final) == 1
+    assert outcomes[-1:] == final
+    assert len(made) == (final == ["applied"])
+    assert is_said_to_be_saved(found["again"]["page"]) == (final == ["applied"])
+    for change in made:
+        for path, value in order.wanted.items():
+            assert (value_of(change["before"], path), value_of(change["after"], path)) == (
+                value_of(before, path),
+                value,
+            )
+    _check_sent(intent, order, simulator, before)
+
+
+def _check_sent(intent: Mapping[str, Any], order: Order, simulator: Simulated, before: Mapping[str, Any]) -> None:
+    """At most one PATCH, after its intent, with what was asked for, and the other thresholds as they were."""
+    sent = simulator.requests("PATCH")
+    assert len(sent) <= 1
+    for patch in sent:
+        assert datetime.fromisoformat(intent["at"]) <= datetime.fromisoformat(patch["time"])
+        assert leaves(patch["body"]) == {
+            **(
+                {
+                    p: v
+                    for p, v in leaves(before).items()
+                    if p in leaves(patch["body"]) and p.startswith("route_policy.")
+                }
+            ),
+            **order.wanted,
+        }
+
+
+def leaves(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a body by path."""
+    routing = {f"route_policy.{name}": value for name, value in document.get("route_policy", {}).items()}
+    return {name: value for name, value in document.items() if name != "route_policy"} | routing
+
+
+def value_of(group: Mapping[str, Any], path: str) -> Any:
+    return leaves(group)[path]
