@@ -21,7 +21,7 @@ from dashboard.audit.models import (
 from dashboard.audit.moments import read_moment
 
 PAGE_SIZE = 50
-LOOK_AT = 5_000
+LOOK_AT = 2_000
 """Rows a page looks at when several conditions meet or a text is looked for; from there it goes on by a link."""
 
 
@@ -84,26 +84,75 @@ class Found:
     """Where it stopped because it had looked at enough for one page; the search goes on from there."""
 
 
-class Search:
-    """Finds changes of a project: one condition picks the index that is walked, the others are held against each row.
+@dataclass(frozen=True)
+class Bounds:
+    """What lies between two numbers, neither included, and from which end it is read."""
 
-    So a page costs the same at any depth of any ledger: it walks an index from the cursor, and looks at no more than
-    LOOK_AT rows. Nothing is counted, nothing is skipped over.
+    above: int
+    below: int
+    is_newer: bool
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Changes in the order of their numbers, found by an index: those that meet one condition, or all of a project."""
+
+    meets: str
+    rows: QuerySet[Any]
+    column: str = "number"
+
+    def numbers(self, bounds: Bounds) -> QuerySet[Any, int]:
+        limits = {f"{self.column}__gt": bounds.above, f"{self.column}__lt": bounds.below}
+        order = self.column if bounds.is_newer else f"-{self.column}"
+        return self.rows.filter(**limits).order_by(order).values_list(self.column, flat=True)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """So much of a walk as a page looks at."""
+
+    walk: Walk
+    numbers: QuerySet[Any, int]
+    count: int
+    end: int | None
+    """The number it ends with; None where the walk itself ends."""
+
+    @classmethod
+    def of(cls, walk: Walk, bounds: Bounds) -> "Stretch":
+        numbers = walk.numbers(bounds)[:LOOK_AT]
+        seen = numbers.aggregate(count=Count(walk.column), lowest=Min(walk.column), highest=Max(walk.column))
+        end = seen["highest" if bounds.is_newer else "lowest"] if seen["count"] == LOOK_AT else None
+        return cls(walk, numbers, seen["count"], end)
+
+    def sparseness(self, bounds: Bounds) -> tuple[int, int]:
+        """The greater, the further it reaches with as many rows, or with fewer."""
+        if self.end is None:
+            return NEVER, -self.count
+        return self.end - bounds.above if bounds.is_newer else bounds.below - self.end, -self.count
+
+
+class Search:
+    """Finds changes of a project: an index is walked for one condition, the others are held against each of its rows.
+
+    So a page costs the same at any depth of any ledger: it walks from the cursor on, along the index that has the
+    fewest rows there, and looks at no more than LOOK_AT of them. Nothing is counted, nothing is skipped over.
     """
 
     def __init__(self, project: str, filters: Filters) -> None:
         self._filters = filters.sound
-        self._walked, self._column, walked_by = self._walk(project)
-        self._held_against = replace(self._filters, **dict.fromkeys((*walked_by, "since", "until"), ""))
+        changes = ChangeIntent.objects.filter(project=project)
+        by_id = Q(group_id=self._filters.group)
+        self._group = by_id if changes.filter(by_id).exists() else Q(group_name=self._filters.group)
+        self._walks = tuple(self._walks_of(project, changes)) or (Walk("", changes),)
 
     def page(self, cursor: Cursor) -> Found:
-        looked = self._from(cursor)[: LOOK_AT if self._is_looking else PAGE_SIZE + 1]
-        order = "number" if cursor.is_newer else "-number"
-        rows = list(self._matching(looked).with_rows().order_by(order)[: PAGE_SIZE + 1])
+        stretch = self._sparsest(self._bounds(cursor))
+        found = self._matching(stretch.numbers, stretch.walk).with_rows()
+        rows = list(found.order_by("number" if cursor.is_newer else "-number")[: PAGE_SIZE + 1])
         goes_on = len(rows) > PAGE_SIZE
         entries = tuple(rows[:PAGE_SIZE])
-        stop = None if goes_on or not self._is_looking else self._stop(looked, cursor)
-        last = entries[-1].number if goes_on else stop.number if stop else None
+        stop = None if goes_on or stretch.end is None else ChangeIntent.objects.get(number=stretch.end)
+        last = entries[-1].number if goes_on else stretch.end
         first = entries[0].number if entries and cursor.number is not None else None
         if cursor.is_newer:
             return Found(entries[::-1], _text(first), _text(last, "newer."), stop)
@@ -111,48 +160,43 @@ class Search:
 
     def batches(self, size: int = 500) -> Iterator[list[int]]:
         """The numbers of all changes it finds, oldest first, however far it has to look."""
-        cursor = Cursor(0, is_newer=True)
-        while looked := list(self._from(cursor)[:size]):
-            yield list(self._matching(looked).order_by("number").values_list("number", flat=True))
-            cursor = Cursor(looked[-1], is_newer=True)
+        bounds = self._bounds(Cursor(0, is_newer=True))
+        walk = self._sparsest(bounds).walk
+        while looked := list(walk.numbers(bounds)[:size]):
+            yield list(self._matching(looked, walk).order_by("number").values_list("number", flat=True))
+            bounds = replace(bounds, above=looked[-1])
 
-    @property
-    def _is_looking(self) -> bool:
-        return self._held_against != Filters()
-
-    def _walk(self, project: str) -> tuple[QuerySet[Any], str, tuple[str, ...]]:
-        """What is walked, its column of numbers, and the conditions that it meets by itself. The rarest come first."""
-        chosen, changes = self._filters, ChangeIntent.objects.filter(project=project)
+    def _walks_of(self, project: str, changes: ChangeIntentQuerySet) -> Iterator[Walk]:
+        chosen = self._filters
         if chosen.group:
-            by_id = changes.filter(group_id=chosen.group)
-            return by_id if by_id.exists() else changes.filter(group_name=chosen.group), "number", ("group",)
+            yield Walk("group", changes.filter(self._group))
         if chosen.outcome == Outcome.UNKNOWN:
-            return Unsettled.objects.filter(project=project), "number", ()
-        if chosen.outcome and chosen.outcome != Outcome.APPLIED:
-            return _ended(project, chosen.outcome), "intent_id", ("outcome",)
+            yield Walk("", Unsettled.objects.filter(project=project))
+        elif chosen.outcome:
+            ended = ChangeOutcome.objects.filter(project=project, outcome=chosen.outcome)
+            yield Walk("outcome", ended, "intent_id")
         if chosen.actor:
-            return changes.filter(actor=chosen.actor), "number", ("actor",)
+            yield Walk("actor", changes.filter(actor=chosen.actor))
         if chosen.field:
-            return TouchedField.objects.filter(project=project, field=chosen.field), "number", ("field",)
+            yield Walk("field", TouchedField.objects.filter(project=project, field=chosen.field))
         if chosen.kind:
-            return changes.filter(kind=chosen.kind), "number", ("kind",)
-        if chosen.outcome:
-            return _ended(project, chosen.outcome), "intent_id", ("outcome",)
-        return changes, "number", ()
+            yield Walk("kind", changes.filter(kind=chosen.kind))
 
-    def _from(self, cursor: Cursor) -> QuerySet[Any, int]:
-        """The numbers to walk from a place on, in the order of the walk."""
-        bounds: dict[str, int | None] = {"gt" if cursor.is_newer else "lt": cursor.number}
-        if since := read_moment(self._filters.since):
-            bounds["gte"] = _first_number_from(since, otherwise=NEVER)
-        if until := read_moment(self._filters.until, end_of_day=True):
-            bounds["lte"] = _first_number_from(until, otherwise=NEVER + 1) - 1
-        limits = {f"{self._column}__{name}": number for name, number in bounds.items() if number is not None}
-        order = self._column if cursor.is_newer else f"-{self._column}"
-        return self._walked.filter(**limits).order_by(order).values_list(self._column, flat=True)
+    def _sparsest(self, bounds: Bounds) -> Stretch:
+        if self._held_against(self._walks[0]) == Filters():
+            (walk,) = self._walks
+            return Stretch(walk, walk.numbers(bounds)[: PAGE_SIZE + 1], PAGE_SIZE, None)
+        stretches = (Stretch.of(walk, bounds) for walk in self._walks)
+        return max(stretches, key=lambda stretch: stretch.sparseness(bounds))
 
-    def _matching(self, numbers: QuerySet[Any, int] | list[int]) -> ChangeIntentQuerySet:
-        rows, more = ChangeIntent.objects.filter(number__in=numbers), self._held_against
+    def _held_against(self, walk: Walk) -> Filters:
+        """What a row of a walk has yet to meet."""
+        return replace(self._filters, since="", until="", **({walk.meets: ""} if walk.meets else {}))
+
+    def _matching(self, numbers: QuerySet[Any, int] | list[int], walk: Walk) -> ChangeIntentQuerySet:
+        rows, more = ChangeIntent.objects.filter(number__in=numbers), self._held_against(walk)
+        if more.group:
+            rows = rows.filter(self._group)
         if more.actor:
             rows = rows.filter(actor=more.actor)
         if more.field:
@@ -166,26 +210,26 @@ class Search:
             rows = rows.filter(text)
         return rows
 
-    def _stop(self, looked: QuerySet[Any, int], cursor: Cursor) -> ChangeIntent | None:
-        end = looked.aggregate(count=Count(self._column), first=Min(self._column), last=Max(self._column))
-        if end["count"] < LOOK_AT:
-            return None
-        return ChangeIntent.objects.get(number=end["last" if cursor.is_newer else "first"])
+    def _bounds(self, cursor: Cursor) -> Bounds:
+        above, below = 0, NEVER
+        if cursor.number is not None:
+            above, below = (cursor.number, NEVER) if cursor.is_newer else (0, cursor.number)
+        if since := read_moment(self._filters.since):
+            above = max(above, _first_number_from(since) - 1)
+        if until := read_moment(self._filters.until, end_of_day=True):
+            below = min(below, _first_number_from(until))
+        return Bounds(above, below, cursor.is_newer)
 
 
 NEVER = 2**62
 """A number that no row reaches."""
 
 
-def _ended(project: str, outcome: str) -> QuerySet[ChangeOutcome]:
-    return ChangeOutcome.objects.filter(project=project, outcome=outcome)
-
-
-def _first_number_from(moment: datetime, *, otherwise: int) -> int:
+def _first_number_from(moment: datetime) -> int:
     """Times only grow with numbers."""
     rows = ChangeIntent.objects.filter(at__gte=moment).order_by("at", "number")
     number = rows.values_list("number", flat=True).first()
-    return otherwise if number is None else number
+    return NEVER if number is None else number
 
 
 def _text(number: int | None, prefix: str = "") -> str:

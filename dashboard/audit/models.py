@@ -78,7 +78,8 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
     def ended(self, outcome: str) -> Self:
         """Intents whose newest outcome is this one: only an unknown one is ever followed by another."""
         rows = self.unsettled() if outcome == Outcome.UNKNOWN else self
-        return rows.filter(Exists(ChangeOutcome.objects.filter(intent=OuterRef("number"), outcome=outcome)))
+        project, number = OuterRef("project"), OuterRef("number")
+        return rows.filter(Exists(ChangeOutcome.objects.filter(project=project, outcome=outcome, intent=number)))
 
     def for_group(self, project: str, group_id: str) -> Self:
         return self.filter(project=project, group_id=group_id)
