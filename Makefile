@@ -20,13 +20,14 @@ VENV = .venv/bin
 
 demo: export STREAMWARDEN_ENV = development
 demo: export DATABASE_URL = sqlite:///var/demo.sqlite3
+demo: export STREAMWARDEN_CHECKPOINTS = var/demo-checkpoints
 demo: export STREAMWARDEN_PROJECTS = dashboard/demo/projects.toml
 demo: export DEMO_SIMULATOR = http://127.0.0.1:$(SIMULATOR_PORT)
 demo: .venv/demo
 	@$(VENV)/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --password "$(DEMO_PASSWORD)"
 
 demo-reset:
-	rm -f var/demo.sqlite3*
+	rm -rf var/demo.sqlite3* var/demo-checkpoints
 
 # Everything that has to hold, in the order of what is quickest to mend.
 test: export STREAMWARDEN_ENV = development

@@ -1,6 +1,7 @@
 """The settings of every deployment; what differs between them comes from the environment (README.md lists it)."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import bootstrap_wrapper
@@ -33,9 +34,11 @@ if AUDIT_KEY.startswith("file:"):
         raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
 if not AUDIT_KEY:
     raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it the ledger could be written anew")
-CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", str(BASE_DIR / "var" / "checkpoints"))
-if "STREAMWARDEN_CHECKPOINTS" not in os.environ:
-    Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
+CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", "var/checkpoints")
+if CHECKPOINT_DIRECTORY:
+    CHECKPOINT_DIRECTORY = str(BASE_DIR / CHECKPOINT_DIRECTORY)
+    with suppress(OSError):  # each checkpoint that cannot be written says so
+        Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
 CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
 PROXIES = env.int("STREAMWARDEN_PROXIES", 0)
 DEBUG = False

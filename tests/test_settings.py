@@ -105,6 +105,16 @@ def test_a_file_database_waits_its_turn_and_survives_a_power_cut(tmp_path: Path)
     assert place.parent.is_dir()
 
 
+def test_checkpoints_go_to_a_folder_that_is_made_unless_none_is_wanted(tmp_path: Path) -> None:
+    place = tmp_path / "made" / "when-needed"
+
+    assert show("CHECKPOINT_DIRECTORY", STREAMWARDEN_CHECKPOINTS=str(place)) == [str(place)]
+    assert place.is_dir()
+    assert show("CHECKPOINT_DIRECTORY", STREAMWARDEN_CHECKPOINTS="") == []
+    assert show("CHECKPOINT_DIRECTORY", STREAMWARDEN_CHECKPOINTS="/proc/nowhere") == ["/proc/nowhere"]
+    assert show("CHECKPOINT_DIRECTORY")[0].endswith("/var/checkpoints")
+
+
 @pytest.mark.parametrize(
     ("path", "host", "scheme", "answer"),
     [
