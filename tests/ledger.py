@@ -1,17 +1,44 @@
 """What a test may do to the ledger that no one else may: take its guards off, fill its disk, take it away."""
 
 import hmac
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from dashboard.audit.chain import GENESIS, audit_key, canonical, hash_of, written
-from dashboard.audit.schema import GUARDED, guards
+from dashboard.audit.schema import GUARDED, TABLE, guards
 from dashboard.audit.services import NOTHING_SAID
+
+
+def run(statement: str, *values: str | int) -> list[Any]:
+    """Straight to the database; ROWS is the ledger's table."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement.replace("ROWS", TABLE), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def facts_of(number: int) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(run("SELECT facts FROM ROWS WHERE number = %s", number)[0][0])
+    return facts
+
+
+def hash_at(number: int) -> str:
+    return str(run("SELECT hash FROM ROWS WHERE number = %s", number)[0][0]) if number else GENESIS
+
+
+def after(number: int) -> datetime:
+    """A time at which this row is old, and the next one is not."""
+    return datetime.fromisoformat(facts_of(number)["at"]) + timedelta(microseconds=1)
+
+
+def numbers() -> list[int]:
+    return [number for (number,) in run("SELECT number FROM ROWS ORDER BY number")]
 
 
 @contextmanager

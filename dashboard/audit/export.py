@@ -33,16 +33,24 @@ class SealedRow:
         return f'{self.facts[:-1]},"hash":"{self.hash}","mac":"{self.mac}"}}'
 
 
-def all_rows(*, project: str = "", since: datetime | None = None, until: datetime | None = None) -> Iterator[SealedRow]:
-    """Rows by number: all of them, or those of a project, from a time until before another."""
+def all_rows(
+    *,
+    project: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: int = 0,
+    last: int | None = None,
+) -> Iterator[SealedRow]:
+    """Rows by number: all of them, or those of a project, from a time until before another, after a row, to a last."""
     wanted = {
         "project = %s": project or None,
         "at >= %s": since and connection.ops.adapt_datetimefield_value(since),
         "at < %s": until and connection.ops.adapt_datetimefield_value(until),
+        "number <= %s": last,
     }
     conditions = " AND ".join(["number > %s", *(condition for condition, value in wanted.items() if value)])
     values = [str(value) for value in wanted.values() if value]
-    number = 0
+    number = after
     while rows := _read(f"{conditions} ORDER BY number LIMIT {CHUNK}", [number, *values]):
         yield from (row for _, row in rows)
         number = rows[-1][0]

@@ -94,6 +94,7 @@ class Event:
     address: str = ""
     told: str = ""
     outcome: Outcome = Outcome.APPLIED
+    changes: tuple[Change, ...] = ()
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def reading_ledger() -> Iterator[None]:
 
 
 @contextmanager
-def _appending() -> Iterator[None]:
+def appending() -> Iterator[None]:
     """One writer at a time, each sealing its row to the one before, and on the disk before it goes on.
 
     Inside a transaction that has begun, the database's own lock is held already; queueing with it would block others.
@@ -227,7 +228,7 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
     ledger has moved on since, what was read may be old (`LedgerMovedError`). An unsettled intent younger than
     `patience` is a change under way (`ChangeUnderWayError`). `LedgerError`: nothing may be sent.
     """
-    with _appending():
+    with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known, False
         earlier = ChangeIntent.objects.for_group(attempt.project, attempt.group_id)
@@ -242,7 +243,7 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
 def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
     """Write down what came of an intent. An intent that someone else settled meanwhile keeps that outcome."""
     try:
-        with _appending():
+        with appending():
             newest = intent.outcomes.order_by("-number").first()
             if newest is not None and newest.outcome != Outcome.UNKNOWN:
                 return newest
@@ -256,7 +257,7 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
 
 def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
     """Write down an attempt that ended before anything was sent: intent and outcome in one row."""
-    with _appending():
+    with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known
         return _add(_facts_of(attempt) | _said(verdict))
@@ -264,7 +265,7 @@ def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
 
 def record_event(event: Event) -> None:
     """Write down what happened to the house. Inside a transaction both or neither are kept. Raises LedgerError."""
-    with _appending():
+    with appending():
         _append(
             NOTHING_SAID
             | {
@@ -274,7 +275,7 @@ def record_event(event: Event) -> None:
                 "group_id": "",
                 "group_name": "",
                 "reason": "",
-                "changes": [],
+                "changes": _changes(event.changes),
             }
             | {"actor": _text(event.who, 150), "actor_id": event.who_id, "from_address": event.address}
             | {"kind": event.kind, "outcome": event.outcome, "proof": _text(event.told)}
@@ -306,11 +307,15 @@ def _facts_of(attempt: Attempt) -> dict[str, object]:
         "from_address": attempt.by.address,
         "kind": attempt.kind,
         "reason": _text(attempt.reason),
-        "changes": [
-            {"field": row.field, "label": row.label, "before": _value(row.before), "after": _value(row.after)}
-            for row in attempt.changes
-        ],
+        "changes": _changes(attempt.changes),
     }
+
+
+def _changes(changes: tuple[Change, ...]) -> list[dict[str, Value]]:
+    return [
+        {"field": row.field, "label": row.label, "before": _value(row.before), "after": _value(row.after)}
+        for row in changes
+    ]
 
 
 def _said(verdict: Verdict) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 What the guards in the database cannot keep its owner from doing is found here, with the number of the first bad row.
 A tail that was cut off, or an old copy put back, leaves a ledger that is right in itself: only a checkpoint, kept
-elsewhere, tells.
+elsewhere, tells. Rows may only be away at the beginning, where a tombstone says that they were archived.
 """
 
 import hmac
@@ -20,9 +20,10 @@ from typing import Any
 import django
 from django.db import connection
 
-from dashboard.audit.chain import GENESIS, audit_key
+from dashboard.audit.chain import audit_key
 from dashboard.audit.checkpoints import Checkpoint
 from dashboard.audit.schema import SHOWN, TABLE
+from dashboard.audit.tombstones import Tombstone, newest_tombstone
 
 Row = tuple[Any, ...]
 """Number, facts, hash and MAC, and then the columns made of the facts, which an owner can change alone."""
@@ -54,17 +55,34 @@ class Span:
         return max(self.last - self.first + 1, 0)
 
 
+@dataclass(frozen=True)
+class Known:
+    """How many checkpoints were held against the ledger, and how many lie in an archive."""
+
+    held: int
+    archived: int
+
+
 def verify(first: int | None = None, last: int | None = None, *, processes: int | None = None) -> Span:
     """Check the rows between two numbers; without any, all of them, and what finds them by field.
 
     Raises BrokenError; DatabaseError if the ledger cannot be read.
     """
-    span = _chosen(first, last)
+    archived = newest_tombstone()
+    try:
+        return _verify(_chosen(first, last, archived), archived, with_index=first is last is None, processes=processes)
+    except BrokenError:
+        if newest_tombstone() == archived:
+            raise
+        return verify(first, last, processes=processes)  # what was archived just now is not missing
+
+
+def _verify(span: Span, archived: Tombstone, *, with_index: bool, processes: int | None) -> Span:
     jobs: list[Callable[[], None]] = [
-        partial(_check, Span(start, min(start + PART - 1, span.last)))
+        partial(_check, Span(start, min(start + PART - 1, span.last)), archived)
         for start in range(span.first, span.last + 1, PART)
     ]
-    if first is last is None:
+    if with_index:
         jobs.insert(0, _check_index)  # the longest, so that it starts first
     workers = min(processes or cpu_count(), len(jobs)) if span.count > PART else 1
     if workers == 1:
@@ -78,19 +96,28 @@ def verify(first: int | None = None, last: int | None = None, *, processes: int 
     return span
 
 
-def check_against(checkpoints: Iterable[Checkpoint]) -> int:
-    """Hold the ledger against what was written down elsewhere; returns how many checkpoints were there."""
-    count = 0
+def check_against(checkpoints: Iterable[Checkpoint]) -> Known:
+    """Hold the ledger against what was written down elsewhere."""
+    held, archived, tombstone = 0, 0, newest_tombstone()
     for checkpoint in checkpoints:
-        count += 1
         if not checkpoint.is_signed:
             raise BrokenError(checkpoint.number, "has a checkpoint that was not signed with this ledger's key")
-        hashes = [row[2] for row in _rows(Span(checkpoint.number, checkpoint.number))]
-        if not hashes:
+        if checkpoint.number < tombstone.last:
+            archived += 1
+            continue
+        held += 1
+        digest = _hash_of(checkpoint.number, tombstone)
+        if digest is None:
             raise BrokenError(checkpoint.number, "is missing, though a checkpoint knows it: the end was cut off")
-        if hashes != [checkpoint.hash]:
+        if digest != checkpoint.hash:
             raise BrokenError(checkpoint.number, "is not the row that a checkpoint knows")
-    return count
+    return Known(held, archived)
+
+
+def _hash_of(number: int, archived: Tombstone) -> str | None:
+    if number == archived.last:
+        return archived.hash
+    return next((digest for _, _, digest, *_ in _rows(Span(number, number))), None)
 
 
 def _check_index() -> None:
@@ -188,11 +215,17 @@ def _time_of(facts: str) -> str:
     return facts[place : place + 27]
 
 
-def _chosen(first: int | None, last: int | None) -> Span:
+def _chosen(first: int | None, last: int | None, archived: Tombstone) -> Span:
+    """Raises BrokenError where the first rows are away and no tombstone says so, or there though one does."""
+    begin = archived.last + 1
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT max(number) FROM {TABLE}")
-        newest = cursor.fetchone()[0] or 0
-    return Span(first or 1, newest if last is None else min(last, newest))
+        cursor.execute(f"SELECT coalesce(min(number), %s), coalesce(max(number), 0) FROM {TABLE}", [begin])
+        oldest, newest = cursor.fetchone()
+    if oldest < begin:
+        raise BrokenError(oldest, f"is there, though row {archived.number} says that it was archived")
+    if oldest > begin and (first or begin) <= begin:
+        raise BrokenError(begin, f"is missing, and each to row {oldest - 1}: no tombstone says that they were archived")
+    return Span(max(first or begin, begin), newest if last is None else min(last, newest))
 
 
 def _problem(job: Callable[[], None]) -> tuple[int, str] | None:
@@ -204,18 +237,20 @@ def _problem(job: Callable[[], None]) -> tuple[int, str] | None:
     return None
 
 
-def _check(span: Span) -> None:
-    end = check_rows(_rows(span), span.first, *_before(span.first))
+def _check(span: Span, archived: Tombstone) -> None:
+    end = check_rows(_rows(span), span.first, *_before(span.first, archived))
     if end <= span.last:
         raise BrokenError(end, "is missing")
 
 
-def _before(number: int) -> tuple[str, str]:
+def _before(number: int, archived: Tombstone) -> tuple[str, str]:
     """Hash and time of the row before."""
+    if number == archived.last + 1:
+        return archived.hash, ""
     before = next(_rows(Span(number - 1, number - 1)), None)
-    if before is None and number > 1:
+    if before is None:
         raise BrokenError(number - 1, "is missing")
-    return (before[2], _time_of(before[1])) if before else (GENESIS, "")
+    return before[2], _time_of(before[1])
 
 
 def _rows(span: Span) -> Iterator[Row]:

@@ -2,16 +2,19 @@
 """Checks an export of the ledger (JSON Lines) with nothing but this file and Python: for an auditor who trusts nobody.
 
     python3 verify_export.py ledger.jsonl                    the whole ledger: every number there, each row on the last
+    python3 verify_export.py archive.jsonl ledger.jsonl      the same with the rows that were archived, in order
     python3 verify_export.py --filtered part.jsonl           some rows of it: each right in itself
     python3 verify_export.py --key-file KEY ledger.jsonl     also that each row was sealed with the ledger's key
     python3 verify_export.py --checkpoint FILE ledger.jsonl  also that no end was cut off (lines kept elsewhere)
 
 A row's hash is the SHA-256 of its JSON without `hash` and `mac`: keys in order, no blanks, ASCII. `previous_hash` is
-the hash of the row before it, sixty-four zeros before the first. `mac` is the HMAC-SHA-256 of the hash.
+the hash of the row before it, sixty-four zeros before the first; `mac` is the HMAC-SHA-256 of the hash. Rows may only
+be away before one whose `previous_hash` a later row of kind `archived` names, with the number it belongs to.
 Exit status 0: intact, 1: broken, with the first bad row, 2: could not run.
 """
 
 import argparse
+import fileinput
 import hashlib
 import hmac
 import json
@@ -25,24 +28,30 @@ class Broken(Exception):  # noqa: N818 (it reads as what it says)
     """The export is not the ledger that was written."""
 
 
+def broken_if(is_so: bool, why: str) -> None:
+    if is_so:
+        raise Broken(why)
+
+
 def check(lines: Iterable[str], key: bytes, known: dict[int, str], *, is_filtered: bool) -> int:
-    """Raises Broken at the first bad row. Returns how many rows there were."""
-    number, last_hash, last_at, count = 0, "0" * 64, "", 0
-    for line in lines:
-        count += 1
+    """Raises Broken at the first bad row. Returns how many there were; `known` keeps what is older than the first."""
+    number, last_hash = start = 0, "0" * 64
+    count, last_at, archived = 0, "", {start}
+    for count, line in enumerate(lines, 1):
         row, digest = read(line, f"after row {number}", key)
-        follows = row["number"] == number + 1
-        if not follows and not is_filtered:
-            raise Broken(f"row {number + 1} is missing: row {row['number']} stands in its place")
-        if follows and row["previous_hash"] != last_hash:
-            raise Broken(f"row {row['number']} does not follow from the row before it")
-        if follows and row["at"] < last_at:
-            raise Broken(f"row {row['number']} is older than the row before it")
-        number, last_hash, last_at = row["number"], digest, row["at"]
-        if known.pop(number, digest) != digest:
-            raise Broken(f"row {number} is not the row that a checkpoint knows")
-    if known and not is_filtered:
-        raise Broken(f"row {number + 1} is missing, though a checkpoint knows row {max(known)}: the end was cut off")
+        if count == 1 and row["number"] > 1 and not is_filtered:
+            number, last_hash = start = row["number"] - 1, row["previous_hash"]
+        follows, missing, number = row["number"] == number + 1, number + 1, row["number"]
+        broken_if(not follows and not is_filtered, f"row {missing} is missing: row {number} stands in its place")
+        broken_if(follows and row["previous_hash"] != last_hash, f"row {number} does not follow from the row before it")
+        broken_if(follows and row["at"] < last_at, f"row {number} is older than the row before it")
+        broken_if(known.pop(number, digest) != digest, f"row {number} is not the row that a checkpoint knows")
+        last_hash, last_at = digest, row["at"]
+        if row["kind"] == "archived":
+            archived.add(tuple(change["after"] for change in row["changes"][:2]))
+    broken_if(start not in archived, f"row 1 is missing, and each to row {start[0]}: no row says they were archived")
+    end = 0 if is_filtered else max(known, default=0)
+    broken_if(end > number, f"row {number + 1} is missing, though a checkpoint knows row {end}: the end was cut off")
     return count
 
 
@@ -64,7 +73,7 @@ def read(line: str, where: str, key: bytes) -> tuple[dict[str, Any], str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Checks an export of the ledger.")
-    parser.add_argument("export", type=Path)
+    parser.add_argument("export", type=Path, nargs="+")
     parser.add_argument("--filtered", action="store_true", help="rows may be left out")
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--checkpoint", type=Path, action="append", default=[])
@@ -73,7 +82,7 @@ def main() -> int:
         key = chosen.key_file.read_bytes().strip() if chosen.key_file else b""
         points = [json.loads(line) for path in chosen.checkpoint for line in path.read_text().splitlines()]
         known = {point["number"]: point["hash"] for point in points}
-        with chosen.export.open(encoding="utf-8", newline="\n") as lines:
+        with fileinput.input(chosen.export, encoding="utf-8") as lines:
             count = check(lines, key, known, is_filtered=chosen.filtered)
     except Broken as error:
         print(f"BROKEN: {error}")
@@ -81,6 +90,8 @@ def main() -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"Could not run: {error}", file=sys.stderr)
         return 2
+    if known:
+        print(f"{len(known)} checkpoints, the last of row {max(known)}, are of rows that are not here.")
     print(f"{count} rows, intact{'' if key else ' (the key was not given, so who sealed them was not checked)'}.")
     return 0
 

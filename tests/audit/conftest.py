@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor, User
+from dashboard.audit.archive import archive
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.audit.services import Attempt, Change, Verdict, record_closed, record_outcome
+from tests.ledger import after, grow_ledger
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 SESSIONS = Change("route_policy.max_session", "Maximum sessions", 4, 6)
@@ -69,3 +72,17 @@ def enter(db: None, monkeypatch: pytest.MonkeyPatch) -> Enter:
         return intent
 
     return make
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where an archive may go."""
+    return tmp_path / "archive.jsonl"
+
+
+@pytest.fixture
+def archived(db: None, file: Path) -> Path:
+    """Forty rows, of which the first twenty are in a file."""
+    grow_ledger(40)
+    archive(after(20), file, by="OS user ops")
+    return file

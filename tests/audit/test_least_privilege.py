@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from dashboard.audit.guards import missing_guards
@@ -77,3 +79,13 @@ def test_each_table_but_the_ledger_can_be_written() -> None:
         )
         kept = {name for (name,) in cursor.fetchall()}
     assert kept == {TABLE, "audit_touchedfield", "django_migrations"}
+
+
+@pytest.mark.usefixtures("as_the_dashboard")
+def test_to_archive_takes_the_credentials_of_the_owner(enter: Enter, file: Path) -> None:
+    enter()
+
+    with pytest.raises(CommandError, match=r"run this with .* the credentials of streamwarden"):
+        call_command("audit_archive", "--before", "2100-01-01", str(file))
+
+    assert (verify().count > 0, missing_guards(), file.exists()) == (True, [], False)

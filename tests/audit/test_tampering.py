@@ -1,6 +1,5 @@
 """Who owns the database can get past its guards. What they do then is found, by both verifiers where each can."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,29 +10,18 @@ import pytest
 from django.db import connection, transaction
 
 from dashboard.audit import verify_export
-from dashboard.audit.chain import GENESIS, audit_key, canonical, hash_of, mac_of, read_head
+from dashboard.audit.chain import audit_key, canonical, hash_of, mac_of, read_head
 from dashboard.audit.checkpoints import Checkpoint
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.schema import TABLE
 from dashboard.audit.verification import BrokenError, check_against, verify
-from tests.ledger import grow_ledger, unguarded
+from tests.ledger import facts_of, grow_ledger, hash_at, run, unguarded
 
 ROWS = int(os.environ.get("LEDGER_ROWS", "300"))
 """`make test-crash` takes 100,000."""
 PLACES = 2
 Facts = dict[str, Any]
-
-
-def run(statement: str, *values: str | int) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement.replace("ROWS", TABLE), values)
-        return cursor.fetchall() if cursor.description else []
-
-
-def facts_of(number: int) -> Facts:
-    facts: Facts = json.loads(run("SELECT facts FROM ROWS WHERE number = %s", number)[0][0])
-    return facts
 
 
 def put(number: int, facts: Facts) -> None:
@@ -55,10 +43,6 @@ def rewrite_from(number: int, *, key: bool, **changed: object) -> None:
     for place in range(number, min(last, number + 40) + 1):
         facts = facts_of(place) | (changed if place == number else {})
         seal(place, facts | {"previous_hash": hash_at(place - 1)}, key=key)
-
-
-def hash_at(number: int) -> str:
-    return str(run("SELECT hash FROM ROWS WHERE number = %s", number)[0][0]) if number else GENESIS
 
 
 def delete(first: int, last: int) -> None:

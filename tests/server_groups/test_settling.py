@@ -298,7 +298,7 @@ def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
     settler.write_checkpoint()
 
     assert (first, numbers(file)) == ([lost.number + 1], [lost.number + 1])
-    assert check_against(read_checkpoints([file])) == 1
+    assert check_against(read_checkpoints([file])).held == 1
 
 
 def test_without_a_directory_the_first_round_says_the_head_in_the_log(

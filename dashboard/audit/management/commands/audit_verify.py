@@ -1,7 +1,9 @@
 """`manage.py audit_verify`: whether the ledger is what was written. Exit status 0 intact, 1 broken, 2 could not run."""
 
+import json
 import sys
 from argparse import ArgumentParser
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from django.db import DatabaseError
 from django.db.models import Q
 
 from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
+from dashboard.audit.export import all_rows
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.moments import moment_argument
+from dashboard.audit.tombstones import newest_tombstone
 from dashboard.audit.verification import BrokenError, check_against, verify
 
 INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
@@ -50,12 +54,16 @@ class Command(BaseCommand):
             span = verify(options["first"], options["last"])
             numbers = f", {span.first} to {span.last}" if span.count else ""
             self.stdout.write(f"{span.count} rows{numbers}: each as it was written.")
+            if (archived := newest_tombstone()).last:
+                self.stdout.write(f"The rows up to {archived.last} were archived, as row {archived.number} says.")
             known = check_against(read_checkpoints(options["checkpoint"]))
         except BrokenError as error:
             self.stdout.write(f"BROKEN. {error}.")
             return BROKEN
         if options["checkpoint"]:
-            self.stdout.write(f"{known} checkpoints, all in the ledger.")
+            self.stdout.write(f"{known.held} checkpoints, all in the ledger.")
+        if known.archived:
+            self.stdout.write(f"{known.archived} more are of rows in an archive, and were not held against it.")
         for problem in (problems := missing_guards()):
             self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
         if problems:
@@ -72,5 +80,17 @@ class Command(BaseCommand):
         for change in (found := list(changes[:20])):
             at = f"{change.at:%Y-%m-%d %H:%M:%S} UTC"
             self.stdout.write(f"Row {change.number}: {change.actor} {change.get_kind_display()} {group} at {at}.")
-        self.stdout.write(f"Something happened to {group}." if found else f"Nothing happened to {group}.")
-        return BROKEN if found else INTACT
+        if found:
+            self.stdout.write(f"Something happened to {group}.")
+            return BROKEN
+        if self._reaches_into_archive(options["since"]):
+            self.stdout.write(f"Whether something happened to {group} is for the archive to tell: it has rows of then.")
+            return COULD_NOT_RUN
+        self.stdout.write(f"Nothing happened to {group}.")
+        return INTACT
+
+    def _reaches_into_archive(self, since: datetime | None) -> bool:
+        """What was archived is no younger than the oldest row that was not."""
+        if not newest_tombstone().last:
+            return False
+        return since is None or since <= datetime.fromisoformat(json.loads(next(all_rows()).facts)["at"])

@@ -1,0 +1,51 @@
+"""`manage.py audit_archive`: old rows into a file and out of the ledger. Exit status 1 refused, 2 could not run."""
+
+import os
+import pwd
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from dashboard.audit.archive import RefusedError, archive
+from dashboard.audit.moments import moment_argument
+from dashboard.audit.services import LedgerError
+from dashboard.audit.verification import BrokenError
+
+
+class Command(BaseCommand):
+    help = (
+        "Moves old rows out of the ledger into a file. Nothing ever does so by itself: it is for who must delete. "
+        "The ledger is checked, the rows are written to FILE and read back, and only then are they deleted, together "
+        "with a new row that says so and holds the file's SHA-256. Rows of a change stay together: nothing is moved "
+        "while nobody knows what came of one, and what is younger than its outcome stays. Keep FILE: "
+        "`verify_export.py FILE ledger.jsonl` checks it with an export of the rest."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--before", type=moment_argument, metavar="T", required=True, help="rows from before this date or time, UTC"
+        )
+        parser.add_argument("file", type=Path, metavar="FILE", help="a new file; the next archive needs another")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        file = options["file"]
+        try:
+            part, digest = archive(options["before"], file, by=f"OS user {_name_of_user()}")
+        except (RefusedError, BrokenError) as error:
+            raise CommandError(f"Nothing was archived: {error}.") from error
+        except LedgerError as error:
+            told = f"Could not run: {error}. If {file} is there, keep it until audit_verify has said what was archived."
+            raise CommandError(told, returncode=2) from error
+        self.stdout.write(f"{part.count} rows, {part.first} to {part.last}: in {file}, and no longer in the ledger.")
+        self.stdout.write(f"SHA-256 of the file: {digest}")
+
+
+def _name_of_user() -> str:
+    """Not from the environment, which anyone may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -1,0 +1,292 @@
+"""A ledger from which rows were archived: what is left of it is right, and what else was taken out is missed."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+
+from dashboard.audit import archive as archiving
+from dashboard.audit.archive import RefusedError, archive
+from dashboard.audit.chain import Head, append, audit_key, canonical, hash_of, mac_of, read_head
+from dashboard.audit.checkpoints import Checkpoint
+from dashboard.audit.export import all_rows, json_lines
+from dashboard.audit.tombstones import FIELDS, LABELS, NOTHING_ARCHIVED, newest_tombstone
+from dashboard.audit.verification import BrokenError, check_against, verify
+from dashboard.audit.verify_export import Broken, check
+from dashboard.cloud.projects import Project
+from tests.audit.conftest import NOON, Enter
+from tests.audit.test_export import verified
+from tests.ledger import after, facts_of, grow_ledger, hash_at, numbers, run, unguarded
+
+pytestmark = pytest.mark.django_db
+People = Callable[[str], Client]
+FAR_AWAY = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def put(facts: dict[str, Any], *, mac: str = "") -> None:
+    text = canonical(facts)
+    values = (facts["number"], text, hash_of(text), mac or mac_of(hash_of(text)))
+    run("INSERT INTO ROWS (number, facts, hash, mac) VALUES (%s, %s, %s, %s)", *values)
+
+
+def delete(first: int, last: int) -> None:
+    run("DELETE FROM ROWS WHERE number BETWEEN %s AND %s", first, last)
+    run("DELETE FROM audit_touchedfield WHERE number BETWEEN %s AND %s", first, last)
+
+
+def rest(file: Path) -> Path:
+    file.write_text("".join(json_lines(all_rows())))
+    return file
+
+
+def test_several_archives_follow_each_other(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grow_ledger(40)
+    one, two, three = (file.with_name(name) for name in ("one", "two", "three"))
+    archive(after(10), one, by="ops")
+    archive(after(20), two, by="ops")  # the tombstone of the first is in the ledger still
+    record_late(3)
+    archive(FAR_AWAY, three, by="ops")  # now both are in the archive
+    ledger, key = rest(file), file.with_name("key")
+    key.write_text(str(settings.AUDIT_KEY))
+
+    assert [path.read_text().count("\n") for path in (one, two, three, ledger)] == [10, 10, 25, 1]
+    assert verify().count == 1
+    assert verified("--key-file", key, one, two, three, ledger) == (0, "46 rows, intact.")
+    assert verified("--key-file", key, two, three, ledger) == (0, "36 rows, intact.")
+    assert verified("--key-file", key, ledger) == (0, "1 rows, intact.")
+    assert verified(one, three, ledger)[1] == "BROKEN: row 11 is missing: row 21 stands in its place"
+    assert verified(two)[1] == "BROKEN: row 1 is missing, and each to row 10: no row says they were archived"
+    changes = [(change["before"], change["after"]) for change in facts_of(read_head().number)["changes"]]
+    assert changes[0] == (20, 45)
+    assert changes[2] == (sha256(two.read_bytes()).hexdigest(), sha256(three.read_bytes()).hexdigest())
+
+
+def record_late(count: int) -> None:
+    for _ in range(count):
+        append(facts_of(40) | {"intent": None, "project": "", "kind": "sign_in", "changes": []})
+
+
+def test_a_row_that_is_gone_without_a_tombstone_is_missed(db: None) -> None:
+    grow_ledger(40)
+    with unguarded():
+        delete(1, 20)
+
+    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20: no tombstone says") as broken:
+        verify()
+
+    assert broken.value.number == 1
+    assert verify(25).count == 16
+    assert "row 1 is missing, and each to row 20" in second_verifier()
+
+
+def test_more_gone_than_the_tombstone_says_is_missed(archived: Path) -> None:
+    with unguarded():
+        delete(21, 30)
+
+    with pytest.raises(BrokenError, match="Row 21 is missing, and each to row 30"):
+        verify()
+    assert "row 1 is missing, and each to row 30" in second_verifier()
+
+
+def test_a_tombstone_that_was_cut_off_is_missed(archived: Path) -> None:
+    with unguarded():
+        delete(41, 41)
+
+    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20"):
+        verify()
+    assert "row 1 is missing, and each to row 20" in second_verifier()
+
+
+def forge(last: int, digest: str, *, has_key: bool) -> None:
+    """A tombstone as one who has the database would write it, or who has the key too."""
+    head = read_head()
+    values = zip(FIELDS, LABELS, (last, digest, "f" * 64), strict=True)
+    changes = [{"field": field, "label": label, "before": None, "after": value} for field, label, value in values]
+    facts = facts_of(head.number) | {"number": head.number + 1, "previous_hash": head.hash, "key": None, "intent": None}
+    put(facts | {"project": "", "kind": "archived", "changes": changes}, mac="" if has_key else "0" * 64)
+
+
+def test_a_tombstone_of_another_key_says_nothing(db: None) -> None:
+    grow_ledger(40)
+    with unguarded():
+        forge(20, hash_at(20), has_key=False)
+        delete(1, 20)
+
+    assert newest_tombstone() == NOTHING_ARCHIVED
+    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20"):
+        verify()
+    assert second_verifier(key=audit_key()) == "row 41 was not sealed with this key"
+
+
+def test_a_forged_tombstone_after_a_good_one_says_nothing(archived: Path) -> None:
+    with unguarded():
+        forge(30, hash_at(30), has_key=False)
+        delete(21, 30)
+
+    with pytest.raises(BrokenError, match="Row 21 is missing, and each to row 30"):
+        verify()
+
+
+def test_a_tombstone_altered_in_its_facts_says_nothing(archived: Path) -> None:
+    with unguarded():
+        altered = facts_of(41)
+        altered["changes"][0]["after"], altered["changes"][1]["after"] = 30, hash_at(30)
+        run("UPDATE ROWS SET facts = %s WHERE number = 41", canonical(altered))
+        delete(21, 30)
+
+    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 30"):
+        verify()
+
+
+def test_a_tombstone_that_names_another_hash_is_found_by_the_row_after_it(db: None) -> None:
+    grow_ledger(40)
+    with unguarded():
+        forge(20, "a" * 64, has_key=True)
+        delete(1, 20)
+
+    with pytest.raises(BrokenError, match="Row 21 does not follow from the row before it"):
+        verify()
+    assert "row 1 is missing, and each to row 20" in second_verifier(key=audit_key())
+
+
+def test_a_row_that_was_archived_and_is_there_again_is_found(archived: Path) -> None:
+    row = json.loads(archived.read_text().splitlines()[-1])
+    mac = row.pop("mac")
+    del row["hash"]
+    put(row, mac=mac)
+
+    with pytest.raises(BrokenError, match="Row 20 is there, though row 41 says that it was archived"):
+        verify()
+
+
+def second_verifier(*, key: bytes = b"") -> str:
+    try:
+        check(json_lines(all_rows()), key, {}, is_filtered=False)
+    except Broken as error:
+        return str(error)
+    return ""
+
+
+ALTERED: dict[str, Callable[[str], str]] = {
+    "a value": lambda text: text.replace('"alice"', '"mallory"', 1).replace('"bob"', '"mallory"', 1),
+    "a line less": lambda text: text.split("\n", 1)[1],
+    "the last line less": lambda text: text.rsplit("\n", 2)[0] + "\n",
+    "a line cut short": lambda text: text[:-30],
+    "no ASCII": lambda text: text.replace("edit", "ädit", 1),
+    "empty": lambda _text: "",
+}
+
+
+@pytest.mark.parametrize("way", ALTERED)
+def test_a_file_altered_on_the_way_is_refused_and_nothing_deleted(
+    file: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    grow_ledger(40)
+    write = archiving._write
+
+    def altered(path: Path, part: archiving.Part) -> None:
+        write(path, part)
+        path.write_text(ALTERED[way](path.read_text()), encoding="utf-8")
+
+    monkeypatch.setattr(archiving, "_write", altered)
+    with pytest.raises(RefusedError, match="is not what was written"):
+        archive(after(20), file, by="ops")
+
+    assert (numbers(), verify().count) == ([*range(1, 41)], 40)
+
+
+@pytest.mark.parametrize("way", ALTERED)
+def test_a_file_altered_later_is_found(archived: Path, tmp_path: Path, way: str) -> None:
+    ledger = rest(tmp_path / "ledger")
+    assert verified(archived, ledger)[0] == 0
+
+    archived.write_text(ALTERED[way](archived.read_text()), encoding="utf-8")
+
+    assert verified(archived, ledger)[0] == (0 if way == "empty" else 1)
+    assert sha256(archived.read_bytes()).hexdigest() != newest_tombstone().file
+
+
+def test_a_checkpoint_of_an_archived_row_is_counted_apart(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grow_ledger(40)
+    points = [Checkpoint.of(Head(number, hash_at(number), NOON)) for number in (5, 12, 20, 30, 40)]
+    (kept := tmp_path / "kept").write_text("".join(f"{point.line}\n" for point in points))
+    archive(after(20), file, by="ops")
+    ledger = rest(tmp_path / "ledger")
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit_verify", "--checkpoint", str(kept))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "21 rows, 21 to 41: each as it was written.",
+        "The rows up to 20 were archived, as row 41 says.",
+        "3 checkpoints, all in the ledger.",
+        "2 more are of rows in an archive, and were not held against it.",
+    ]
+    assert ended.value.code == 0
+    told = verified("--checkpoint", kept, ledger)
+    assert (told[0], told[1].splitlines()[0]) == (
+        0,
+        "3 checkpoints, the last of row 20, are of rows that are not here.",
+    )
+    assert verified("--checkpoint", kept, file, ledger)[1].startswith("41 rows, intact")
+
+
+@pytest.mark.parametrize("number", [20, 21])
+def test_a_checkpoint_at_either_side_of_the_cut_is_held_against_it(archived: Path, number: int) -> None:
+    foreign = Checkpoint.of(Head(number, "b" * 64, NOON))
+
+    with pytest.raises(BrokenError, match=f"Row {number} is not the row that a checkpoint knows"):
+        check_against([foreign])
+
+
+@pytest.mark.parametrize(
+    ("since", "status", "told"),
+    [
+        (None, 2, "Whether something happened to nobody is for the archive to tell: it has rows of then."),
+        (20, 2, "Whether something happened to nobody is for the archive to tell: it has rows of then."),
+        (21, 0, "Nothing happened to nobody."),
+    ],
+)
+def test_that_nothing_happened_is_not_said_of_a_time_that_was_archived(
+    capsys: pytest.CaptureFixture[str], file: Path, since: int | None, status: int, told: str
+) -> None:
+    grow_ledger(40)
+    arguments = ("--since", after(since).isoformat()) if since else ()
+    archive(after(20), file, by="ops")
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit_verify", "--nothing-happened-to", "nobody", *arguments)
+
+    assert (ended.value.code, capsys.readouterr().out.splitlines()[-1]) == (status, told)
+
+
+# Pages
+
+
+def test_pages_show_what_is_left(client_as: People, project: Project, enter: Enter, file: Path) -> None:
+    old, late = enter(group_id="g-1", outcomes=("unknown", "applied")), enter(at=NOON + timedelta(days=2))
+    outcome = old.outcomes.latest("number").number
+    part, digest = archive(NOON + timedelta(days=1), file, by="OS user ops")
+    auditor = client_as("auditor")
+    base = "/projects/default/audit/"
+
+    assert [auditor.get(f"{base}{number}/").status_code for number in (old.number, outcome)] == [404, 404]
+    assert auditor.get(f"{base}{late.number}/").status_code == 200
+    for query in ("", "?group=g-1", "?outcome=applied", "?q=x", "?since=2026-03-01", f"?cursor={late.number}"):
+        page = auditor.get(f"{base}{query}")
+        assert (page.status_code, f"{base}{old.number}/" in page.content.decode()) == (200, False)
+    assert auditor.get("/projects/default/server-groups/g-1/").status_code in {200, 404}
+    house = " ".join(auditor.get(f"{base}house/").content.decode().split())
+    assert "<strong>OS user ops</strong></a> took old rows out of the ledger" in house
+    assert f"Rows 1 to {part.last} are in archive.jsonl now, whose SHA-256 is {digest}." in house
+    lines = b"".join(auditor.get(f"{base}export.jsonl")).decode().splitlines()
+    assert [json.loads(line)["number"] for line in lines] == [late.number]
