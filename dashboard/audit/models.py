@@ -268,3 +268,35 @@ class Unsettled(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class Verification(models.Model):
+    """What checks of the ledger found last, for pages to show: one row, and no proof, since it can be changed."""
+
+    ONLY = 1
+
+    id = models.SmallIntegerField(primary_key=True, default=ONLY)
+    first = models.BigIntegerField(default=1)
+    last = models.BigIntegerField(default=0)
+    """The newest row that was found as it was written; 0 before the first check."""
+    last_hash = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(null=True)
+    everything_at = models.DateTimeField(null=True)
+    """When all rows were checked last."""
+    bad_number = models.BigIntegerField(null=True)
+    """The first row that is not as it was written. Stays until a check of everything finds none."""
+    why = models.TextField(blank=True)
+    is_from_checkpoint = models.BooleanField(default=False)
+    """Only a checkpoint showed what is wrong, so that a check without one cannot say that it is right again."""
+    leased_until = models.DateTimeField(null=True)
+    """Someone checks until then; nobody else does meanwhile."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"row {self.bad_number} {self.why}" if self.is_broken else f"rows {self.first} to {self.last}"
+
+    @property
+    def is_broken(self) -> bool:
+        return self.bad_number is not None

@@ -83,7 +83,7 @@ def _verify(span: Span, archived: Tombstone, *, with_index: bool, processes: int
         for start in range(span.first, span.last + 1, PART)
     ]
     if with_index:
-        jobs.insert(0, _check_index)  # the longest, so that it starts first
+        jobs.insert(0, check_index)  # the longest, so that it starts first
     workers = min(processes or cpu_count(), len(jobs)) if span.count > PART else 1
     if workers == 1:
         problems = [_problem(job) for job in jobs]
@@ -120,7 +120,7 @@ def _hash_of(number: int, archived: Tombstone) -> str | None:
     return next((digest for _, _, digest, *_ in _rows(Span(number, number))), None)
 
 
-def _check_index() -> None:
+def check_index() -> None:
     """Whether what finds a change by its fields names each change, and no other. Raises BrokenError."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""What a serving process does besides: settle what is unknown, and bring the newest checkpoint out.
+"""What a serving process does besides: settle what is unknown, bring the newest checkpoint out, check the ledger.
 
 Threads and no task queue: they need no second service to be there and watched, a lease in the database keeps those of
 several processes apart, and whatever one misses the next one finds, because the list of work is in the database.
@@ -12,9 +12,11 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.utils import timezone
 
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import is_written_down, send_to_hook, write_down
+from dashboard.audit.watch import keep_watch
 from dashboard.server_groups.settling import settle_unsettled
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ HOOK_EVERY_SECONDS = 45.0
 class Worker:
     def __init__(self) -> None:
         self._is_new = True
+        self._started = timezone.now()
         self._sent_number = 0
         self._sent_at = self._old_at = -OLD_EVERY_SECONDS
 
@@ -38,7 +41,7 @@ class Worker:
 
         Each job has a thread of its own: a hook that hangs keeps no change from being settled.
         """
-        for job in (self.settle, self.write_checkpoint, self.send_checkpoint):
+        for job in (self.settle, self.write_checkpoint, self.send_checkpoint, self.verify):
             threading.Thread(target=_again_and_again, args=(job,), name=job.__name__, daemon=True).start()
 
     def settle(self) -> None:
@@ -67,6 +70,9 @@ class Worker:
             self._sent_at = time.monotonic()
             if send_to_hook(head):
                 self._sent_number = head.number
+
+    def verify(self) -> None:
+        keep_watch(started=self._started)
 
 
 def attempt(job: Callable[[], None]) -> None:

@@ -124,7 +124,7 @@ def test_what_the_guards_rest_on_is_looked_at_too(statement: str, told: str) -> 
 
 
 def test_a_ledger_that_a_newer_version_makes_anew_first_is_no_reason_not_to_migrate() -> None:
-    run("DELETE FROM django_migrations WHERE app = 'audit' AND name = '0002_sealed'")
+    run("DELETE FROM django_migrations WHERE app = 'audit' AND name >= '0002_sealed'")
     run(f"DROP TRIGGER {TABLE}_refuses_update" + (f" ON {TABLE}" if ON_POSTGRESQL else ""))
 
     assert run_checks(tags=[Tags.database], databases=["default"]) == []

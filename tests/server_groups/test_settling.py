@@ -333,7 +333,7 @@ def test_the_worker_survives_whatever_goes_wrong(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_job_that_hangs_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = {job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint")}
+    turns = {job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint", "verify")}
 
     def hanging(job: str) -> Callable[[Worker], None]:
         def hang(_worker: Worker) -> None:

@@ -5,9 +5,10 @@ from datetime import timedelta
 from django import template
 from django.utils import timezone
 
-from dashboard.audit.models import ChangeIntent
+from dashboard.audit.models import ChangeIntent, Verification
 from dashboard.audit.reverts import entries_reverting, entry_reverted
-from dashboard.audit.services import LedgerError, list_unsettled
+from dashboard.audit.services import LedgerError, list_unsettled, reading_ledger
+from dashboard.audit.watch import last_verification
 
 register = template.Library()
 
@@ -32,3 +33,19 @@ def reverts(entry: ChangeIntent) -> int | None:
 @register.filter
 def reverted_by(entry: ChangeIntent) -> list[int]:
     return entries_reverting(entry)
+
+
+@register.simple_tag
+def verification() -> Verification | None:
+    """What checks of the ledger found last; None where nobody can tell, which is no reason to show no page."""
+    try:
+        with reading_ledger():
+            return last_verification()
+    except LedgerError:
+        return None
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A number with a comma at each thousand."""
+    return f"{number:,}"

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.moments import moment_argument
 from dashboard.audit.tombstones import newest_tombstone
-from dashboard.audit.verification import BrokenError, check_against, verify
+from dashboard.audit.verification import BrokenError, Span, check_against, verify
+from dashboard.audit.watch import note_broken, note_intact
 
 INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
 
@@ -50,25 +52,46 @@ class Command(BaseCommand):
             sys.exit(COULD_NOT_RUN)
 
     def _verify(self, options: dict[str, Any]) -> int:
+        is_everything = options["first"] is options["last"] is None
+        are_rows_right = False
         try:
-            span = verify(options["first"], options["last"])
-            numbers = f", {span.first} to {span.last}" if span.count else ""
-            self.stdout.write(f"{span.count} rows{numbers}: each as it was written.")
-            if (archived := newest_tombstone()).last:
-                self.stdout.write(f"The rows up to {archived.last} were archived, as row {archived.number} says.")
-            known = check_against(read_checkpoints(options["checkpoint"]))
+            span = self._check_rows(options)
+            are_rows_right = True
+            self._check_checkpoints(options["checkpoint"])
         except BrokenError as error:
             self.stdout.write(f"BROKEN. {error}.")
+            if is_everything:
+                self._note(partial(note_broken, error, is_from_checkpoint=are_rows_right))
             return BROKEN
-        if options["checkpoint"]:
-            self.stdout.write(f"{known.held} checkpoints, all in the ledger.")
-        if known.archived:
-            self.stdout.write(f"{known.archived} more are of rows in an archive, and were not held against it.")
+        if is_everything:
+            self._note(partial(note_intact, span, is_everything=True))
         for problem in (problems := missing_guards()):
             self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
         if problems:
             return BROKEN
         return self._assert_quiet(options) if options["nothing_happened_to"] else INTACT
+
+    def _check_rows(self, options: dict[str, Any]) -> Span:
+        span = verify(options["first"], options["last"])
+        numbers = f", {span.first} to {span.last}" if span.count else ""
+        self.stdout.write(f"{span.count} rows{numbers}: each as it was written.")
+        if (archived := newest_tombstone()).last:
+            self.stdout.write(f"The rows up to {archived.last} were archived, as row {archived.number} says.")
+        return span
+
+    def _check_checkpoints(self, files: list[Path]) -> None:
+        known = check_against(read_checkpoints(files))
+        if files:
+            self.stdout.write(f"{known.held} checkpoints, all in the ledger.")
+        if known.archived:
+            self.stdout.write(f"{known.archived} more are of rows in an archive, and were not held against it.")
+
+    def _note(self, note: Callable[[], None]) -> None:
+        """For the pages; who may only read the database verifies all the same."""
+        try:
+            note()
+        except DatabaseError as error:
+            self.stderr.write(f"Pages will not show this, because it could not be noted: {error}")
 
     def _assert_quiet(self, options: dict[str, Any]) -> int:
         group = options["nothing_happened_to"]
