@@ -23,10 +23,13 @@ from dashboard.audit.verify_export import Broken, check
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import NOON, Enter
 from tests.audit.test_export import verified
+from tests.conftest import DESIGN_POOL, address
 from tests.ledger import after, facts_of, grow_ledger, hash_at, numbers, run, unguarded
+from tests.markup import said
 
 pytestmark = pytest.mark.django_db
 People = Callable[[str], Client]
+LEDGER = "/projects/default/audit/"
 FAR_AWAY = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -273,20 +276,31 @@ def test_that_nothing_happened_is_not_said_of_a_time_that_was_archived(
 
 
 def test_pages_show_what_is_left(client_as: People, project: Project, enter: Enter, file: Path) -> None:
-    old, late = enter(group_id="g-1", outcomes=("unknown", "applied")), enter(at=NOON + timedelta(days=2))
+    old = enter(group_id=DESIGN_POOL, outcomes=("unknown", "applied"), reason="of old")
     outcome = old.outcomes.latest("number").number
+    late = enter(group_id=DESIGN_POOL, at=NOON + timedelta(days=2), reason="of late")
     part, digest = archive(NOON + timedelta(days=1), file, by="OS user ops")
-    auditor = client_as("auditor")
-    base = "/projects/default/audit/"
+    show = client_as("auditor").get
 
-    assert [auditor.get(f"{base}{number}/").status_code for number in (old.number, outcome)] == [404, 404]
-    assert auditor.get(f"{base}{late.number}/").status_code == 200
-    for query in ("", "?group=g-1", "?outcome=applied", "?q=x", "?since=2026-03-01", f"?cursor={late.number}"):
-        page = auditor.get(f"{base}{query}")
-        assert (page.status_code, f"{base}{old.number}/" in page.content.decode()) == (200, False)
-    assert auditor.get("/projects/default/server-groups/g-1/").status_code in {200, 404}
-    house = " ".join(auditor.get(f"{base}house/").content.decode().split())
-    assert "<strong>OS user ops</strong></a> took old rows out of the ledger" in house
-    assert f"Rows 1 to {part.last} are in archive.jsonl now, whose SHA-256 is {digest}." in house
-    lines = b"".join(auditor.get(f"{base}export.jsonl")).decode().splitlines()
+    for number, status in ((old.number, 404), (outcome, 404), (late.number, 200)):
+        assert show(f"{LEDGER}{number}/").status_code == status
+    for page in (
+        *(f"{LEDGER}{query}" for query in ("", f"?group={DESIGN_POOL}", "?outcome=applied", "?since=2026-03-01")),
+        *(f"{LEDGER}?cursor={cursor}" for cursor in (late.number + 1, f"newer.{old.number}")),
+        address(),
+    ):
+        html = show(page).content.decode()
+        assert (page, "of old" in html, "of late" in html) == (page, False, True)
+    told = said(show(f"{LEDGER}house/"))
+    assert "OS user ops took old rows out of the ledger" in told
+    assert f"Rows 1 to {part.last} are in archive.jsonl now, whose SHA-256 is {digest}." in told
+    lines = b"".join(show(f"{LEDGER}export.jsonl")).decode().splitlines()
     assert [json.loads(line)["number"] for line in lines] == [late.number]
+
+
+def test_what_was_archived_cannot_be_reverted(client_as: People, project: Project, enter: Enter, file: Path) -> None:
+    old = enter(group_id=DESIGN_POOL)
+    archive(FAR_AWAY, file, by="ops")
+
+    assert client_as("administrator").get(address(f"edit/?revert={old.number}")).status_code == 404
+    assert client_as("administrator").get(address("edit/")).status_code == 200

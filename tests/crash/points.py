@@ -16,6 +16,7 @@ from typing import Any
 SERVICES = "dashboard.server_groups.services"
 SETTLING = "dashboard.server_groups.settling"
 LEDGER = "dashboard.audit.services"
+ARCHIVE = "dashboard.audit.archive"
 CLIENT = "dashboard.cloud.client:Client"
 
 
@@ -59,6 +60,14 @@ WHILE_SETTLING = {
     "settled, no checkpoint": Point(LEDGER, "write_down"),
     "settled, lease not given back": Point(LEDGER, "_give_back"),
     "lease given back": Point(LEDGER, "_give_back", is_after=True),
+}
+
+WHILE_ARCHIVING = {
+    "file written": Point(ARCHIVE, "_write", is_after=True),
+    "file read back": Point(ARCHIVE, "_read_back", is_after=True),
+    "tombstone written, nothing deleted": Point(ARCHIVE, "record_event", is_after=True),
+    "rows deleted, not committed": Point(ARCHIVE, "missing_guards", time=2),
+    "rows deleted, no checkpoint": Point(LEDGER, "write_down"),
 }
 
 

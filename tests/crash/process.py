@@ -1,4 +1,4 @@
-"""A dashboard in a process of its own: makes one change and may die of it, or starts again and settles.
+"""A dashboard in a process of its own: makes one change and may die of it, or starts again and settles; or archives.
 
 Its order comes as JSON on standard input, its findings go as JSON to standard output. The clock is the real one; only
 how long a call and its proof may take is shorter here than it is for people, by the same rules.
@@ -22,11 +22,13 @@ from django.test import Client  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.audit.export import all_rows  # noqa: E402
-from dashboard.audit.services import list_unsettled  # noqa: E402
+from dashboard.audit.guards import missing_guards  # noqa: E402 (Django is set up above)
+from dashboard.audit.models import EventKind  # noqa: E402 (Django is set up above)
+from dashboard.audit.services import Event, list_unsettled, record_event  # noqa: E402
 from dashboard.audit.verification import verify  # noqa: E402
 from dashboard.server_groups import proof, services, settling  # noqa: E402
 from dashboard.server_groups.worker import Worker  # noqa: E402
-from tests.crash.points import POINTS, WHILE_SETTLING, arm  # noqa: E402
+from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 CALL_SECONDS = 1.0
@@ -81,12 +83,27 @@ def restart(order: dict[str, Any]) -> dict[str, Any]:
     return {"again": again, "rows": [json.loads(row.json) for row in all_rows()], "verified": verify().count}
 
 
+def archive(order: dict[str, Any]) -> dict[str, Any]:
+    """Ten rows, and then all of them into a file."""
+    for number in range(10):
+        record_event(Event(EventKind.SIGN_IN, f"person {number}"))
+    arm(WHILE_ARCHIVING[order["point"]])
+    call_command("audit_archive", "--before", "2100-01-01", order["file"], stdout=sys.stderr)
+    return {}
+
+
+def look(_order: dict[str, Any]) -> dict[str, Any]:
+    numbers = [json.loads(row.json)["number"] for row in all_rows()]
+    return {"numbers": numbers, "verified": verify().count, "unguarded": missing_guards()}
+
+
 def main() -> None:
     services.CALL_SECONDS = settling.CALL_SECONDS = CALL_SECONDS  # type: ignore[attr-defined,assignment]  # shorter here
     proof.WAITS, proof.WAITS_IN_REQUEST = WAITS, (0.02, 0.05)
     order = json.load(sys.stdin)
     settling.LEASE = timedelta(seconds=order.get("lease", LEASE_SECONDS))
     jobs = {"prepare": prepare, "change": change, "settle": settle, "restart": restart}
+    jobs |= {"archive": archive, "look": look}
     json.dump(jobs[order["do"]](order), sys.stdout)
 
 
