@@ -18,8 +18,8 @@ class Command(BaseCommand):
     help = (
         "Moves old rows out of the ledger into a file. Nothing ever does so by itself: it is for who must delete. "
         "The ledger is checked, the rows are written to FILE and read back, and only then are they deleted, together "
-        "with a new row that says so and holds the file's SHA-256. Rows of a change stay together: nothing is moved "
-        "while nobody knows what came of one, and what is younger than its outcome stays. Keep FILE: "
+        "with a new row that says so and holds the file's SHA-256. A change whose outcome came after T stays, and with "
+        "it every row after it began; while nobody knows what came of a change that old, nothing is moved. Keep FILE: "
         "`verify_export.py FILE ledger.jsonl` checks it with an export of the rest."
     )
     requires_system_checks = ()
