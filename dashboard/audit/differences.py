@@ -38,10 +38,12 @@ def compare(before: str, after: str) -> list[Part]:
     Two texts that have too little in common are one part each, even an empty one.
     """
     old, new = _WORD.findall(before), _WORD.findall(after)
+    whole = [Part(before, Fate.WENT), Part(after, Fate.CAME)]
+    if min(sum(not word.isspace() for word in words) for words in (old, new)) < FEWEST_WORDS:
+        return whole
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    fewest = min(sum(not word.isspace() for word in words) for words in (old, new))
-    if fewest < FEWEST_WORDS or matcher.ratio() < LEAST_ALIKE:
-        return [Part(before, Fate.WENT), Part(after, Fate.CAME)]
+    if matcher.ratio() < LEAST_ALIKE:
+        return whole
     parts: list[Part] = []
     went = came = ""
     for tag, start, end, new_start, new_end in matcher.get_opcodes():

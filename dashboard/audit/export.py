@@ -1,7 +1,6 @@
 """The ledger as lines of text, one a row, read in chunks so that memory stays flat however long it is."""
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,21 +73,27 @@ def json_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
     return (f"{row.json}\n" for row in rows)
 
 
+class _Line:
+    """A file that hands back what is written to it: a line needs no buffer of its own."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
 def csv_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
     """For spreadsheets: a cell that one would take for a formula begins with an apostrophe."""
     yield ",".join(COLUMNS) + "\r\n"
+    writer = csv.writer(_Line())
     for row in rows:
         members = json.loads(row.json)
-        line = io.StringIO()
-        csv.writer(line).writerow(_cell(members[column]) for column in COLUMNS)
-        yield line.getvalue()
+        yield writer.writerow([_cell(members[column]) for column in COLUMNS])
 
 
-def _cell(value: object) -> str:
-    if value is None or isinstance(value, str):
-        text = value or ""
-        return f"'{text}" if text.lstrip(" \n").startswith(("=", "+", "-", "@", "\t", "\r")) else text
-    return json.dumps(value, ensure_ascii=False)
+def _cell(value: object) -> object:
+    """Numbers as they are; nothing where there is nothing."""
+    if isinstance(value, str):
+        return f"'{value}" if value.lstrip(" \n").startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 FORMATS: Mapping[str, Callable[[Iterable[SealedRow]], Iterator[str]]] = {"jsonl": json_lines, "csv": csv_lines}

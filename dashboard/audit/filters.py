@@ -141,8 +141,9 @@ class Search:
     def __init__(self, project: str, filters: Filters) -> None:
         self._filters = filters.sound
         changes = ChangeIntent.objects.filter(project=project)
-        by_id = Q(group_id=self._filters.group)
-        self._group = by_id if changes.filter(by_id).exists() else Q(group_name=self._filters.group)
+        self._group = Q(group_id=self._filters.group)
+        if self._filters.group and not changes.filter(self._group).exists():
+            self._group = Q(group_name=self._filters.group)
         self._walks = tuple(self._walks_of(project, changes)) or (Walk("", changes),)
 
     def page(self, cursor: Cursor) -> Found:

@@ -8,6 +8,7 @@ silent, of the provider's OpenAPI definitions: name, description, disk size, org
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from django import forms
 
@@ -106,11 +107,16 @@ class EditableField:
             return "not known"
         if value == "":
             return "empty"
+        if self._options is None:
+            return f"{value} {self.unit}".strip()
+        text = to_text(value)
+        return self._options.get(text, text)
+
+    @cached_property
+    def _options(self) -> Mapping[str, str] | None:
+        """Kept: a page of the ledger shows a hundred values."""
         field = self.make()
-        if isinstance(field, OptionField):
-            text = to_text(value)
-            return dict(field.options).get(text, text)
-        return f"{value} {self.unit}".strip()
+        return dict(field.options) if isinstance(field, OptionField) else None
 
 
 def _threshold(path: str, label: str) -> EditableField:
