@@ -91,6 +91,14 @@ class SignInRequired(LoginRequiredMiddleware):
     on: a sign-in form must not appear inside a table row.
     """
 
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        """An open page does not ask who comes: it must answer when sessions cannot be read."""
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
     def handle_no_permission(  # type: ignore[override]  # a redirect that htmx follows, where htmx asked
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:

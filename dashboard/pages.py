@@ -1,10 +1,11 @@
 """Pages that belong to no room: the door mat, the sign of life, the light switch."""
 
 import logging
+import sys
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -44,6 +45,17 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     is_ready = database == "ok" and not ledger
     report = {"database": database, "ledger": ledger, "cloud": cloud}
     return JsonResponse(report, status=200 if is_ready else 503)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page for what nobody foresaw, and for a database that nothing can be done without, such as signing in.
+
+    Nothing on it needs the database. Django calls it while the exception is being handled.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError | ProgrammingError):
+        return render(request, "database_away.html", {"problem": error}, status=503)
+    return render(request, "500.html", status=500)
 
 
 @require_POST

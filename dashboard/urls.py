@@ -20,6 +20,7 @@ class ProjectConverter:
 
 
 register_converter(ProjectConverter, "project")
+handler500 = pages.server_error
 
 urlpatterns = [
     path("", pages.home, name="home"),

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 UNPRIVILEGED = "nobody"
@@ -28,21 +29,42 @@ def binaries() -> Path:
     raise FileNotFoundError("PostgreSQL is not installed: its package is called 'postgresql'")
 
 
+@dataclass(frozen=True)
+class Cluster:
+    directory: str
+    user: str | None
+    """Who runs it; None for the one who asks."""
+
+    @property
+    def address(self) -> str:
+        """Of an empty database."""
+        return f"postgres://streamwarden@/{self.directory}/postgres"
+
+    def start(self) -> None:
+        options = f"{FAST} -k {self.directory}"
+        self._pg_ctl("-l", f"{self.directory}/log", "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        """At once: whoever is connected loses the connection."""
+        self._pg_ctl("-m", "immediate", "stop")
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        _run(self.user, "pg_ctl", "-D", f"{self.directory}/data", *arguments)
+
+
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Yields the address of an empty database."""
+def cluster() -> Iterator[Cluster]:
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as directory:
         if user:
             shutil.chown(directory, user)
-        data = f"{directory}/data"
-        _run(user, "initdb", "-D", data, "-U", "streamwarden", "-A", "trust", "-E", "UTF8", "--locale=C")
-        options = f"{FAST} -k {directory}"
-        _run(user, "pg_ctl", "-D", data, "-l", f"{directory}/log", "-w", "-o", options, "start")
+        _run(user, "initdb", "-D", f"{directory}/data", "-U", "streamwarden", "-A", "trust", "-E", "UTF8", "--locale=C")
+        made = Cluster(directory, user)
+        made.start()
         try:
-            yield f"postgres://streamwarden@/{directory}/postgres"
+            yield made
         finally:
-            _run(user, "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            made.stop()
 
 
 def _run(user: str | None, program: str, *arguments: str) -> None:
@@ -51,8 +73,8 @@ def _run(user: str | None, program: str, *arguments: str) -> None:
 
 
 def main() -> int:
-    with cluster() as address:
-        environ = {**os.environ, "TEST_DATABASE_URL": address}
+    with cluster() as running:
+        environ = {**os.environ, "TEST_DATABASE_URL": running.address}
         return subprocess.run([sys.executable, "-m", *sys.argv[1:]], env=environ, check=False).returncode  # noqa: S603 (ours)
 
 

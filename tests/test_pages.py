@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -103,8 +104,8 @@ def with_forged_post(scene: Scene) -> Any:
     return client.post(address("switch/"), {"status": "off", "reason": "x"})
 
 
-def with_server_error(scene: Scene) -> Any:
-    scene.failing(views, "list_groups", RuntimeError("simulator-token development-only"))
+def with_server_error(scene: Scene, error: Exception | None = None) -> Any:
+    scene.failing(views, "list_groups", error or RuntimeError("simulator-token development-only"))
     client = scene.admin
     client.raise_request_exception = False
     return client.get(LIST)
@@ -209,6 +210,7 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "page too old": (403, with_forged_post),
     "strange host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
     "server error": (500, with_server_error),
+    "database away": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
 }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -102,7 +102,7 @@ def reading_ledger() -> Iterator[None]:
     """A ledger that cannot be read is a LedgerError, so that whoever reads it can say so."""
     try:
         yield
-    except (DatabaseError, BusyError, OSError, ImproperlyConfigured) as error:
+    except (DatabaseError, InterfaceError, BusyError, OSError, ImproperlyConfigured) as error:
         raise LedgerError(str(error)) from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -27,12 +28,18 @@ class ProblemPages:
                 context = {"problem": exception, "words": explain(exception)}
                 return render(request, "server_groups/cloud_away.html", context, status=503)
             case LedgerError():
-                is_sent = isinstance(exception, OutcomeNotRecordedError)
-                context = {"problem": exception, "is_sent": is_sent}
-                return render(request, "audit/ledger_away.html", context, status=503)
+                return _ledger_away(request, exception)
             case ChangeUnderWayError():
                 response = render(request, "server_groups/change_under_way.html", status=409)
                 # A 409 is swapped where a form expects its answer; this one is a page, of which only the problem fits.
                 return reselect(reswap(retarget(response, "#problem"), "innerHTML"), ".problem")
             case _:
                 return None
+
+
+def _ledger_away(request: HttpRequest, error: LedgerError) -> HttpResponse:
+    context = {"problem": error, "is_sent": isinstance(error, OutcomeNotRecordedError)}
+    try:
+        return render(request, "audit/ledger_away.html", context, status=503)
+    except (DatabaseError, InterfaceError):  # the frame of a page says who is signed in, and as what
+        return render(request, "database_away.html", context, status=503)

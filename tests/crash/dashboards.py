@@ -15,6 +15,7 @@ from dashboard.server_groups.inputs import Value, to_text
 from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated
 from tests.markup import Page, words
 
+PASSWORD = "a pass phrase of the tests"
 NewDatabase = Callable[[], str]
 EDIT, SWITCH = (f"/projects/default/server-groups/{DESIGN_POOL}/{page}/" for page in ("edit", "switch"))
 ALL_FIELDS: dict[str, Value] = {

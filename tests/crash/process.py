@@ -1,14 +1,12 @@
 """A dashboard in a process of its own: makes one change and may die of it, or starts again and settles; or archives.
 
-Its order comes as JSON on standard input, its findings go as JSON to standard output. The clock is the real one; only
-how long a call and its proof may take is shorter here than it is for people, by the same rules.
+Its order comes as JSON on standard input, its findings go as JSON to standard output.
 """
 
 import json
 import sys
 import time
 from contextlib import suppress
-from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -26,21 +24,19 @@ from dashboard.audit.guards import missing_guards  # noqa: E402 (Django is set u
 from dashboard.audit.models import EventKind  # noqa: E402 (Django is set up above)
 from dashboard.audit.services import Event, list_unsettled, record_event  # noqa: E402
 from dashboard.audit.verification import verify  # noqa: E402
-from dashboard.server_groups import proof, services, settling  # noqa: E402
 from dashboard.server_groups.worker import Worker  # noqa: E402
+from tests.crash.dashboards import PASSWORD  # noqa: E402
 from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
+from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
-CALL_SECONDS = 1.0
-WAITS = (0.1, 0.2, 0.4, 0.8)
-LEASE_SECONDS = 1.5
 SETTLED_WITHIN = 30.0
 """Far more than all of these: what is not settled by then never will be."""
 
 
 def prepare(_order: dict[str, Any]) -> dict[str, Any]:
     call_command("migrate", verbosity=0)
-    User.objects.create_user("admin").groups.add(Group.objects.get(name="administrator"))
+    User.objects.create_user("admin", password=PASSWORD).groups.add(Group.objects.get(name="administrator"))
     return {}
 
 
@@ -79,8 +75,12 @@ def settle(order: dict[str, Any]) -> dict[str, Any]:
 def restart(order: dict[str, Any]) -> dict[str, Any]:
     """Settles, posts the same form again, and reads the ledger."""
     settle(order)
-    again = change({**order, "point": None})
-    return {"again": again, "rows": [json.loads(row.json) for row in all_rows()], "verified": verify().count}
+    return {"again": change({**order, "point": None}), **read(order)}
+
+
+def read(_order: dict[str, Any]) -> dict[str, Any]:
+    rows = [json.loads(row.json) for row in all_rows()]
+    return {"rows": rows, "verified": verify().count, "unsettled": list_unsettled()}
 
 
 def archive(order: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +98,9 @@ def look(_order: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    services.CALL_SECONDS = settling.CALL_SECONDS = CALL_SECONDS  # type: ignore[attr-defined,assignment]  # shorter here
-    proof.WAITS, proof.WAITS_IN_REQUEST = WAITS, (0.02, 0.05)
     order = json.load(sys.stdin)
-    settling.LEASE = timedelta(seconds=order.get("lease", LEASE_SECONDS))
-    jobs = {"prepare": prepare, "change": change, "settle": settle, "restart": restart}
+    shorten(order.get("lease", LEASE_SECONDS))
+    jobs = {"prepare": prepare, "change": change, "settle": settle, "restart": restart, "read": read}
     jobs |= {"archive": archive, "look": look}
     json.dump(jobs[order["do"]](order), sys.stdout)
 

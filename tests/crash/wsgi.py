@@ -1,0 +1,13 @@
+"""The dashboard as gunicorn serves it, less patient."""
+
+import django
+
+django.setup()
+
+from tests.crash.quick import shorten  # noqa: E402 (Django is set up above)
+
+shorten()
+
+from dashboard.wsgi import application  # noqa: E402 (its worker starts with it)
+
+__all__ = ["application"]
