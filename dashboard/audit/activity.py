@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from django.utils.dateparse import parse_date
 
-from dashboard.audit.filters import Cursor, Filters, Found, Search
-from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.filters import PAGE_SIZE, Cursor, Filters, Found, Search
+from dashboard.audit.models import ChangeIntent, HouseEvent, Outcome
 from dashboard.audit.moments import read_moment
 
 KINDS = (("edit", "Edits"), ("switch", "Switches"), ("revert", "Reverts"), ("denied", "Refused attempts"))
@@ -98,6 +98,43 @@ def find_activity(project: str, filters: Filters, cursor: Cursor) -> Activity:
     found = Search(project, sound).page(cursor)
     newest = ChangeIntent.objects.for_group(project, sound.group).first() if sound.group else None
     return Activity(found, sound, cursor, newest.group_name if newest else "")
+
+
+@dataclass(frozen=True)
+class Events:
+    """A page of what happened to the house, newest first."""
+
+    rows: tuple[HouseEvent, ...]
+    actor: str
+    cursor: Cursor
+    goes_on: bool
+    """Whether there is more in the direction of the cursor."""
+
+    @property
+    def older(self) -> str:
+        has_older = self.rows and (self.goes_on or self.cursor.is_newer)
+        return self._link(str(self.rows[-1].number)) if has_older else ""
+
+    @property
+    def newer(self) -> str:
+        has_newer = self.rows and (self.goes_on if self.cursor.is_newer else self.cursor.number is not None)
+        return self._link(f"newer.{self.rows[0].number}") if has_newer else ""
+
+    @property
+    def newest(self) -> str:
+        return self._link() if self.cursor.number is not None else ""
+
+    def _link(self, cursor: str = "") -> str:
+        return Filters(actor=self.actor).link(cursor=cursor)
+
+
+def find_events(actor: str, cursor: Cursor) -> Events:
+    events = HouseEvent.objects.filter(actor=actor) if actor else HouseEvent.objects.all()
+    if cursor.number is not None:
+        events = events.filter(**{"number__gt" if cursor.is_newer else "number__lt": cursor.number})
+    found = list(events.order_by("number" if cursor.is_newer else "-number")[: PAGE_SIZE + 1])
+    rows = found[:PAGE_SIZE]
+    return Events(tuple(rows[::-1] if cursor.is_newer else rows), actor, cursor, len(found) > PAGE_SIZE)
 
 
 def _is_day(text: str) -> bool:

@@ -219,7 +219,9 @@ def _chosen(first: int | None, last: int | None, archived: Tombstone) -> Span:
     """Raises BrokenError where the first rows are away and no tombstone says so, or there though one does."""
     begin = archived.last + 1
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT coalesce(min(number), %s), coalesce(max(number), 0) FROM {TABLE}", [begin])
+        # Each a query of its own: SQLite finds one end by its index, and both at once by reading every row.
+        ends = f"(SELECT min(number) FROM {TABLE})", f"(SELECT max(number) FROM {TABLE})"
+        cursor.execute(f"SELECT coalesce({ends[0]}, %s), coalesce({ends[1]}, 0)", [begin])
         oldest, newest = cursor.fetchone()
     if oldest < begin:
         raise BrokenError(oldest, f"is there, though row {archived.number} says that it was archived")

@@ -1,5 +1,3 @@
-from urllib.parse import urlencode
-
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -8,10 +6,10 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import push_url
 
 from dashboard.accounts.roles import VIEW_LEDGER
-from dashboard.audit.activity import KINDS, OUTCOMES, find_activity
+from dashboard.audit.activity import KINDS, OUTCOMES, find_activity, find_events
 from dashboard.audit.export import FORMATS, rows_of
-from dashboard.audit.filters import PAGE_SIZE, Cursor, Filters, Search
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, HouseEvent
+from dashboard.audit.filters import Cursor, Filters, Search
+from dashboard.audit.models import ChangeIntent, ChangeOutcome
 from dashboard.audit.services import list_unsettled, reading_ledger
 from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from dashboard.http import Project, SignedInRequest, requires
@@ -46,16 +44,9 @@ def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
 @requires(VIEW_LEDGER)
 def house_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (of the address)
     """Sign-ins, roles, archives: what belongs to no project, the same list in each."""
-    events, actor, cursor = HouseEvent.objects.all(), Filters.from_get(request.GET).actor, Cursor.from_get(request.GET)
-    if actor:
-        events = events.filter(actor=actor)
-    if cursor.number is not None:
-        events = events.filter(number__lt=cursor.number)
     with reading_ledger():
-        rows = list(events[: PAGE_SIZE + 1])
-    older = urlencode({"actor": actor, "cursor": rows[PAGE_SIZE - 1].number}) if len(rows) > PAGE_SIZE else ""
-    context = {"events": rows[:PAGE_SIZE], "older": older, "actor": actor, "is_newest": cursor.number is None}
-    return render(request, "audit/house.html", context)
+        events = find_events(Filters.from_get(request.GET).actor, Cursor.from_get(request.GET))
+    return render(request, "audit/house.html", {"events": events})
 
 
 @require_safe

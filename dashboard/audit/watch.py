@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 EVERYTHING_EVERY = timedelta(days=1)
 LEASE = timedelta(minutes=1)
-SLICE = 1_000
-REST_SECONDS = 0.01
+SLICE = 500
+REST_SECONDS = 0.05
 
 
 def keep_watch(*, started: datetime) -> None:

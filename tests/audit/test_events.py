@@ -1,5 +1,6 @@
 """Who came in, who went, who could not, and whose roles changed."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from dashboard.audit.services import Event, LedgerError, record_event
 from dashboard.audit.verification import verify
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import Enter
-from tests.ledger import fill_disk
+from tests.ledger import empty_ledger, fill_disk
 from tests.markup import read, said, words
 
 pytestmark = pytest.mark.django_db
@@ -109,22 +110,42 @@ def test_what_happened_at_the_door_has_its_page(
     assert f"{HOUSE}?actor=alice" in links
 
 
-def test_pages_of_the_house_follow_a_cursor(client_as: Callable[[str], Client], project: Project, alice: User) -> None:
-    for _ in range(60):
+def test_pages_of_the_house_lead_both_ways(client_as: Callable[[str], Client], project: Project, alice: User) -> None:
+    for _ in range(120):
         record_event(Event(EventKind.SIGN_IN, "alice", alice.pk, "192.0.2.9"))
-    client, seen, link = client_as("auditor"), [], "?actor=alice"
+    client = client_as("auditor")
 
-    while link:
-        page = read(client.get(HOUSE + link))
-        seen.append(len(page.by_class("entry-sentence")))
-        link = next((a.attrs["href"] for a in page.all("a", rel="next")), "")
+    def follow(link: str, rel: str) -> list[list[str]]:
+        seen = []
+        while link:
+            page = read(client.get(HOUSE + link))
+            rows = re.findall(r"row (\d+)", " ".join(words(row.text) for row in page.by_class("muted")))
+            seen.append(rows)
+            link = next((a.attrs["href"] for a in page.all("a", rel=rel)), "")
+        assert "Newest" in [words(a.text) for a in page.all("a")]
+        return seen
 
-    assert seen == [50, 10]
-    assert "Newest" in [words(a.text) for a in page.all("a")]
+    there, back = follow("?actor=alice", "next"), follow("?actor=alice&cursor=newer.0", "prev")
+
+    assert [len(page) for page in there] == [50, 50, 20]
+    assert [row for page in there for row in page] == [row for page in back[::-1] for row in page]
 
 
-def test_nothing_at_the_door_says_so(client_as: Callable[[str], Client], project: Project) -> None:
-    assert "Nothing is recorded." in said(client_as("auditor").get(f"{HOUSE}?actor=nobody"))
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?actor=nobody", "Nothing is recorded of nobody."),
+        ("?cursor=1", "The events end here."),
+        ("", "Nobody came in yet"),
+    ],
+)
+def test_nothing_at_the_door_says_so(
+    client_as: Callable[[str], Client], project: Project, query: str, expected: str
+) -> None:
+    client = client_as("auditor")
+    empty_ledger()
+
+    assert expected in said(client.get(HOUSE + query))
 
 
 def test_an_outcomes_number_leads_to_its_change(
