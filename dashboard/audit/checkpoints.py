@@ -6,6 +6,8 @@ collector, a write-once bucket, a hook) can tell later that the end of the ledge
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -92,11 +94,23 @@ def send_to_hook(head: Head) -> bool:
             request = urllib.request.Request(hook, line, {"Content-Type": "application/json"})  # noqa: S310 (as checked)
             urllib.request.urlopen(request, timeout=HOOK_SECONDS).close()  # noqa: S310 (as checked)
         else:
-            subprocess.run(hook, input=line + b"\n", shell=True, check=True, timeout=HOOK_SECONDS)  # noqa: S602 (the operator's own)
+            _run(hook, line + b"\n")
     except (OSError, HTTPException, subprocess.SubprocessError):
         logger.exception("The hook did not take checkpoint %s", head.number)
         return False
     return True
+
+
+def _run(command: str, line: bytes) -> None:
+    """What the shell has started ends with it when the time is over, so that hooks that hang do not gather."""
+    with subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, process_group=0) as shell:  # noqa: S602 (the operator's own)
+        try:
+            shell.communicate(line, timeout=HOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
+    if shell.returncode:
+        raise subprocess.CalledProcessError(shell.returncode, command)
 
 
 def read_checkpoints(paths: Iterable[Path]) -> Iterator[Checkpoint]:

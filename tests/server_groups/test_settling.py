@@ -1,6 +1,8 @@
 """What nobody knows is found out later: by the worker, by the command, never by sending again."""
 
 import json
+import os
+import select
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +16,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.checkpoints import read_checkpoints
+from dashboard.audit import checkpoints
+from dashboard.audit.chain import read_head
+from dashboard.audit.checkpoints import read_checkpoints, send_to_hook
 from dashboard.audit.models import ChangeIntent, EventKind, Unsettled
 from dashboard.audit.services import Event, LedgerError, leased, list_unsettled, record_event
 from dashboard.audit.verification import check_against
@@ -282,6 +286,21 @@ def test_a_checkpoint_that_the_hook_did_not_take_is_handed_over_again(
     settler.send_checkpoint()
 
     assert numbers(tmp_path / "sent") == [lost.number + 1]
+
+
+def test_a_hook_that_hangs_is_ended_with_what_it_started(
+    lost: ChangeIntent, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "HOOK_SECONDS", 0.5)
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    settings.CHECKPOINT_HOOK = f"sleep 600 > {tmp_path}/held & wait"
+
+    is_taken = send_to_hook(read_head())
+    ended, _, _ = select.select([held], [], [], 5)
+
+    assert (is_taken, ended) == (False, [held])  # readable, since nobody holds its other end any more
+    os.close(held)
 
 
 def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
