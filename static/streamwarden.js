@@ -39,6 +39,13 @@ document.addEventListener("htmx:beforeCleanupElement", (event) => {
   event.target.addEventListener("htmx:beforeSwap", (late) => (late.detail.shouldSwap = false));
 });
 
+// Back and Forward in quick succession ask for several pages; only the last one is the page of the address.
+let restoring = null;
+document.addEventListener("htmx:historyCacheMiss", (event) => {
+  restoring?.abort();
+  restoring = event.detail.xhr;
+});
+
 document.addEventListener("htmx:sendError", () => {
   const problem = document.getElementById("problem");
   problem.replaceChildren(document.createElement("p"));

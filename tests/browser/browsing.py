@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.test import Client
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, WebError, expect
 
 from tests.conftest import DESIGN_POOL, Simulated, address
 
@@ -136,3 +136,25 @@ def focused(page: Page) -> dict[str, Any]:
         }"""
     )
     return seen
+
+
+@dataclass(frozen=True)
+class State:
+    """A page in some state: who looks at it, and how it comes about."""
+
+    name: str
+    role: str
+    prepare: Callable[[Site, Page], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def opened(path: str, status: int | None = None) -> Callable[[Site, Page], None]:
+    def prepare(site: Site, page: Page) -> None:
+        if status:
+            site.watch.expect_status(status)
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    return prepare

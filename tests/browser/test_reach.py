@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import pytest
@@ -10,7 +9,19 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.accounts.models import User
-from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, focused, switch_of, switch_off, widest_overflow
+from tests.browser.browsing import (
+    ACTIVITY,
+    LIST,
+    PASSWORD,
+    Site,
+    State,
+    focused,
+    opened,
+    switch_of,
+    switch_off,
+    widest_overflow,
+)
+from tests.browser.ledger_states import LEDGER_STATES
 from tests.conftest import address, fault
 
 AXE = Axe()
@@ -20,18 +31,6 @@ RULES = {
 }
 LIGHTS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (320, 768, 1280)
-
-
-@dataclass(frozen=True)
-class State:
-    """A page in some state: who looks at it, and how it comes about."""
-
-    name: str
-    role: str
-    prepare: Callable[[Site, Page], None]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def _sign_in_refused(_site: Site, page: Page) -> None:
@@ -185,19 +184,9 @@ def _activity(site: Site, page: Page) -> None:
     page.goto(ACTIVITY)
 
 
-def _opened(path: str, status: int | None = None) -> Callable[[Site, Page], None]:
-    def prepare(site: Site, page: Page) -> None:
-        if status:
-            site.watch.expect_status(status)
-        page.goto(path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-
-    return prepare
-
-
 def _cloud_away(site: Site, page: Page) -> None:
     site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
-    _opened(address(), 503)(site, page)
+    opened(address(), 503)(site, page)
 
 
 def _me_menu(site: Site, page: Page) -> None:
@@ -207,15 +196,15 @@ def _me_menu(site: Site, page: Page) -> None:
 
 
 STATES = (
-    State("sign-in", "", _opened("/accounts/login/")),
+    State("sign-in", "", opened("/accounts/login/")),
     State("sign-in refused", "", _sign_in_refused),
     State("list", "help desk", _list),
     State("list of a viewer", "viewer", _short_list),
     State("list with a toast", "help desk", _list_with_a_toast),
-    State("nothing found", "help desk", _opened(f"{LIST}?q=zzz")),
+    State("nothing found", "help desk", opened(f"{LIST}?q=zzz")),
     State("list, cloud away", "help desk", _list_away),
     State("switch-off dialog", "help desk", _dialog),
-    State("switch-off page", "help desk", _opened(address("switch/"))),
+    State("switch-off page", "help desk", opened(address("switch/"))),
     State("group", "administrator", _group_with_history),
     State("edit", "administrator", _edit),
     State("edit with errors", "administrator", _edit_with_errors),
@@ -228,15 +217,15 @@ STATES = (
     State("refused by the cloud", "administrator", _refused_by_the_cloud),
     State("conflict", "administrator", _conflict),
     State("activity", "administrator", _activity),
-    State("activity, empty", "auditor", _opened(ACTIVITY)),
     State("entry", "administrator", _entry),
     State("entry, pending", "administrator", _entry_pending),
-    State("not allowed", "viewer", _opened(ACTIVITY, 403)),
-    State("not found", "viewer", _opened("/nowhere/", 404)),
+    State("not allowed", "viewer", opened(ACTIVITY, 403)),
+    State("not found", "viewer", opened("/nowhere/", 404)),
     State("cloud away", "administrator", _cloud_away),
-    State("cloud check", "administrator", _opened("/projects/default/server-groups/cloud-check/")),
+    State("cloud check", "administrator", opened("/projects/default/server-groups/cloud-check/")),
     State("menu open", "administrator", _me_menu),
-    State("password", "administrator", _opened("/accounts/password/change/")),
+    State("password", "administrator", opened("/accounts/password/change/")),
+    *LEDGER_STATES,
 )
 
 
@@ -268,7 +257,10 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
     assert not complaints, "\n".join(f"{what} {where}" for what, where in complaints.items())
 
 
-@pytest.mark.parametrize("state", [state for state in STATES if state.name in {"list", "edit with errors"}], ids=str)
+IN_FORCED_COLOURS = [state for state in STATES if state.name in {"list", "edit with errors"} or state in LEDGER_STATES]
+
+
+@pytest.mark.parametrize("state", IN_FORCED_COLOURS, ids=str)
 def test_axe_finds_nothing_in_forced_colours(
     site: Site, open_context: Callable[..., BrowserContext], state: State
 ) -> None:
