@@ -59,7 +59,7 @@ def settle(order: dict[str, Any]) -> dict[str, Any]:
     """Starts at once, as after any restart, and goes on until nothing is left; `once` makes one round."""
     if order.get("point"):
         arm(WHILE_SETTLING[order["point"]])
-    said, settler, give_up = StringIO(), Worker(), time.monotonic() + SETTLED_WITHIN
+    said, settler, give_up = StringIO(), Worker(), time.monotonic() + order.get("within", SETTLED_WITHIN)
     while list_unsettled() and time.monotonic() < give_up:
         if order.get("by") == "worker":
             settler.settle()

@@ -94,3 +94,25 @@ def test_whatever_dies_the_ledger_is_true(case: Case, simulator: Simulated, new_
     assert said is None or case.day != "a good day"  # on a good day each point is reached
     assert said is None or not is_said_to_be_saved(said["page"]) or len(made) == 1
     check(after, order, simulator, before)
+
+
+@pytest.mark.parametrize(
+    ("bad_day", "outcomes"),
+    [(fault("ignored"), ["unknown"]), (fault("partial", members=["name"]), ["unknown", "conflict"])],
+    ids=["nothing of it", "a part of it"],
+)
+def test_what_did_not_happen_as_it_was_asked_is_never_called_saved(
+    bad_day: dict[str, Any], outcomes: list[str], simulator: Simulated, new_database: NewDatabase
+) -> None:
+    order = Order(EDIT, {"name": "TEST", "description": "new words"})
+    environ, sent = environment(new_database(), simulator.url), {"address": order.address, "fields": order.fields}
+    simulator.play(bad_day)
+
+    said = run(environ, do="change", point=None, **sent)
+    after = run(environ, do="restart", within=5, **sent)
+
+    assert said is not None
+    assert after is not None
+    assert [row["outcome"] for row in after["rows"] if row["intent"]] == outcomes
+    assert [is_said_to_be_saved(page) for page in (said["page"], after["again"]["page"])] == [False, False]
+    assert len(simulator.patches) == 1
