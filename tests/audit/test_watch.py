@@ -203,16 +203,40 @@ def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
 
 def test_who_was_too_slow_does_not_end_the_lease_of_the_next(at: Clock) -> None:
     now = timezone.now()
-    with watch._lease():
-        at(now + LEASE + timedelta(seconds=1))
-        with watch._lease() as next_one:
-            assert next_one is not None
-            held = last_verification().leased_until
+    slow = watch._lease()
+    slow.__enter__()
+    at(now + LEASE + timedelta(seconds=1))
 
-            with watch._lease() as third:
-                assert third is None
+    with watch._lease() as next_one:
+        assert next_one is not None
+        slow.__exit__(None, None, None)
 
-            assert last_verification().leased_until == held == next_one.until
+        assert last_verification().leased_until == next_one.until
+
+
+def test_a_lease_that_is_held_is_given_to_nobody_else() -> None:
+    with watch._lease() as mine, watch._lease() as other:
+        assert (mine is None, other is None) == (False, True)
+        assert last_verification().leased_until is not None
+
+
+def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow_ledger(20)
+    now = timezone.now()
+    ends: list[datetime | None] = []
+
+    def slowly(first: int, last: int, *, processes: int) -> Span:
+        ends.append(last_verification().leased_until)
+        at(now + LEASE * 0.9 * len(ends))
+        return verify(first, last, processes=processes)
+
+    at(now)
+    monkeypatch.setattr(watch, "SLICE", 8)
+    monkeypatch.setattr(watch, "verify", slowly)
+
+    keep_watch(started=NOON)
+
+    assert ends == [now + LEASE, now + LEASE * 1.9, now + LEASE * 2.8]
 
 
 def test_a_long_check_keeps_its_lease(at: Clock) -> None:
