@@ -1,19 +1,17 @@
 """What a test may do to the ledger that no one else may: take its guards off, fill its disk, take it away."""
 
-import hmac
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from dashboard.audit.chain import GENESIS, audit_key, canonical, hash_of, written
+from dashboard.audit.chain import GENESIS
 from dashboard.audit.schema import GUARDED, TABLE, guards
-from dashboard.audit.services import NOTHING_SAID
+from tests.made_up import made_up_rows
 
 
 def run(statement: str, *values: str | int) -> list[Any]:
@@ -111,58 +109,12 @@ def without_table() -> Iterator[None]:
             cursor.execute("PRAGMA legacy_alter_table=OFF")
 
 
-NAMES = ("design-pool", "finance-eu", "研发设计组", "qa-windows")
-ACTORS = ("alice", "bob", "helpdesk", "admin", "carol")
-FIELDS = {
-    "name": "Name",
-    "description": "Description",
-    "server_group_status": "Status",
-    "route_policy.max_session": "Maximum sessions",
-    "route_policy.cpu_threshold": "CPU threshold",
-    "system_disk_size": "System disk size",
-}
-
-
-def made_up_rows(count: int, seed: int = 1, *, groups: int = 300) -> Iterator[tuple[int, str, str, str]]:
-    """Number, facts, hash and MAC of a ledger as it could be: changes of some groups, each with what came of it."""
-    random, previous, key = Random(seed), GENESIS, audit_key()  # noqa: S311 (made-up rows, no secret)
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    intent: dict[str, object] = {}
-    for number in range(1, count + 1):
-        at += timedelta(microseconds=random.randrange(1, 60_000_000))
-        facts = _outcome(random, intent) if number % 2 == 0 else _intent(random, number, groups)
-        facts = facts | {"number": number, "at": written(at), "previous_hash": previous}
-        intent = facts
-        text = canonical(facts)
-        previous = hash_of(text)
-        yield number, text, previous, hmac.digest(key, previous.encode(), "sha256").hex()
-
-
-def _intent(random: Random, number: int, groups: int) -> dict[str, object]:
-    group = random.randrange(groups)
-    fields = random.sample(sorted(FIELDS), random.choice((1, 1, 1, 2, 3)))
-    changes = [
-        {"field": field, "label": FIELDS[field], "before": number % 90, "after": number % 91} for field in fields
-    ]
-    return NOTHING_SAID | {
-        "key": f"key-{number}",
-        "intent": None,
-        "project": "default",
-        "group_id": f"7b1d2c52-4f0e-4c57-9a3b-{group:012d}",
-        "group_name": f"{NAMES[group % len(NAMES)]}-{group}",
-        "actor": random.choice(ACTORS),
-        "actor_id": 1,
-        "from_address": "192.0.2.7",
-        "kind": "edit",
-        "reason": f"INC-{number} {random.choice(('more sessions for', 'as agreed with', 'night shift of'))} {group}",
-        "changes": changes,
-    }
-
-
-def _outcome(random: Random, intent: dict[str, object]) -> dict[str, object]:
-    outcome = random.choices(("applied", "rejected", "not_applied", "conflict", "not_sent"), (90, 4, 3, 2, 1))[0]
-    said = {"outcome": outcome, "proof": "A read at 2026-03-14 10:42:09 UTC shows the new values.", "http_status": 200}
-    return intent | {"key": None, "intent": intent["number"], "request_id": f"{random.getrandbits(64):016x}"} | said
+_UNSETTLED = f"""
+    INSERT INTO audit_unsettled (number, project, group_id, at)
+    SELECT number, project, group_id, at FROM {GUARDED[0]} AS intent
+    WHERE subject = number AND project <> '' AND 'unknown' = coalesce(
+        (SELECT outcome FROM {GUARDED[0]} WHERE subject = intent.number ORDER BY number DESC LIMIT 1), 'unknown')
+"""
 
 
 def grow_ledger(count: int, seed: int = 1) -> None:
@@ -172,3 +124,4 @@ def grow_ledger(count: int, seed: int = 1) -> None:
             f"INSERT INTO {GUARDED[0]} (number, facts, hash, mac) VALUES (%s, %s, %s, %s)",
             made_up_rows(count, seed),  # type: ignore[arg-type]  # the database takes them one by one
         )
+        cursor.execute(_UNSETTLED)

@@ -73,7 +73,7 @@ def test_several_archives_follow_each_other(file: Path, capsys: pytest.CaptureFi
 
 def record_late(count: int) -> None:
     for _ in range(count):
-        append(facts_of(40) | {"intent": None, "project": "", "kind": "sign_in", "changes": []})
+        append(facts_of(40) | {"key": None, "intent": None, "project": "", "kind": "sign_in", "changes": []})
 
 
 def test_a_row_that_is_gone_without_a_tombstone_is_missed(db: None) -> None:

@@ -1,0 +1,41 @@
+"""How fast the ledger is checked: by its own command, twice, and as an export by the verifier that knows nothing of it.
+
+Each is run as an operator or an auditor would, start and all.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from dashboard.audit import verify_export
+from dashboard.audit.export import all_rows, json_lines
+from tests.benchmarks.bench_ledger import ROWS
+
+
+def measure(folder: Path) -> dict[str, float]:
+    export, key = folder / "ledger.jsonl", folder / "key"
+    with export.open("w", encoding="ascii") as file:
+        file.writelines(json_lines(all_rows()))
+    key.write_text(settings.AUDIT_KEY, encoding="utf-8")
+    verify = ["manage.py", "audit_verify"]
+    figures = {
+        "audit_verify, rows/s": _rows_per_second(verify),
+        "audit_verify again, rows/s": _rows_per_second(verify),
+        "verify_export.py with the key, rows/s": _rows_per_second(
+            ["-I", "-S", str(verify_export.__file__), "--key-file", str(key), str(export)]
+        ),
+    }
+    export.unlink()
+    return figures
+
+
+def _rows_per_second(command: list[str]) -> float:
+    """Of a check that finds nothing wrong."""
+    begun = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    seconds = time.perf_counter() - begun
+    assert (done.returncode, f"{ROWS} rows" in done.stdout) == (0, True), done.stdout + done.stderr
+    return ROWS / seconds
