@@ -106,15 +106,20 @@ def is_said_to_be_saved(html: str) -> bool:
     return bool(page.by_class("outcome-applied")) or "design-pool is off." in notices
 
 
+def changes_made(simulator: Simulated) -> list[Any]:
+    """What happened to the group; its standby follows it by itself."""
+    return [change for change in simulator.control("GET", "history")["changes"] if change["group"] == DESIGN_POOL]
+
+
 def check(found: dict[str, Any], order: Order, simulator: Simulated, before: Mapping[str, Any]) -> None:
     """The form was sent twice, before the crash and after it: one key, one intent, one outcome, one PATCH at most."""
     rows = [row for row in found["rows"] if row["project"]]
     (intent,) = [row for row in rows if row["intent"] is None]
     outcomes = [row["outcome"] for row in rows if row["outcome"]]
     final = [outcome for outcome in outcomes if outcome != "unknown"]
-    made = [change for change in simulator.control("GET", "history")["changes"] if change["group"] == DESIGN_POOL]
+    made = changes_made(simulator)
 
-    assert found["verified"] == len(found["rows"])
+    assert (found["verified"], found["unsettled"]) == (len(found["rows"]), [])
     assert {row["field"]: (row["before"], row["after"]) for row in intent["changes"]} == {
         path: (value_of(before, path), value) for path, value in order.wanted.items()
     }

@@ -21,6 +21,7 @@ from tests.crash.dashboards import (
     SWITCH,
     NewDatabase,
     Order,
+    changes_made,
     check,
     environment,
     is_said_to_be_saved,
@@ -86,7 +87,7 @@ def test_whatever_dies_the_ledger_is_true(case: Case, simulator: Simulated, new_
     simulator.play(*FAULTS[case.day])
 
     said = run(environ, do="change", point=case.point, **sent)
-    made = simulator.control("GET", "history")["changes"]
+    made = changes_made(simulator)
     simulator.play()
     after = run(environ, do="restart", **sent)
 
