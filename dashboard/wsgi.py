@@ -1,4 +1,3 @@
-import gc
 import os
 from contextlib import suppress
 
@@ -17,9 +16,9 @@ if connection.vendor == "sqlite":
     with suppress(OperationalError):
         held_open.ensure_connection()
 
+from dashboard.garbage import collect_between_requests  # noqa: E402 (as below)
 from dashboard.server_groups.worker import Worker  # noqa: E402 (only now models can be loaded)
 
-# What start-up made stays as long as the process; looking through it for garbage would hold up one page in thirty.
-gc.freeze()
 # Here and not with every management command: who serves also settles.
 Worker().start()
+collect_between_requests()

@@ -1,6 +1,5 @@
 """What Activity costs on a long ledger: whole pages through Django, each filter at each depth."""
 
-import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -9,11 +8,13 @@ from datetime import timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.core.signals import request_finished
 from django.test import Client
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ from dashboard.audit.chain import read_head
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import find_traces
 from dashboard.cloud.projects import load_projects
+from dashboard.garbage import collect_between_requests, collect_young
 
 LEDGER = "/projects/default/audit/"
 ROUNDS = 20
@@ -84,7 +86,8 @@ def measure(_folder: Path) -> dict[str, Any]:
     """Milliseconds (median, p95) of each filter at each depth and of the ledger's other pages; what was slowest."""
     browser, newest = sign_in(), read_head().number
     call_command("check", databases=["default"], stdout=StringIO())
-    gc.freeze()  # both as wsgi.py does
+    collect_between_requests()  # both as wsgi.py does
+    request_finished.disconnect(collect_young)  # the test client would count it as part of the page
     depths = _depths(newest)
     cells = _take_turns(
         {
@@ -170,16 +173,22 @@ def _get(browser: Client, links: list[str], place: int) -> None:
 
 
 def _take_turns(pages: Mapping[K, Callable[[int], None]]) -> dict[K, Times]:
-    """So that a busy moment of the machine hits all of them alike."""
+    """So that a busy moment of the machine hits all of them alike; each round in another order, so that nothing that
+    comes by itself every so many pages falls in step with one of them.
+    """
     times = {name: Times() for name in pages}
     for page in pages.values():
         page(0)
+    order, random = list(pages), Random(1)  # noqa: S311 (an order, no secret)
     for place in range(ROUNDS):
-        for name, page in pages.items():
+        random.shuffle(order)
+        for name in order:
+            page = pages[name]
             begun, begun_busy = time.perf_counter(), time.process_time()
             page(place)
             times[name].all.append((time.perf_counter() - begun) * 1000)
             times[name].busy.append((time.process_time() - begun_busy) * 1000)
+            collect_young()
     return times
 
 
