@@ -189,6 +189,26 @@ def list_unsettled(*, project: str = "", since: datetime | None = None, before: 
         return list(rows.values_list("number", flat=True))
 
 
+def find_unsettled(project: str, group_id: str, *, begun_before: datetime) -> list[ChangeIntent]:
+    """The changes to a group of which nobody knows yet what came of them, with their rows."""
+    with reading_ledger():
+        rows = ChangeIntent.objects.for_group(project, group_id).filter(at__lt=begun_before)
+        return list(rows.unsettled().with_rows())
+
+
+def find_later(intent: ChangeIntent) -> ChangeIntent | None:
+    """A later change to a field of this one that was made, or may have been."""
+    fields = {row.field for row in intent.fields.all()}
+    with reading_ledger():
+        later = ChangeIntent.objects.for_group(intent.project, intent.group_id).filter(number__gt=intent.number)
+        for change in later.order_by("number").with_rows():
+            last = change.last_outcome
+            may_be_made = last is None or last.outcome in {Outcome.APPLIED, Outcome.CONFLICT, Outcome.UNKNOWN}
+            if may_be_made and fields & {row.field for row in change.fields.all()}:
+                return change
+    return None
+
+
 @contextmanager
 def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
     """An unsettled change that nobody else tries to settle meanwhile; None when someone does, or has.
@@ -245,7 +265,7 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
     try:
         with appending():
             newest = intent.outcomes.order_by("-number").first()
-            if newest is not None and newest.outcome != Outcome.UNKNOWN:
+            if newest is not None and not _may_follow(newest.outcome, verdict.outcome):
                 return newest
             head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
             if verdict.outcome != Outcome.UNKNOWN:
@@ -253,6 +273,11 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
             return ChangeOutcome.objects.get(number=head.number)
     except LedgerError as error:
         raise OutcomeNotRecordedError(str(error)) from error
+
+
+def _may_follow(known: str, found: Outcome) -> bool:
+    """A change that no read showed may show later still, where a process or the cloud was held up for long."""
+    return known == Outcome.UNKNOWN or (known == Outcome.NOT_APPLIED and found == Outcome.APPLIED)
 
 
 def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:

@@ -1,11 +1,15 @@
 """What a read proves about a change that was sent, and how long it takes until a read can prove anything."""
 
+from datetime import datetime, timedelta
+
 from django.utils import timezone
 
-from dashboard.audit.models import Outcome
+from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import Change, Verdict
 from dashboard.cloud.resources import ServerGroup
 
+CALL_SECONDS = 15
+"""The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
 WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each read that settles a change: a change can show, or even happen, seconds late."""
 WAITS_IN_REQUEST = WAITS[:2]
@@ -32,3 +36,17 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
     if is_accepted or not readable:
         return Verdict(Outcome.UNKNOWN, f"{at} shows the old values, though the cloud may have accepted the change.")
     return Verdict(Outcome.NOT_APPLIED, f"{at} shows the old values.")
+
+
+def readable_from(intent: ChangeIntent) -> datetime:
+    """From then on nothing of the change is on its way any more, and a read can tell."""
+    last = intent.last_outcome
+    return last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
+
+
+def judge_later(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
+    """What a read says about a change that is in the ledger without an outcome; None when a later one has to tell."""
+    changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
+    is_accepted = any(row.is_accepted for row in intent.outcomes.all())
+    is_last = timezone.now() >= readable_from(intent) + timedelta(seconds=sum(WAITS))
+    return judge(changes, group, is_accepted=is_accepted, is_last=is_last)

@@ -11,10 +11,11 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from django.core.exceptions import PermissionDenied
+from django.utils import timezone
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent, Kind, Outcome, Value
@@ -26,6 +27,7 @@ from dashboard.audit.services import (
     LedgerMovedError,
     Verdict,
     find_by_key,
+    find_unsettled,
     last_intent,
     record_closed,
     record_intent,
@@ -41,8 +43,8 @@ from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, payload
 
 logger = logging.getLogger(__name__)
 
-CALL_SECONDS = 15
-"""The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
+SEND_WITHIN = timedelta(seconds=10)
+"""Later than this after its intent nothing is sent any more: someone may have read by then that nothing was."""
 QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
 PROOF_SECONDS = 3.0
@@ -215,10 +217,21 @@ def _write(order: _Order) -> Written:
         first = find_by_key(order.key)
         return Written(first if first and not _asked_besides(order, first) else None, before)
     _check_for_conflict(order, changes, before)
+    patience = timedelta(seconds=proof.CALL_SECONDS + sum(proof.WAITS))
+    _settle_earlier(order, before, begun_before=timezone.now() - patience)
     attempt = order.attempt(changes, before)
-    patience = timedelta(seconds=CALL_SECONDS + sum(proof.WAITS))
     intent, is_new = record_intent(attempt, seen_number=newest.number if newest else 0, patience=patience)
-    return _send(_Sending(order, attempt, intent, before)) if is_new else _answer_again(order, intent)
+    if not is_new:
+        return _answer_again(order, intent)
+    return _send(_Sending(order, attempt, intent, before))
+
+
+def _settle_earlier(order: _Order, group: ServerGroup, *, begun_before: datetime) -> None:
+    """The last moment to tell what came of changes that were cut short: after the next one no read can."""
+    for earlier in find_unsettled(order.project.slug, order.group_id, begun_before=begun_before):
+        verdict = proof.judge_later(earlier, group)
+        if verdict is not None and verdict.outcome != Outcome.UNKNOWN:
+            record_outcome(earlier, verdict)
 
 
 def _answer_again(order: _Order, first: ChangeIntent) -> Written:
@@ -264,6 +277,10 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
 
 
 def _send(sending: _Sending) -> Written:
+    if timezone.now() > sending.intent.at + SEND_WITHIN:
+        late = Verdict(Outcome.NOT_SENT, "This process was held up before it could send the change, so it did not.")
+        record_outcome(sending.intent, late)
+        return Written(sending.intent, sending.before)
     try:
         answer = client_for(sending.order.project).update_server_group(sending.order.group_id, sending.payload)
     except OutcomeUnknownError as error:

@@ -7,13 +7,20 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from dashboard.audit.models import ChangeIntent
-from dashboard.audit.services import Change, LedgerError, find_intent, leased, list_unsettled, record_outcome
+from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.services import (
+    LedgerError,
+    Verdict,
+    find_intent,
+    find_later,
+    leased,
+    list_unsettled,
+    record_outcome,
+)
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.server_groups import proof
-from dashboard.server_groups.services import CALL_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -47,22 +54,28 @@ def settle_now(number: int) -> ChangeIntent:
 
 def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     """Read the group once and record what came of a change, if it can be told by now. Raises LedgerError."""
-    last = intent.last_outcome
-    sent_by = last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
-    if intent.is_settled or timezone.now() < sent_by:
+    if intent.is_settled or timezone.now() < proof.readable_from(intent):
         return intent
-    is_accepted = any(row.is_accepted for row in intent.outcomes.all())
-    is_last = timezone.now() >= sent_by + timedelta(seconds=sum(proof.WAITS))
-    changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
     try:
         group = client_for(project).show_server_group(intent.group_id)
     except CloudError:
         return intent
-    verdict = proof.judge(changes, group, is_accepted=is_accepted, is_last=is_last)
-    if verdict is None or (last is not None and verdict.outcome == last.outcome):
+    # Looked for after the read: whatever that may have seen has its intent by now.
+    verdict = _hidden(intent) or proof.judge_later(intent, group)
+    if verdict is None or (intent.last_outcome and verdict.outcome == intent.last_outcome.outcome):
         return intent
     record_outcome(intent, verdict)
     return ChangeIntent.objects.get(pk=intent.pk)
+
+
+def _hidden(intent: ChangeIntent) -> Verdict | None:
+    """Once a later change of the same fields may have been made, the group's values tell nothing of this one."""
+    later = find_later(intent)
+    if later is None:
+        return None
+    return Verdict(
+        Outcome.UNKNOWN, f"Change {later.number} was made to the same fields since, so that no read can tell any more."
+    )
 
 
 def _settle(number: int) -> Attempted:

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from dashboard.server_groups import proof, services, settling, worker
+from dashboard.server_groups import proof, settling, worker
 
 LEASE_SECONDS = 1.5
 
 
 def shorten(lease: float = LEASE_SECONDS) -> None:
-    services.CALL_SECONDS = settling.CALL_SECONDS = 1.0  # type: ignore[attr-defined,assignment]  # seconds, not whole
+    proof.CALL_SECONDS = 1.0  # type: ignore[assignment]  # seconds, not whole
     proof.WAITS, proof.WAITS_IN_REQUEST = (0.1, 0.2, 0.4, 0.8), (0.02, 0.05)
     settling.LEASE = timedelta(seconds=lease)
     worker.EVERY_SECONDS = 0.5

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -19,11 +20,20 @@ from dashboard.accounts.models import Actor
 from dashboard.audit import checkpoints
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import read_checkpoints, send_to_hook
-from dashboard.audit.models import ChangeIntent, EventKind, Unsettled
-from dashboard.audit.services import Event, LedgerError, leased, list_unsettled, record_event
+from dashboard.audit.models import ChangeIntent, EventKind, Outcome, Unsettled, Value
+from dashboard.audit.services import (
+    Event,
+    LedgerError,
+    Verdict,
+    leased,
+    list_unsettled,
+    record_event,
+    record_intent,
+    record_outcome,
+)
 from dashboard.audit.verification import check_against
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import services, worker
+from dashboard.server_groups import proof, services, worker
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
 from dashboard.server_groups.worker import Worker
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
@@ -32,7 +42,7 @@ from tests.server_groups.conftest import told
 
 pytestmark = pytest.mark.django_db
 LADDER = 1 + 2 + 4 + 8
-LATER = timedelta(seconds=services.CALL_SECONDS + LADDER + 1)
+LATER = timedelta(seconds=proof.CALL_SECONDS + LADDER + 1)
 Pause = Callable[[timedelta], None]
 BUSY = "someone else is reading the group at this moment"
 HTMX = {"HX-Request": "true"}
@@ -63,6 +73,99 @@ def test_what_shows_later_is_settled_once_and_sent_never(lost: ChangeIntent, sim
 
     assert told(tried.intent).outcomes == ["unknown", "applied"]
     assert (list(settle_unsettled()), len(simulator.patches)) == ([], 1)
+
+
+@pytest.fixture
+def cut_short(project: Project, acting: Callable[[str], Actor], monkeypatch: pytest.MonkeyPatch) -> ChangeIntent:
+    """A change of the name whose process was killed before anything was sent."""
+
+    def die(*_args: object, **_kwargs: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_send", die)
+        with pytest.raises(KeyboardInterrupt):
+            rename(project, acting, "NEVER_SENT", key="cut short")
+    return ChangeIntent.objects.get()
+
+
+def rename(project: Project, acting: Callable[[str], Actor], name: str, *, key: str) -> ChangeIntent:
+    changes: dict[str, Value] = {"name": name}
+    by, group = acting("administrator"), DESIGN_POOL
+    written = services.update_server_group(
+        project=project, group_id=group, changes=changes, seen=None, reason="", key=key, by=by
+    )
+    assert written.intent is not None
+    return written.intent
+
+
+@pytest.mark.parametrize("name", ["NEVER_SENT", "OTHER"])
+def test_what_was_cut_short_is_settled_before_the_next_change_hides_it(
+    project: Project,
+    simulator: Simulated,
+    acting: Callable[[str], Actor],
+    cut_short: ChangeIntent,
+    pause: Pause,
+    name: str,
+) -> None:
+    pause(LATER)
+
+    later = rename(project, acting, name, key="the next")
+
+    assert told(cut_short).outcomes == ["not_applied"]
+    assert (told(later).outcomes, len(simulator.patches)) == (["applied"], 1)
+
+
+def test_a_change_that_a_later_one_may_have_hidden_is_not_judged_by_what_the_group_has_now(
+    project: Project, simulator: Simulated, acting: Callable[[str], Actor], lost: ChangeIntent, pause: Pause
+) -> None:
+    pause(LATER)
+    later = rename(project, acting, "OTHER", key="the next")
+    simulator.change(name="TEST")
+
+    (tried,) = settle_unsettled()
+
+    assert (told(later).outcomes, told(tried.intent).outcomes) == (["applied"], ["unknown"])
+
+
+def test_a_later_change_of_other_fields_hides_nothing(
+    project: Project, simulator: Simulated, acting: Callable[[str], Actor], lost: ChangeIntent, pause: Pause
+) -> None:
+    pause(LATER)
+    services.switch_server_group(
+        project=project, group_id=DESIGN_POOL, on=False, reason="INC-2", key="other", by=acting("administrator")
+    )
+    simulator.change(name="TEST")
+
+    list(settle_unsettled())
+
+    assert told(lost).outcomes == ["unknown", "applied"]
+
+
+def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
+    project: Project,
+    simulator: Simulated,
+    acting: Callable[[str], Actor],
+    pause: Pause,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def record_and_sleep(*args: Any, **kwargs: Any) -> tuple[ChangeIntent, bool]:
+        recorded = record_intent(*args, **kwargs)
+        pause(services.SEND_WITHIN + timedelta(seconds=1))
+        return recorded
+
+    monkeypatch.setattr(services, "record_intent", record_and_sleep)
+
+    intent = rename(project, acting, "TEST", key="held up")
+
+    assert (told(intent).outcomes, simulator.patches) == (["not_sent"], [])
+
+
+def test_a_change_that_shows_after_it_was_said_not_to_have_been_made_is_put_right(lost: ChangeIntent) -> None:
+    for outcome in (Outcome.NOT_APPLIED, Outcome.APPLIED, Outcome.NOT_APPLIED):
+        record_outcome(lost, Verdict(outcome, "a read"))
+
+    assert told(lost).outcomes == ["unknown", "not_applied", "applied"]
 
 
 def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause: Pause) -> None:
