@@ -3,25 +3,24 @@
 
     python3 verify_export.py ledger.jsonl                    the whole ledger: every number there, each row on the last
     python3 verify_export.py archive.jsonl ledger.jsonl      the same with the rows that were archived, in order
-    python3 verify_export.py --filtered part.jsonl           some rows of it: each right in itself
     python3 verify_export.py --key-file KEY ledger.jsonl     also that each row was sealed with the ledger's key
     python3 verify_export.py --checkpoint FILE ledger.jsonl  also that no end was cut off (lines kept elsewhere)
 
-A row's hash is the SHA-256 of its JSON without `hash` and `mac`: keys in order, no blanks, ASCII. `previous_hash` is
-the hash of the row before it, sixty-four zeros before the first; `mac` is the HMAC-SHA-256 of the hash. Rows may only
-be away before one whose `previous_hash` a later row of kind `archived` names, with the number it belongs to.
-Exit status 0: intact, 1: broken, with the first bad row, 2: could not run.
+A row's hash is the SHA-256 of its JSON without `hash` and `mac`: keys in order, no blanks, ASCII; `previous_hash` that
+of the row before it, first sixty-four zeros; `mac` is the hash's HMAC-SHA-256, a checkpoint's `hmac` that of the rest.
+Rows may only be away before one whose `previous_hash` a row `archived` names. Exit: 0 intact, 1 broken, 2 not run.
 """
 
 import argparse
 import fileinput
 import hashlib
-import hmac
 import json
-import sys
 from collections.abc import Iterable
+from hmac import digest as hmac_of
 from pathlib import Path
 from typing import Any
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 class Broken(Exception):  # noqa: N818 (it reads as what it says)
@@ -50,51 +49,52 @@ def check(lines: Iterable[str], key: bytes, known: dict[int, str], *, is_filtere
         if row["kind"] == "archived":
             archived.add(tuple(change["after"] for change in row["changes"][:2]))
     broken_if(start not in archived, f"row 1 is missing, and each to row {start[0]}: no row says they were archived")
-    end = 0 if is_filtered else max(known, default=0)
-    broken_if(end > number, f"row {number + 1} is missing, though a checkpoint knows row {end}: the end was cut off")
+    is_cut_off = not is_filtered and max(known, default=0) > number
+    broken_if(is_cut_off, f"row {number + 1} is missing, though a checkpoint knows of more: the end was cut off")
     return count
 
 
 def read(line: str, where: str, key: bytes) -> tuple[dict[str, Any], str]:
-    """A row and its hash, which is right."""
+    """A row and its hash, which is right; the line is to the letter what was written."""
     try:
         row = json.loads(line)
-        digest, mac = row.pop("hash"), row.pop("mac")
-        number, _previous, _at = int(row["number"]), str(row["previous_hash"]), str(row["at"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _, mac, number = row.pop("hash"), row.pop("mac"), int(row["number"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Broken(f"the line {where} is no row of a ledger: {error}") from error
-    facts = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    if hashlib.sha256(facts.encode()).hexdigest() != digest:
-        raise Broken(f"row {number} was altered: its facts are not those its hash was made of")
-    if key and hmac.digest(key, digest.encode(), "sha256").hex() != mac:
-        raise Broken(f"row {number} was not sealed with this key")
+    facts = canonical(row)
+    digest = hashlib.sha256(facts.encode()).hexdigest()
+    is_as_written = line.rstrip("\n") == f'{facts[:-1]},"hash":"{digest}","mac":"{mac}"}}'
+    broken_if(not is_as_written, f"row {number} was altered: its facts are not those its hash was made of")
+    broken_if(bool(key) and hmac_of(key, digest.encode(), "sha256").hex() != mac, f"row {number} is not of this key")
     return row, digest
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description="Checks an export of the ledger.")
     parser.add_argument("export", type=Path, nargs="+")
-    parser.add_argument("--filtered", action="store_true", help="rows may be left out")
+    parser.add_argument("--filtered", action="store_true", help="rows may be left out: each is right in itself")
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--checkpoint", type=Path, action="append", default=[])
     chosen = parser.parse_args()
+    known: dict[int, str] = {}
     try:
-        key = chosen.key_file.read_bytes().strip() if chosen.key_file else b""
-        points = [json.loads(line) for path in chosen.checkpoint for line in path.read_text().splitlines()]
-        known = {point["number"]: point["hash"] for point in points}
-        with fileinput.input(chosen.export, encoding="utf-8") as lines:
+        key = chosen.key_file.read_bytes().strip() or parser.error("the key is empty") if chosen.key_file else b""
+        for point in (json.loads(line) for path in chosen.checkpoint for line in path.read_text().splitlines()):
+            mac, number, digest = point.pop("hmac"), int(point["number"]), point["hash"]
+            is_signed = not key or hmac_of(key, canonical(point).encode(), "sha256").hex() == mac
+            broken_if(not is_signed, f"row {number} has a checkpoint that is not of this key")
+            broken_if(known.setdefault(number, digest) != digest, f"row {number} has two checkpoints that differ")
+        with fileinput.input(chosen.export, encoding="utf-8", errors="replace") as lines:
             count = check(lines, key, known, is_filtered=chosen.filtered)
     except Broken as error:
         print(f"BROKEN: {error}")
-        return 1
-    except (OSError, ValueError, KeyError) as error:
-        print(f"Could not run: {error}", file=sys.stderr)
-        return 2
+        parser.exit(1)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        parser.exit(2, f"Could not run: {error}\n")
     if known:
         print(f"{len(known)} checkpoints, the last of row {max(known)}, are of rows that are not here.")
     print(f"{count} rows, intact{'' if key else ' (the key was not given, so who sealed them was not checked)'}.")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

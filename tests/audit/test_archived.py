@@ -125,7 +125,7 @@ def test_a_tombstone_of_another_key_says_nothing(db: None) -> None:
     assert newest_tombstone() == NOTHING_ARCHIVED
     with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20"):
         verify()
-    assert second_verifier(key=audit_key()) == "row 41 was not sealed with this key"
+    assert second_verifier(key=audit_key()) == "row 41 is not of this key"
 
 
 def test_a_forged_tombstone_after_a_good_one_says_nothing(archived: Path) -> None:

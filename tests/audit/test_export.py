@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -171,13 +172,62 @@ def test_an_auditor_needs_the_export_alone(history: dict[str, int], tmp_path: Pa
     assert verified("--key-file", key, "--checkpoint", kept, whole) == (0, "4 rows, intact.")
     assert verified(part) == (1, "BROKEN: row 1 is missing, and each to row 2: no row says they were archived")
     assert verified("--filtered", "--key-file", key, part) == (0, "2 rows, intact.")
-    assert verified("--checkpoint", kept, cut)[1].endswith("though a checkpoint knows row 4: the end was cut off")
+    assert verified("--checkpoint", kept, cut)[1].endswith(
+        "row 4 is missing, though a checkpoint knows of more: the end was cut off"
+    )
     key.write_text("another")
-    assert verified("--key-file", key, whole) == (1, "BROKEN: row 1 was not sealed with this key")
+    assert verified("--key-file", key, whole) == (1, "BROKEN: row 1 is not of this key")
     assert verified(tmp_path / "nothing")[0] == 2
 
 
-@pytest.mark.parametrize("line", ["", "[]", "{}", "null", '{"number": 1}', "no json"])
+@pytest.mark.parametrize(
+    "altered",
+    [
+        lambda line: line.replace('"actor":"', '"actor":"innocent","actor":"', 1),
+        lambda line: line.replace('"number":1', '"number":7,"number":1', 1),
+        lambda line: line.replace('"number":1', '"number": 1', 1),
+        lambda line: line.rstrip("\n") + "\r\n",
+        lambda line: line[:-2] + ',"approved":true}\n',
+    ],
+    ids=["a member twice", "a number twice", "a blank", "another end of line", "a member besides"],
+)
+def test_a_line_that_reads_otherwise_than_it_was_written_is_altered(
+    history: dict[str, int], altered: Callable[[str], str]
+) -> None:
+    lines = list(json_lines(all_rows()))
+
+    with pytest.raises(verify_export.Broken, match="row 1 was altered"):
+        verify_export.check([altered(lines[0]), *lines[1:]], b"", {}, is_filtered=False)
+
+
+def test_a_checkpoint_that_another_contradicts_or_another_key_signed_is_broken(
+    history: dict[str, int], tmp_path: Path
+) -> None:
+    whole, key, kept = (tmp_path / name for name in ("whole", "key", "kept"))
+    whole.write_text("".join(json_lines(all_rows())))
+    key.write_text(settings.AUDIT_KEY)
+    point = Checkpoint.of(read_head())
+
+    kept.write_text(f"{replace(point, hash='f' * 64).line}\n{point.line}")
+    assert verified("--checkpoint", kept, whole) == (1, "BROKEN: row 4 has two checkpoints that differ")
+    kept.write_text(replace(point, hmac="f" * 64).line)
+    told = "BROKEN: row 4 has a checkpoint that is not of this key"
+    assert verified("--key-file", key, "--checkpoint", kept, whole) == (1, told)
+
+
+def test_what_cannot_be_read_is_said_and_is_no_verdict(history: dict[str, int], tmp_path: Path) -> None:
+    whole, empty, garbage = (tmp_path / name for name in ("whole", "empty", "garbage"))
+    whole.write_text("".join(json_lines(all_rows())))
+    empty.write_text("\n")
+    garbage.write_bytes(b"\xff\xfe\n")
+
+    assert [
+        verified(*arguments)[0] for arguments in (("--key-file", empty, whole), ("--checkpoint", garbage, whole))
+    ] == [2, 2]
+    assert verified(garbage)[1].startswith("BROKEN: the line after row 0 is no row of a ledger")
+
+
+@pytest.mark.parametrize("line", ["", "[]", "{}", "null", '{"number": 1}', "no json", "[" * 100_000])
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "export").write_text(f"{line}\n")
 

@@ -192,13 +192,13 @@ def test_a_checkpoint_of_another_key_counts_for_nothing(db: None) -> None:
         check_against([Checkpoint(point.number, point.hash, point.at, "0" * 64)])
 
 
-def test_a_blank_that_changes_no_fact_is_found_where_rows_are_kept(places: list[int]) -> None:
+def test_a_blank_that_changes_no_fact_is_found(places: list[int]) -> None:
     with unguarded():
         run("UPDATE ROWS SET facts = ' ' || facts WHERE number = %s", places[0])
 
     with pytest.raises(BrokenError, match=f"Row {places[0]} was altered"):
         verify(processes=1)
-    assert second_verifier(key=audit_key()) == ""  # it reads facts, however they are set
+    assert f"row {places[0]} was altered" in second_verifier()
 
 
 def test_a_change_of_what_finds_rows_is_found(places: list[int]) -> None:
