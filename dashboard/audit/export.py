@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,18 +82,22 @@ class _Line:
 
 
 def csv_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
-    """For spreadsheets: a cell that one would take for a formula begins with an apostrophe."""
+    """For spreadsheets: what one would take for a formula begins with an apostrophe, and every text is quoted."""
     yield ",".join(COLUMNS) + "\r\n"
-    writer = csv.writer(_Line())
+    writer = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
         members = json.loads(row.json)
         yield writer.writerow([_cell(members[column]) for column in COLUMNS])
 
 
+_FORMULA = re.compile(r"[\s\0-\x20\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@＝＋－＠﹢﹣﹦﹫]|[\t\r]")
+"""What a spreadsheet would take for a formula, in the widths of East Asia too, after blanks and signs nobody sees."""
+
+
 def _cell(value: object) -> object:
     """Numbers as they are; nothing where there is nothing."""
     if isinstance(value, str):
-        return f"'{value}" if value.lstrip(" \n").startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return f"'{value}" if _FORMULA.match(value) else value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 

@@ -48,9 +48,17 @@ def kind_and_reason(form: ServerGroupForm, project: Project) -> tuple[Kind, str]
     """How the ledger is to call what a form sends: a revert says which entry, and puts back something that it set."""
     number, reason = form.cleaned_data["revert"], form.cleaned_data["reason"]
     entry = find_change(project.slug, form.group.id, str(number)) if number else None
-    if entry is None or not any(form.changes.get(row.field) == row.before for row in _undoable(entry)):
+    if (
+        entry is None
+        or not _is_applied(entry)
+        or not any(form.changes.get(row.field) == row.before for row in _undoable(entry))
+    ):
         return Kind.EDIT, reason
     return Kind.REVERT, reason_to_revert(entry.number, reason)
+
+
+def _is_applied(entry: ChangeIntent) -> bool:
+    return entry.last_outcome is not None and entry.last_outcome.outcome == Outcome.APPLIED
 
 
 def _undoable(entry: ChangeIntent) -> list[FieldChange]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from dashboard.accounts.models import User
+from dashboard.audit.services import LedgerError
 
 pytestmark = pytest.mark.django_db
 GOOD = "correct horse battery staple"
@@ -51,6 +53,15 @@ def test_refuses_a_weak_password(password: str, because: str) -> None:
         create("rootroot" if "similar" in because else "root", password=password)
 
     assert User.objects.count() == 0
+
+
+def test_an_account_whose_role_cannot_be_recorded_is_not_made(settings: Settings) -> None:
+    settings.AUDIT_KEY = ""
+
+    with pytest.raises(LedgerError):
+        create("root", password=GOOD)
+
+    assert not User.objects.exists()
 
 
 def test_refuses_two_passwords_that_differ() -> None:

@@ -100,7 +100,13 @@ def test_an_export_goes_on_to_the_last_row(
     assert [json.loads(row.json)["number"] for row in all_rows()] == list(range(1, read_head().number + 1))
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", " =", "\n=", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        *("=", "+", "-", "@", "\t", "\r", " =", "\n=", "=cmd|' /C calc'!A0"),
+        *("＝", "＠", "－", "＋", "\u00a0=", "\u200b=", "\ufeff=", "\v=", "\u202e="),
+    ],
+)
 def test_a_spreadsheet_takes_no_cell_for_a_formula(
     client_as: People, project: Project, enter: Enter, begin: str
 ) -> None:
@@ -112,6 +118,12 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(
     assert [row[name] for name in ("actor", "reason", "group_name", "group_id", "error_msg")] == [f"'{evil}"] * 5
     assert json.loads(row["changes"])[0]["after"] == evil
     assert not [cell for cell in row.values() if cell.lstrip()[:1] in {"=", "+", "-", "@"}]
+
+
+def test_a_text_stays_one_cell_where_semicolons_divide(client_as: People, project: Project, enter: Enter) -> None:
+    enter(reason="as agreed;=1+1")
+
+    assert '"as agreed;=1+1"' in read(client_as("auditor"), suffix="csv")
 
 
 def test_an_export_is_a_file_that_is_stored_nowhere(

@@ -229,3 +229,17 @@ def test_what_was_not_applied_cannot_be_reverted(
 
     assert "Revert" not in links(answer)
     assert words_.format(entry.number) in said(answer)
+
+
+def test_a_form_that_says_it_reverts_what_changed_nothing_is_an_edit(
+    client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
+) -> None:
+    simulator.play(fault("bad_request"))
+    entry = changed(name="TEST")
+    simulator.change(name="TEST")
+
+    client_as("administrator").post(
+        address("edit/"), {"name": "design-pool", "revert": str(entry.number), "reason": "why"}
+    )
+
+    assert [(each.kind, each.reason) for each in ledger()[1:]] == [("edit", "why")]

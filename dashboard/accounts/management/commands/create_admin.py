@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from dashboard.accounts.models import User
 
@@ -30,8 +31,9 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         user.set_password(password)
-        user.save()
-        user.groups.add(Group.objects.get(name="administrator"))
+        with transaction.atomic():  # a role that the ledger cannot take leaves no account behind
+            user.save()
+            user.groups.add(Group.objects.get(name="administrator"))
         self.stdout.write(f"{username} is an administrator.")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.audit.services import LedgerError
+from dashboard.cloud.answers import one_line
 from dashboard.server_groups.settling import Attempted, settle_unsettled
 
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
         try:
             for one in settle_unsettled():
                 count, left = count + 1, left + (not one.intent.is_settled)
-                self.stdout.write(f"{one.intent.number}  {one.intent.group_name}  {_say(one)}")
+                self.stdout.write(f"{one.intent.number}  {one_line(one.intent.group_name)}  {_say(one)}")
         except LedgerError as error:
             raise CommandError(f"The ledger cannot be read: {error}", returncode=2) from error
         self.stdout.write(f"{count - left} settled, {left} still unknown.")
