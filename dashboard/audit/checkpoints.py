@@ -11,7 +11,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from http.client import HTTPException
 from io import SEEK_END
@@ -116,9 +116,10 @@ def _run(command: str, line: bytes) -> None:
 def read_checkpoints(paths: Iterable[Path]) -> Iterator[Checkpoint]:
     """Raises OSError, and UnreadableError for a line that is no checkpoint."""
     for path in paths:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8", errors="replace") as lines:
             for place, line in enumerate(lines, 1):
                 try:
-                    yield Checkpoint(**json.loads(line))
+                    point = Checkpoint(**json.loads(line))
+                    yield replace(point, number=int(point.number))
                 except (ValueError, TypeError) as error:
                     raise UnreadableError(f"{path}, line {place}: {error}") from error

@@ -153,7 +153,7 @@ def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: st
         found, facts, digest, mac = row[:4]
         if found != number:
             raise BrokenError(number, "is missing")
-        if sha256(facts.encode()).hexdigest() != digest:
+        if not isinstance(facts, str) or sha256(facts.encode()).hexdigest() != digest:
             raise BrokenError(number, "was altered: its facts are not those its hash was made of")
         sealing = keyed.copy()
         sealing.update(digest.encode())
@@ -227,7 +227,9 @@ def _chosen(first: int | None, last: int | None, archived: Tombstone) -> Span:
         raise BrokenError(oldest, f"is there, though row {archived.number} says that it was archived")
     if oldest > begin and (first or begin) <= begin:
         raise BrokenError(begin, f"is missing, and each to row {oldest - 1}: no tombstone says that they were archived")
-    return Span(max(first or begin, begin), newest if last is None else min(last, newest))
+    if (asked := max(first or 0, last or 0)) > newest:
+        raise BrokenError(newest + 1, f"is missing, and each to row {asked}")
+    return Span(max(first or begin, begin), newest if last is None else last)
 
 
 def _problem(job: Callable[[], None]) -> tuple[int, str] | None:

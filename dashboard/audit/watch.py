@@ -98,8 +98,7 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
     archived = newest_tombstone().last
     span = Span(archived + 1 if is_everything else known.last + 1, read_head().number)
     try:
-        if known.last > archived:
-            _check_that_it_still_ends(known)
+        check_that_it_still_ends(known)
         for start in range(span.first, span.last + 1, SLICE):
             verify(start, min(start + SLICE - 1, span.last), processes=1)
             lease.renew()
@@ -116,9 +115,9 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
             note_intact(span, is_everything=is_everything)
 
 
-def _check_that_it_still_ends(known: Verification) -> None:
+def check_that_it_still_ends(known: Verification) -> None:
     """The newest row that was right is still there: else the end was cut off, which leaves the rest right in itself."""
-    if (now := _hash_of(known.last)) != known.last_hash:
+    if known.last > newest_tombstone().last and (now := _hash_of(known.last)) != known.last_hash:
         told = "is not the row that was verified before" if now else "was verified before and is missing"
         raise BrokenError(known.last, told)
 

@@ -254,20 +254,21 @@ def test_a_checkpoint_at_either_side_of_the_cut_is_held_against_it(archived: Pat
 @pytest.mark.parametrize(
     ("since", "status", "told"),
     [
-        (None, 2, "Whether something happened to nobody is for the archive to tell: it has rows of then."),
-        (20, 2, "Whether something happened to nobody is for the archive to tell: it has rows of then."),
-        (21, 0, "Nothing happened to nobody."),
+        (None, 2, "Whether something happened to g-1 is for the archive to tell: it has rows of then."),
+        (20, 2, "Whether something happened to g-1 is for the archive to tell: it has rows of then."),
+        (21, 0, "Nothing happened to g-1."),
     ],
 )
 def test_that_nothing_happened_is_not_said_of_a_time_that_was_archived(
-    capsys: pytest.CaptureFixture[str], file: Path, since: int | None, status: int, told: str
+    capsys: pytest.CaptureFixture[str], file: Path, enter: Enter, since: int | None, status: int, told: str
 ) -> None:
     grow_ledger(40)
+    enter(group_id="g-1", at=NOON)
     arguments = ("--since", after(since).isoformat()) if since else ()
     archive(after(20), file, by="ops")
 
     with pytest.raises(SystemExit) as ended:
-        call_command("audit_verify", "--nothing-happened-to", "nobody", *arguments)
+        call_command("audit_verify", "--nothing-happened-to", "g-1", "--until", "2026-03-01", *arguments)
 
     assert (ended.value.code, capsys.readouterr().out.splitlines()[-1]) == (status, told)
 

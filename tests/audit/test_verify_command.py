@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from dashboard.audit import checkpoints
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import Checkpoint, UnreadableError, read_checkpoints, send_to_hook
+from dashboard.audit.models import Kind
 from dashboard.audit.schema import TABLE
+from dashboard.audit.services import Change
 from tests.audit.conftest import NOON, Enter
 from tests.conftest import Simulated
 from tests.ledger import grow_ledger, unguarded
@@ -70,9 +73,12 @@ def test_what_cannot_be_read_is_neither_intact_nor_broken(
 ) -> None:
     grow_ledger(1)
     (tmp_path / "points").write_text("no checkpoint\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "words").write_text('{"number": "one", "hash": "", "at": "", "hmac": ""}')
 
     assert verify(capsys, "--checkpoint", str(tmp_path / "nowhere"))[0] == 2
-    assert verify(capsys, "--checkpoint", str(tmp_path / "points"))[0] == 2
+    for name in ("points", "binary", "words"):
+        assert verify(capsys, "--checkpoint", str(tmp_path / name))[0] == 2
     settings.AUDIT_KEY = ""
     assert verify(capsys)[1] == "Could not run: STREAMWARDEN_AUDIT_KEY is missing"
 
@@ -100,8 +106,58 @@ def test_that_nothing_happened_to_a_group_can_be_asserted(
     answer, text = verify(capsys, "--nothing-happened-to", "g-1", *arguments)
 
     assert (answer, text.splitlines()[-1]) == (status, told)
-    assert (f"Row {number}: alice changed g-1 at 2026-03-14 12:00:00 UTC." in text) is (status == 1)
+    assert (f"Changed: row {number}, alice changed g-1 at 2026-03-14 12:00:00 UTC" in text) is (status == 1)
     assert verify(capsys, "--nothing-happened-to", "design-pool", *arguments)[0] == status
+
+
+RENAME = Change("name", "Name", "design-pool", "新")
+
+
+@pytest.mark.parametrize(("name", "status"), [("g-1", 1), ("design-pool", 1), ("新", 1), ("g-2", 0)])
+def test_a_group_is_asked_for_by_any_name_it_had(
+    capsys: pytest.CaptureFixture[str], enter: Enter, name: str, status: int
+) -> None:
+    enter("alice", RENAME, at=NOON, group_id="g-1", group_name="design-pool")
+    enter("bob", at=NOON + timedelta(days=9), group_id="g-2", group_name="other")
+
+    assert verify(capsys, "--nothing-happened-to", name, "--until", "2026-03-15")[0] == status
+
+
+def test_what_had_no_effect_is_told_apart(capsys: pytest.CaptureFixture[str], enter: Enter) -> None:
+    number = enter("mallory", outcomes=("denied",), kind=Kind.DENIED, at=NOON).number
+
+    status, text = verify(capsys, "--nothing-happened-to", "g-1")
+
+    tried = f"Tried without effect: row {number}, mallory tried to change g-1 at 2026-03-14 12:00:00 UTC"
+    assert (status, text.splitlines()[1:]) == (0, [tried, "Nothing happened to g-1."])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--nothing-happened-to", "design-poll"),
+        ("--nothing-happened-to", "g-1", "--since", "2026-04-01", "--until", "2026-03-01"),
+        ("--nothing-happened-to", "g-1", "--from", "1"),
+        ("--from", "0"),
+        ("--to", "-1"),
+        ("--from", "2", "--to", "1"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_not_answered_with_all_is_well(
+    capsys: pytest.CaptureFixture[str], enter: Enter, arguments: tuple[str, ...]
+) -> None:
+    enter()
+
+    status, text = verify(capsys, *arguments)
+
+    assert (status, "Could not run: " in text) == (2, True)
+
+
+def test_rows_that_are_asked_for_and_not_there_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    grow_ledger(20)
+
+    assert verify(capsys, "--to", "1000") == (1, "BROKEN. Row 21 is missing, and each to row 1000.")
+    assert verify(capsys, "--from", "999")[0] == 1
 
 
 @pytest.mark.parametrize("argument", ["--since", "--until"])

@@ -279,7 +279,19 @@ def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Pa
     keep_watch(started=NOON)
 
     assert (found()[2], checked) == (20, [Span(1, 15)])
-    assert (audit_verify(), found()[2]) == (0, None)
+    assert (audit_verify(), found()[2]) == (0, 20)
+    assert (audit_verify("--accept"), found()[2]) == (0, None)
+
+
+def test_an_end_that_was_cut_off_stays_an_alarm_until_someone_accepts_the_ledger_as_it_is() -> None:
+    grow_ledger(20)
+    keep_watch(started=NOON)
+    spoil(f"DELETE FROM {TABLE} WHERE number > 15")
+    spoil("DELETE FROM audit_touchedfield WHERE number > 15")
+    keep_watch(started=timezone.now())
+
+    assert (audit_verify(), found()[2]) == (1, 20)
+    assert (audit_verify("--accept"), found()) == (0, (1, 15, None, ""))
 
 
 def _checkpoints_of_now(directory: Path) -> str:

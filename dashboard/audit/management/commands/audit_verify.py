@@ -12,18 +12,19 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
-from django.db.models import Q
 
 from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
 from dashboard.audit.export import all_rows
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.moments import moment_argument
+from dashboard.audit.quiet import UnknownGroupError, what_happened_to
 from dashboard.audit.tombstones import newest_tombstone
 from dashboard.audit.verification import BrokenError, Span, check_against, verify
-from dashboard.audit.watch import note_broken, note_intact
+from dashboard.audit.watch import check_that_it_still_ends, last_verification, note_broken, note_intact
 
 INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
+SHOWN = 20
 
 
 class Command(BaseCommand):
@@ -34,20 +35,32 @@ class Command(BaseCommand):
         parser.add_argument("--from", dest="first", type=int, metavar="N", help="the first row to check")
         parser.add_argument("--to", dest="last", type=int, metavar="N", help="the last row to check")
         parser.add_argument(
-            "--checkpoint", type=Path, action="append", default=[], metavar="FILE", help="may be repeated"
+            "--checkpoint",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="hold the ledger against the checkpoints in this file; may be given several times",
         )
         parser.add_argument(
-            "--nothing-happened-to", metavar="GROUP", help="also assert that no change to this group..."
+            "--accept", action="store_true", help="end an alarm on the pages: this ledger is the right one, as it is"
+        )
+        parser.add_argument(
+            "--nothing-happened-to", metavar="GROUP", help="also assert that no change to this group (id or name)..."
         )
         parser.add_argument("--since", type=moment_argument, metavar="T", help="...was begun from this time...")
         parser.add_argument(
-            "--until", type=partial(moment_argument, end_of_day=True), metavar="T", help="...until before this one"
+            "--until",
+            type=partial(moment_argument, end_of_day=True),
+            metavar="T",
+            help="...until before this time, or to the end of this day",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
+            _refuse_nonsense(options)
             sys.exit(self._verify(options))
-        except (DatabaseError, ImproperlyConfigured, OSError, UnreadableError) as error:
+        except (DatabaseError, ImproperlyConfigured, OSError, UnreadableError, UnknownGroupError, ValueError) as error:
             self.stderr.write(f"Could not run: {error}")
             sys.exit(COULD_NOT_RUN)
 
@@ -56,6 +69,8 @@ class Command(BaseCommand):
         are_rows_right = False
         try:
             span = self._check_rows(options)
+            if is_everything and not options["accept"]:
+                check_that_it_still_ends(last_verification())
             are_rows_right = True
             self._check_checkpoints(options["checkpoint"])
         except BrokenError as error:
@@ -64,12 +79,19 @@ class Command(BaseCommand):
                 self._note(partial(note_broken, error, is_from_checkpoint=are_rows_right))
             return BROKEN
         if is_everything:
-            self._note(partial(note_intact, span, is_everything=True))
+            self._note_intact(span, options)
         for problem in (problems := missing_guards()):
             self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
         if problems:
             return BROKEN
         return self._assert_quiet(options) if options["nothing_happened_to"] else INTACT
+
+    def _note_intact(self, span: Span, options: dict[str, Any]) -> None:
+        known = last_verification()
+        if known.is_from_checkpoint and not (options["checkpoint"] or options["accept"]):
+            self.stdout.write(f"Pages go on showing what only a checkpoint told: {known}.")
+        else:
+            self._note(partial(note_intact, span, is_everything=True))
 
     def _check_rows(self, options: dict[str, Any]) -> Span:
         span = verify(options["first"], options["last"])
@@ -95,15 +117,11 @@ class Command(BaseCommand):
 
     def _assert_quiet(self, options: dict[str, Any]) -> int:
         group = options["nothing_happened_to"]
-        changes = ChangeIntent.objects.filter(Q(group_id=group) | Q(group_name=group)).order_by("number")
-        if options["since"]:
-            changes = changes.filter(at__gte=options["since"])
-        if options["until"]:
-            changes = changes.filter(at__lt=options["until"])
-        for change in (found := list(changes[:20])):
-            at = f"{change.at:%Y-%m-%d %H:%M:%S} UTC"
-            self.stdout.write(f"Row {change.number}: {change.actor} {change.get_kind_display()} {group} at {at}.")
-        if found:
+        happened = what_happened_to(group, since=options["since"], until=options["until"])
+        for heading, entries in (("Tried without effect:", happened.attempts), ("Changed:", happened.changes)):
+            for entry in entries[:SHOWN]:
+                self.stdout.write(f"{heading} {_say(entry)}")
+        if happened.changes:
             self.stdout.write(f"Something happened to {group}.")
             return BROKEN
         if self._reaches_into_archive(options["since"]):
@@ -117,3 +135,20 @@ class Command(BaseCommand):
         if not newest_tombstone().last:
             return False
         return since is None or since <= datetime.fromisoformat(json.loads(next(all_rows()).facts)["at"])
+
+
+def _say(entry: ChangeIntent) -> str:
+    at = f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"row {entry.number}, {entry.actor} {entry.get_kind_display()} {entry.group_id} at {at}"
+
+
+def _refuse_nonsense(options: dict[str, Any]) -> None:
+    """Raises ValueError for what would check nothing and say that all is well."""
+    first, last, since, until = (options[name] for name in ("first", "last", "since", "until"))
+    numbers = [number for number in (first, last) if number is not None]
+    if numbers and (min(numbers) < 1 or numbers != sorted(numbers)):
+        raise ValueError("--from and --to are numbers of rows, the first no greater than the last")
+    if since and until and since >= until:
+        raise ValueError("--since is not before --until")
+    if options["nothing_happened_to"] and (first or last):
+        raise ValueError("that nothing happened can only be said of a ledger that was checked as a whole")
