@@ -126,6 +126,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;",
         "timeout": 10,
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Who waits for the ledger is told after a while, as SQLite's writers are, instead of holding a thread for ever.
+    limits = {"connect_timeout": 5, "options": "-c lock_timeout=10s"}
+    DATABASES["default"]["OPTIONS"] = limits | DATABASES["default"].get("OPTIONS", {})
 CACHES = {"default": env.cache("CACHE_URL", default="locmem://")}
 
 AUTH_USER_MODEL = "accounts.User"

@@ -105,6 +105,13 @@ def test_a_file_database_waits_its_turn_and_survives_a_power_cut(tmp_path: Path)
     assert place.parent.is_dir()
 
 
+def test_who_waits_for_postgresql_is_told_after_a_while() -> None:
+    shown = run(SHOW.format("DATABASES"), DATABASE_URL="postgres://app@db/streamwarden?sslmode=require").stdout
+
+    for option in ("'connect_timeout': 5", "'options': '-c lock_timeout=10s'", "'sslmode': 'require'"):
+        assert option in shown
+
+
 def test_checkpoints_go_to_a_folder_that_is_made_unless_none_is_wanted(tmp_path: Path) -> None:
     place = tmp_path / "made" / "when-needed"
 

@@ -189,5 +189,5 @@ def _without_guards(event: str) -> Iterator[None]:
             cursor.execute(off[connection.vendor])
         yield
         for name, table in names.items():
-            on = {"sqlite": made_by[name], "postgresql": f"ALTER TABLE {table} ENABLE TRIGGER {name}"}
+            on = {"sqlite": made_by[name], "postgresql": f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"}
             cursor.execute(on[connection.vendor])

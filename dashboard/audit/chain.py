@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from dashboard.audit.schema import TABLE
@@ -85,6 +85,8 @@ def read_facts(number: int) -> dict[str, object]:
 def append(facts: Mapping[str, object]) -> Head:
     """Add one row after the newest, for a caller who is alone at the ledger. Returns the new head.
 
+    Raises DatabaseError, also where the database lets the row go without a word.
+
     Time never runs backwards in the ledger: while a clock that was set back catches up, rows carry the last one's time.
     """
     last = read_head()
@@ -96,4 +98,6 @@ def append(facts: Mapping[str, object]) -> Head:
             f"INSERT INTO {TABLE} (number, facts, hash, mac) VALUES (%s, %s, %s, %s)",
             [head.number, text, head.hash, mac_of(head.hash)],
         )
+        if cursor.rowcount != 1:
+            raise DatabaseError("the database did not take the row")
     return head

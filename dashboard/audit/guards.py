@@ -7,16 +7,26 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from dashboard.audit import schema
 
 SHORTEST_KEY = 32
+_TABLES = ", ".join(f"'{table}'" for table in schema.GUARDED)
+_CLASSES = ", ".join(f"to_regclass('{table}')" for table in schema.GUARDED)
 _TRIGGERS = (
-    "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
-    "AND tgenabled IN ('O', 'A')"  # one that is switched off, even for replication only, guards nothing
+    "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A' "
+    f"AND tgrelid IN ({_CLASSES})"
 )
+_ADDED = {
+    "sqlite": f"SELECT name, 'trigger' FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({_TABLES})",
+    "postgresql": (
+        f"SELECT tgname, 'trigger' FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN ({_CLASSES}) UNION ALL "
+        f"SELECT rulename, 'rule' FROM pg_rewrite WHERE ev_class IN ({_CLASSES}) UNION ALL "
+        f"SELECT relname, 'row security' FROM pg_class WHERE oid IN ({_CLASSES}) AND relrowsecurity"
+    ),
+}
 _GENERATED = (
     "SELECT attname, attgenerated::text FROM pg_attribute "
     f"WHERE attrelid = to_regclass('{schema.TABLE}') AND attgenerated = 's'"
@@ -24,8 +34,35 @@ _GENERATED = (
 
 
 def missing_guards() -> list[str]:
-    """What the ledger should be guarded by and is not. Raises DatabaseError when the database is away."""
-    return {"sqlite": _missing_on_sqlite, "postgresql": _missing_on_postgresql}[connection.vendor]()
+    """What the ledger should be guarded by and is not, and what could keep rows out of it.
+
+    Raises DatabaseError when the database is away.
+    """
+    missing = {"sqlite": _missing_on_sqlite, "postgresql": _missing_on_postgresql}[connection.vendor]()
+    ours = schema.guards(connection.vendor)
+    added = {name: what for name, what in _read(_ADDED[connection.vendor]).items() if name not in ours}
+    return [*missing, *(f"{name} ({what}) does not belong to it" for name, what in added.items())]
+
+
+def altered_views() -> list[str]:
+    """What pages read by and is not as it was made. SQLite's are looked at with the guards.
+
+    PostgreSQL words a view in its own way: it is held to one made anew, that nobody sees and that is gone afterwards.
+    """
+    if connection.vendor == "sqlite":
+        return []
+    problems = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in schema.views("postgresql"):
+            name = _name(statement)
+            cursor.execute("SELECT pg_get_viewdef(to_regclass(%s))", [name])
+            (found,) = cursor.fetchone()
+            cursor.execute(statement.replace("CREATE VIEW", "CREATE TEMPORARY VIEW", 1))
+            cursor.execute("SELECT pg_get_viewdef(to_regclass(%s))", [f"pg_temp.{name}"])
+            if cursor.fetchone() != (found,):
+                problems.append(f"{name} is missing or altered")
+        transaction.set_rollback(True)
+    return problems
 
 
 def _missing_on_sqlite() -> list[str]:
@@ -39,11 +76,13 @@ def _missing_on_sqlite() -> list[str]:
 
 
 def _missing_on_postgresql() -> list[str]:
-    """PostgreSQL words tables and views in its own way, so of those only the columns are looked at."""
+    """PostgreSQL words a table in its own way, so that of those only the columns are looked at."""
     bodies = {_name(made_by): made_by.split("$$")[1] for made_by in schema.functions("postgresql")}
     generated = _read(_GENERATED)
     return [
-        *_differences(schema.guards("postgresql"), _read(_TRIGGERS)),
+        *_differences(
+            {name: both.split(";")[0] for name, both in schema.guards("postgresql").items()}, _read(_TRIGGERS)
+        ),
         *_differences(bodies, _read("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'audit%%'")),
         *(f"the column {name} is not made of the facts" for name in schema.SHOWN if name not in generated),
     ]
@@ -96,7 +135,7 @@ def check_guards(*, databases: Sequence[str] | None, **_options: Any) -> list[Ch
     if not databases or "default" not in databases:
         return []
     try:
-        problems = missing_guards() if _is_migrated() else []
+        problems = [*missing_guards(), *altered_views()] if _is_migrated() else []
     except DatabaseError as error:
         # A database that is away comes back without a restart; pages stay up and say so.
         return [checks.Warning(f"Ledger: the database cannot be read: {error}", id="audit.W001")]

@@ -128,8 +128,12 @@ def _sqlite_refusal(event: str, table: str) -> tuple[str, str]:
 
 
 def _postgresql_refusal(event: str, table: str) -> tuple[str, str]:
+    """ALWAYS: else it would be off where `session_replication_role` is `replica`."""
     name = f"{table}_refuses_{event.lower()}"
-    return name, (f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()")
+    return name, (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse(); "
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
+    )
 
 
 _TOUCHED_FIELDS = {
@@ -141,7 +145,8 @@ _TOUCHED_FIELDS = {
         "FROM json_each(NEW.facts, '$.changes'); END"
     ),
     "postgresql": (
-        f"CREATE TRIGGER audit_touched_fields AFTER INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION audit_note_fields()"
+        f"CREATE TRIGGER audit_touched_fields AFTER INSERT ON {TABLE} FOR EACH ROW "
+        f"EXECUTE FUNCTION audit_note_fields(); ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER audit_touched_fields"
     ),
 }
 

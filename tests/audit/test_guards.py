@@ -9,9 +9,10 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.audit.guards import missing_guards
+from dashboard.audit.guards import altered_views, missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.schema import GUARDED, TABLE, guards
+from dashboard.audit.services import LedgerError
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
@@ -121,6 +122,59 @@ def test_what_the_guards_rest_on_is_looked_at_too(statement: str, told: str) -> 
     run(statement)
 
     assert missing_guards() == [told]
+
+
+ADDED = (
+    [
+        ("CREATE RULE audit_lost AS ON INSERT TO {} DO INSTEAD NOTHING", "audit_lost (rule)"),
+        ("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", f"{TABLE} (row security)"),
+        (
+            (
+                "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$; "
+                "CREATE TRIGGER audit_lost BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION lose()"
+            ),
+            "audit_lost (trigger)",
+        ),
+    ]
+    if ON_POSTGRESQL
+    else [("CREATE TRIGGER audit_lost BEFORE INSERT ON {} BEGIN SELECT RAISE(IGNORE); END", "audit_lost (trigger)")]
+)
+
+
+@pytest.mark.parametrize(("statement", "told"), ADDED)
+def test_what_could_keep_rows_out_of_the_ledger_is_told(statement: str, told: str) -> None:
+    run(statement.format(TABLE))
+
+    assert missing_guards() == [f"{told} does not belong to it"]
+
+
+@pytest.mark.parametrize("statement", [statement for statement, told in ADDED if "security" not in told])
+def test_a_row_that_the_database_swallows_is_not_taken_for_written(enter: Enter, statement: str) -> None:
+    run(statement.format(TABLE))
+
+    with pytest.raises(LedgerError, match="the database did not take the row"):
+        enter()
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite's views are looked at with the guards")
+def test_a_view_that_leaves_something_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert altered_views() == []
+    ((made_by,),) = run("SELECT pg_get_viewdef('audit_changeintent'::regclass)")
+
+    run(f"CREATE OR REPLACE VIEW audit_changeintent AS {made_by.rstrip(';')} AND actor <> 'mallory'")
+
+    assert altered_views() == ["audit_changeintent is missing or altered"]
+    assert run("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'v'") == [(0,)]
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="PostgreSQL's setting")
+@pytest.mark.parametrize("statement", STATEMENTS[:4])
+def test_guards_hold_where_a_replica_would_have_none(enter: Enter, statement: str) -> None:
+    enter()
+    run("SET LOCAL session_replication_role = replica")
+
+    with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
+        run(statement)
 
 
 def test_a_ledger_that_a_newer_version_makes_anew_first_is_no_reason_not_to_migrate() -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, connections
 from django.test import Client, override_settings
 
+from dashboard.audit.chain import ADVISORY_LOCK
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.verification import verify
 from dashboard.cloud.client import Answer
@@ -48,6 +49,18 @@ def trigger_raising() -> Iterator[None]:
 
 
 @contextmanager
+def held_by_another_session() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '100ms'")
+        other = connections.create_connection("default")
+        with other.cursor() as holder:
+            holder.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+        yield
+        other.close()
+        cursor.execute("SET lock_timeout = '10s'")
+
+
+@contextmanager
 def no_key() -> Iterator[None]:
     with override_settings(AUDIT_KEY=""):
         yield
@@ -72,9 +85,10 @@ OF_SQLITE = {
     "locked": Day(locked, "database is locked"),
     "table missing": Day(without_table, "no such table", is_readable=False, is_ready=False),
 }
+OF_POSTGRESQL = {"locked": Day(held_by_another_session, "lock timeout")}
 BAD_DAYS = {
-    **(OF_SQLITE if ON_SQLITE else {}),
-    "trigger raising": Day(trigger_raising, "database or disk is full"),
+    **(OF_SQLITE if ON_SQLITE else OF_POSTGRESQL),
+    "trigger raising": Day(trigger_raising, "database or disk is full", is_ready=False),
     "key missing": Day(no_key, "STREAMWARDEN_AUDIT_KEY is missing"),
 }
 """What a process of its own is needed for (full and read-only disks, databases that go away) is in `tests/crash`."""

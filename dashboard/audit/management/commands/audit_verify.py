@@ -15,7 +15,7 @@ from django.db import DatabaseError
 
 from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
 from dashboard.audit.export import all_rows
-from dashboard.audit.guards import missing_guards
+from dashboard.audit.guards import altered_views, missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.moments import moment_argument
 from dashboard.audit.quiet import UnknownGroupError, what_happened_to
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             return BROKEN
         if is_everything:
             self._note_intact(span, options)
-        for problem in (problems := missing_guards()):
+        for problem in (problems := [*missing_guards(), *altered_views()]):
             self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
         if problems:
             return BROKEN
