@@ -93,6 +93,8 @@ def _verify(span: Span, archived: Tombstone, *, with_index: bool, processes: int
             problems = list(pool.map(_problem, jobs))
     if found := sorted(problem for problem in problems if problem):
         raise BrokenError(*found[0])
+    if with_index:
+        check_list_of_work()  # of rows that are right: where one is away, that is what is to be named
     return span
 
 
@@ -141,6 +143,29 @@ def check_index() -> None:
             cursor.execute(f"{one} EXCEPT {other} ORDER BY 1 LIMIT 1")
             if wrong := cursor.fetchone():
                 raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[2]}")
+
+
+def check_list_of_work() -> None:
+    """Whether each change of which nobody knows what came of it is on the list of those to settle.
+
+    Counted first, which indexes answer; each is looked at only if the numbers differ. Raises BrokenError.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM audit_changeintent), (SELECT count(*) FROM audit_unsettled), "
+            "(SELECT count(*) FROM audit_changeoutcome WHERE outcome <> 'unknown')"
+        )
+        begun, unsettled, settled = cursor.fetchone()
+        if begun == unsettled + settled:
+            return
+        cursor.execute(
+            "SELECT min(number) FROM audit_changeintent AS i WHERE NOT EXISTS (SELECT 1 FROM audit_changeoutcome AS o "
+            "WHERE o.intent_id = i.number AND o.outcome <> 'unknown') "
+            "AND NOT EXISTS (SELECT 1 FROM audit_unsettled AS u WHERE u.number = i.number)"
+        )
+        (forgotten,) = cursor.fetchone()
+    if forgotten is not None:
+        raise BrokenError(forgotten, "is not settled, and not on the list of those that wait for it")
 
 
 def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: str = "") -> int:

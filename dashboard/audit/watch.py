@@ -18,7 +18,7 @@ from dashboard.audit.chain import read_head
 from dashboard.audit.models import Verification
 from dashboard.audit.schema import TABLE
 from dashboard.audit.tombstones import newest_tombstone
-from dashboard.audit.verification import BrokenError, Span, check_index, verify
+from dashboard.audit.verification import BrokenError, Span, check_index, check_list_of_work, verify
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,7 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
             time.sleep(REST_SECONDS)
         if is_everything:
             check_index()
+            check_list_of_work()
     except BrokenError as error:
         logger.error("The ledger is BROKEN. %s.", error)  # noqa: TRY400 (what is wrong is not in this program)
         note_broken(error)

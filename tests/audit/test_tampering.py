@@ -14,8 +14,11 @@ from dashboard.audit.chain import audit_key, canonical, hash_of, mac_of, read_he
 from dashboard.audit.checkpoints import Checkpoint
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
+from dashboard.audit.models import Unsettled
 from dashboard.audit.schema import TABLE
+from dashboard.audit.services import list_unsettled
 from dashboard.audit.verification import BrokenError, check_against, verify
+from tests.audit.conftest import NOON, Enter
 from tests.ledger import facts_of, grow_ledger, hash_at, run, unguarded
 
 ROWS = int(os.environ.get("LEDGER_ROWS", "300"))
@@ -158,7 +161,7 @@ def test_what_is_spoilt_is_found_at_its_place(places: list[int], name: str) -> N
     assert (verify(processes=1).count, second_verifier(key=audit_key())) == (ROWS, "")
 
 
-@pytest.mark.parametrize("cut", [1, 37])
+@pytest.mark.parametrize("cut", [2, 38])
 def test_a_tail_that_was_cut_off_or_an_old_copy_put_back_is_found_by_a_checkpoint(places: list[int], cut: int) -> None:
     kept = Checkpoint.of(read_head())
     with unguarded():
@@ -210,6 +213,26 @@ def test_a_change_of_what_finds_rows_is_found(places: list[int]) -> None:
             with pytest.raises(BrokenError, match="is not found by the fields it touches"):
                 verify(processes=1)
             transaction.set_rollback(True)
+
+
+def test_an_unknown_outcome_that_nobody_would_look_for_is_found(enter: Enter) -> None:
+    enter()
+    forgotten = enter(outcomes=("unknown",)).number
+    enter(outcomes=("not_applied",))
+    verify(processes=1)
+
+    run("DELETE FROM audit_unsettled")
+
+    with pytest.raises(BrokenError, match=f"Row {forgotten} is not settled, and not on the list"):
+        verify(processes=1)
+
+
+def test_a_number_of_no_change_on_the_list_of_work_stops_nobody(enter: Enter) -> None:
+    lost = enter(outcomes=("unknown",))
+    Unsettled.objects.create(number=10_000, project="default", group_id="g-1", at=NOON)
+
+    assert list_unsettled() == [lost.number]
+    verify(processes=1)
 
 
 def show_otherwise(number: int) -> None:

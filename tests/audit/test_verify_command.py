@@ -215,8 +215,8 @@ def test_a_tail_that_was_cut_off_is_named_by_the_command(
     settings.CHECKPOINT_DIRECTORY = str(tmp_path)
     checkpoints.write_down(read_head())
     with unguarded(), connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {TABLE} WHERE number > 15")
-        cursor.execute("DELETE FROM audit_touchedfield WHERE number > 15")
+        cursor.execute(f"DELETE FROM {TABLE} WHERE number > 16")
+        cursor.execute("DELETE FROM audit_touchedfield WHERE number > 16")
 
     (file,) = tmp_path.iterdir()
     status, told = verify(capsys, "--checkpoint", str(file))

@@ -128,7 +128,7 @@ def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
 @pytest.mark.parametrize(
     ("statement", "why"),
     [
-        (f"DELETE FROM {TABLE} WHERE number > 15", "was verified before and is missing"),
+        (f"DELETE FROM {TABLE} WHERE number > 16", "was verified before and is missing"),
         (f"UPDATE {TABLE} SET hash = 'another' WHERE number = 20", "is not the row that was verified before"),
     ],
 )
@@ -136,7 +136,7 @@ def test_an_end_that_was_cut_off_or_replaced_is_found_at_once(statement: str, wh
     grow_ledger(20)
     keep_watch(started=NOON)
     spoil(statement)
-    spoil("DELETE FROM audit_touchedfield WHERE number > 15")
+    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
 
     enter()
     keep_watch(started=NOON)
@@ -271,14 +271,14 @@ def test_the_command_notes_what_it_finds() -> None:
 def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Path, checked: list[Span]) -> None:
     grow_ledger(20)
     file = _checkpoints_of_now(tmp_path)
-    spoil(f"DELETE FROM {TABLE} WHERE number > 15")
-    spoil("DELETE FROM audit_touchedfield WHERE number > 15")
+    spoil(f"DELETE FROM {TABLE} WHERE number > 16")
+    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
 
     assert audit_verify("--checkpoint", file) == 1
     keep_watch(started=timezone.now())
     keep_watch(started=NOON)
 
-    assert (found()[2], checked) == (20, [Span(1, 15)])
+    assert (found()[2], checked) == (20, [Span(1, 16)])
     assert (audit_verify(), found()[2]) == (0, 20)
     assert (audit_verify("--accept"), found()[2]) == (0, None)
 
@@ -286,12 +286,12 @@ def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Pa
 def test_an_end_that_was_cut_off_stays_an_alarm_until_someone_accepts_the_ledger_as_it_is() -> None:
     grow_ledger(20)
     keep_watch(started=NOON)
-    spoil(f"DELETE FROM {TABLE} WHERE number > 15")
-    spoil("DELETE FROM audit_touchedfield WHERE number > 15")
+    spoil(f"DELETE FROM {TABLE} WHERE number > 16")
+    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
     keep_watch(started=timezone.now())
 
     assert (audit_verify(), found()[2]) == (1, 20)
-    assert (audit_verify("--accept"), found()) == (0, (1, 15, None, ""))
+    assert (audit_verify("--accept"), found()) == (0, (1, 16, None, ""))
 
 
 def _checkpoints_of_now(directory: Path) -> str:
