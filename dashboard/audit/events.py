@@ -1,18 +1,22 @@
-"""Sign-ins, sign-outs and changes of roles go into the ledger.
+"""Sign-ins, sign-outs and changes of accounts and roles go into the ledger.
 
 These are heard as Django's own signals, though everything else here is called by name: they happen in allauth, in a
 command and in a shell too, and a place that forgot to call would leave a hole that nobody sees.
 
 A ledger that is away keeps nobody out: reading stays open, and changes are refused anyway. Roles are different: whoever
-gives them changes what may be done, so that a change of roles that cannot be recorded does not happen.
+gives them changes what may be done, so that a change of roles that cannot be recorded does not happen. No page gives
+roles or changes accounts: who did is who ran the command, as the operating system knows them.
 """
 
 import logging
+import os
+import pwd
 from typing import Any
 
+from allauth.account.signals import password_changed, password_reset, password_set
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.db.models.signals import m2m_changed
+from django.db.models.signals import m2m_changed, pre_delete, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -21,6 +25,8 @@ from dashboard.audit.models import EventKind, Outcome
 from dashboard.audit.services import Event, LedgerError, record_event
 
 logger = logging.getLogger(__name__)
+RECORDED = ("username", "is_active", "is_superuser", "is_staff")
+"""What an account may do beside its roles, and what it is called."""
 
 
 @receiver(user_logged_in)
@@ -56,7 +62,46 @@ def _roles_changed(
     roles = Group.objects.filter(pk=instance.pk) if reverse else Group.objects.filter(pk__in=ids)
     names = ", ".join(roles.order_by("name").values_list("name", flat=True))
     for user in people if names else ():
-        record_event(Event(EventKind.ROLES, user.get_username(), user.pk, told=f"{words[action]}: {names}."))
+        _record_by_hand(EventKind.ROLES, user, f"{words[action]}: {names}.")
+
+
+@receiver(pre_delete, sender=Group)
+def _role_deleted(instance: Group, **_kwargs: Any) -> None:
+    for user in User.objects.filter(groups=instance):
+        _record_by_hand(EventKind.ROLES, user, f"Taken away: {instance.name}, because the role was deleted.")
+
+
+@receiver(pre_save, sender=User)
+def _account_changed(instance: User, **_kwargs: Any) -> None:
+    """Raises LedgerError: what lets someone in, or do anything, is not changed unrecorded."""
+    before = User.objects.filter(pk=instance.pk).first()
+    changes = [(name, getattr(before, name), getattr(instance, name)) for name in RECORDED] if before else []
+    told = "; ".join(f"{name}: {old} to {new}" for name, old, new in changes if old != new)
+    if before and told:
+        _record_by_hand(EventKind.ACCOUNT, before, f"{told}.")
+
+
+@receiver(pre_delete, sender=User)
+def _account_deleted(instance: User, **_kwargs: Any) -> None:
+    _record_by_hand(EventKind.ACCOUNT, instance, "Deleted.")
+
+
+@receiver([password_changed, password_set, password_reset])
+def _password_changed(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    _record(Event(EventKind.ACCOUNT, user.get_username(), user.pk, _address(request), told="A new password."))
+
+
+def name_of_os_user() -> str:
+    """Not from the environment, which anyone may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _record_by_hand(kind: EventKind, user: User, told: str) -> None:
+    told = f"{told} By OS user {name_of_os_user()}."
+    record_event(Event(kind, user.get_username(), user.pk, told=told))
 
 
 def _record(event: Event) -> None:

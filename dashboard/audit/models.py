@@ -60,6 +60,7 @@ class EventKind(models.TextChoices):
     SIGN_OUT = "sign_out", "signed out"
     SIGN_IN_FAILED = "sign_in_failed", "could not sign in"
     ROLES = "roles", "had roles changed"
+    ACCOUNT = "account", "had the account changed"
     ARCHIVED = "archived", "took old rows out of the ledger"
     SEALED = "sealed", "sealed the ledger"
 

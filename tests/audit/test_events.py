@@ -1,5 +1,7 @@
-"""Who came in, who went, who could not, and whose roles changed."""
+"""Who came in, who went, who could not, and whose account or roles changed."""
 
+import os
+import pwd
 import re
 from collections.abc import Callable
 
@@ -7,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import Client
+from pytest_django import Settings
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import ChangeIntent, EventKind, HouseEvent
@@ -65,13 +68,64 @@ def test_roles_are_recorded_as_they_are_given_and_taken_away(alice: User) -> Non
     alice.groups.clear()
     alice.groups.clear()
 
-    assert [told for kind, who, _, told in recorded() if (kind, who) == ("roles", "alice")] == [
+    by = f" By OS user {pwd.getpwuid(os.getuid()).pw_name}."
+    told = [told.removesuffix(by) for kind, who, _, told in recorded() if (kind, who) == ("roles", "alice")]
+    assert told == [
         "Given: auditor, viewer.",
         "Taken away: auditor.",
         "Given: auditor.",
         "Taken away: auditor.",
         "Taken away: viewer.",
     ]
+
+
+def test_what_an_account_may_do_is_recorded_when_it_changes(alice: User) -> None:
+    alice.save()
+    for name, value in (("is_active", False), ("is_superuser", True), ("username", "alicia")):
+        setattr(alice, name, value)
+        alice.save()
+    alice.delete()
+
+    by = f" By OS user {pwd.getpwuid(os.getuid()).pw_name}."
+    assert recorded() == [
+        ("account", "alice", "", f"is_active: True to False.{by}"),
+        ("account", "alice", "", f"is_superuser: False to True.{by}"),
+        ("account", "alice", "", f"username: alice to alicia.{by}"),
+        ("account", "alicia", "", f"Deleted.{by}"),
+    ]
+
+
+def test_a_role_that_is_deleted_is_taken_from_who_had_it(alice: User) -> None:
+    role = Group.objects.create(name="operator")
+    alice.groups.add(role)
+
+    role.delete()
+
+    assert "Taken away: operator, because the role was deleted." in recorded()[-1][3]
+
+
+def test_a_new_password_is_recorded_and_not_which(alice: User) -> None:
+    client = Client(REMOTE_ADDR="192.0.2.7")
+    client.post(SIGN_IN, {"login": "alice", "password": "correct horse"})
+
+    client.post(
+        "/accounts/password/change/",
+        {"oldpassword": "correct horse", "password1": "battery staple 9", "password2": "battery staple 9"},
+    )
+
+    assert ("account", "alice", "192.0.2.7", "A new password.") in recorded()
+    assert "battery" not in str(recorded())
+
+
+@pytest.mark.parametrize("member", ["is_superuser", "is_active"])
+def test_an_account_does_not_change_unrecorded(alice: User, settings: Settings, member: str) -> None:
+    settings.AUDIT_KEY = ""
+    setattr(alice, member, not getattr(alice, member))
+
+    with pytest.raises(LedgerError):
+        alice.save()
+
+    assert getattr(User.objects.get(pk=alice.pk), member) is not getattr(alice, member)
 
 
 def test_roles_that_cannot_be_recorded_are_not_given(alice: User) -> None:

@@ -1,7 +1,5 @@
 """`manage.py audit_archive`: old rows into a file and out of the ledger. Exit status 1 refused, 2 could not run."""
 
-import os
-import pwd
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.audit.archive import RefusedError, archive
+from dashboard.audit.events import name_of_os_user
 from dashboard.audit.moments import moment_argument
 from dashboard.audit.services import LedgerError
 from dashboard.audit.verification import BrokenError
@@ -33,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         file = options["file"]
         try:
-            part, digest = archive(options["before"], file, by=f"OS user {_name_of_user()}")
+            part, digest = archive(options["before"], file, by=f"OS user {name_of_os_user()}")
         except (RefusedError, BrokenError) as error:
             raise CommandError(f"Nothing was archived: {error}.") from error
         except LedgerError as error:
@@ -41,11 +40,3 @@ class Command(BaseCommand):
             raise CommandError(told, returncode=2) from error
         self.stdout.write(f"{part.count} rows, {part.first} to {part.last}: in {file}, and no longer in the ledger.")
         self.stdout.write(f"SHA-256 of the file: {digest}")
-
-
-def _name_of_user() -> str:
-    """Not from the environment, which anyone may set."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
