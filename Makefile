@@ -83,7 +83,7 @@ bench: export STREAMWARDEN_ENV = development
 bench: .venv/dev
 	$(VENV)/python -m tests.benchmarks
 
-UV = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+UV = $(VENV)/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
 lock: .venv/dev
