@@ -93,6 +93,10 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         """Intents without an outcome, or with one that only says that nobody knows."""
         return self.filter(number__in=Unsettled.objects.values("number"))
 
+    def begun_after(self, moment: datetime) -> Self:
+        """Unsettled changes that were begun since."""
+        return self.filter(number__in=Unsettled.objects.filter(at__gte=moment).values("number"))
+
     def with_rows(self) -> Self:
         """Fetch field changes and outcomes along, in two queries however many intents there are."""
         return self.prefetch_related("fields", "outcomes")
@@ -149,9 +153,15 @@ class ChangeIntent(LedgerRow):
         return max(self.outcomes.all(), key=lambda row: row.number, default=None)
 
     @property
+    def begun_at(self) -> datetime:
+        """By the clock of then: `at` never runs backwards, so that after a clock was ahead it is later than it was."""
+        waiting = Unsettled.objects.filter(number=self.number).first()
+        return min(waiting.at, self.at) if waiting else self.at
+
+    @property
     def is_pending(self) -> bool:
         """Not settled, and young enough for a page to keep asking."""
-        return not self.is_settled and timezone.now() - self.at < timedelta(minutes=1)
+        return not self.is_settled and abs(timezone.now() - self.at) < timedelta(minutes=1)
 
     @property
     def is_settled(self) -> bool:
@@ -260,6 +270,7 @@ class Unsettled(models.Model):
     project = models.CharField(max_length=64)
     group_id = models.CharField(max_length=128)
     at = models.DateTimeField()
+    """By the clock of then, which the ledger's own time may be ahead of."""
     leased_until = models.DateTimeField(null=True)
     """Someone reads the group until then; nobody else does meanwhile."""
 

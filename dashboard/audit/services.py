@@ -196,8 +196,8 @@ def list_unsettled(*, project: str = "", since: datetime | None = None, before: 
 def find_unsettled(project: str, group_id: str, *, begun_before: datetime) -> list[ChangeIntent]:
     """The changes to a group of which nobody knows yet what came of them, with their rows."""
     with reading_ledger():
-        rows = ChangeIntent.objects.for_group(project, group_id).filter(at__lt=begun_before)
-        return list(rows.unsettled().with_rows())
+        rows = ChangeIntent.objects.for_group(project, group_id).unsettled()
+        return [row for row in rows.with_rows() if row.begun_at < begun_before]
 
 
 def find_later(intent: ChangeIntent) -> ChangeIntent | None:
@@ -256,7 +256,7 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
         if (known := find_by_key(attempt.key)) is not None:
             return known, False
         earlier = ChangeIntent.objects.for_group(attempt.project, attempt.group_id)
-        if earlier.filter(at__gte=timezone.now() - patience).unsettled().exists():
+        if earlier.begun_after(timezone.now() - patience).exists():
             raise ChangeUnderWayError
         if earlier.filter(number__gt=seen_number).exists():
             raise LedgerMovedError
@@ -314,7 +314,8 @@ def record_event(event: Event) -> None:
 def _add(facts: dict[str, object]) -> ChangeIntent:
     intent = ChangeIntent.objects.get(number=_append(facts).number)
     if facts["outcome"] in {None, Outcome.UNKNOWN}:
-        Unsettled.objects.create(number=intent.number, project=intent.project, group_id=intent.group_id, at=intent.at)
+        group = {"project": intent.project, "group_id": intent.group_id}
+        Unsettled.objects.create(number=intent.number, at=timezone.now(), **group)
     return intent
 
 

@@ -18,7 +18,7 @@ from multiprocessing import cpu_count, get_context
 from typing import Any
 
 import django
-from django.db import connection
+from django.db import OperationalError, connection
 
 from dashboard.audit.chain import audit_key
 from dashboard.audit.checkpoints import Checkpoint
@@ -286,14 +286,30 @@ def _rows(span: Span) -> Iterator[Row]:
     """In chunks, each a query of its own: no transaction stays open and memory stays flat."""
     first = span.first
     while first <= span.last:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT number, facts, hash, mac, {', '.join(SHOWN)} FROM {TABLE} "
-                "WHERE number BETWEEN %s AND %s ORDER BY number LIMIT %s",
-                [first, span.last, CHUNK],
-            )
-            rows = cursor.fetchall()
+        rows = _fetch(
+            f"SELECT number, facts, hash, mac, {', '.join(SHOWN)} FROM {TABLE} "
+            "WHERE number BETWEEN %s AND %s ORDER BY number LIMIT %s",
+            (first, span.last, CHUNK),
+        )
         yield from rows
         if len(rows) < CHUNK:
             return
         first = rows[-1][0] + 1
+
+
+def _fetch(query: str, values: tuple[int, ...]) -> list[Row]:
+    """SQLite also keeps bytes that are no text: they are read as a sign for them, so that their row is named."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+        except OperationalError as error:
+            if "decode" not in str(error).lower():
+                raise
+    with connection.cursor() as cursor:
+        connection.connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        try:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+        finally:
+            connection.connection.text_factory = str

@@ -40,8 +40,8 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
 
 def readable_from(intent: ChangeIntent) -> datetime:
     """From then on nothing of the change is on its way any more, and a read can tell."""
-    last = intent.last_outcome
-    return last.at if last else intent.at + timedelta(seconds=CALL_SECONDS)
+    last, at_the_latest = intent.last_outcome, intent.begun_at + timedelta(seconds=CALL_SECONDS)
+    return min(last.at, at_the_latest) if last else at_the_latest
 
 
 def judge_later(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:

@@ -277,7 +277,7 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
 
 
 def _send(sending: _Sending) -> Written:
-    if timezone.now() > sending.intent.at + SEND_WITHIN:
+    if timezone.now() > sending.intent.begun_at + SEND_WITHIN:
         late = Verdict(Outcome.NOT_SENT, "This process was held up before it could send the change, so it did not.")
         record_outcome(sending.intent, late)
         return Written(sending.intent, sending.before)

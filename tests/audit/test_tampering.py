@@ -253,6 +253,16 @@ def show_otherwise(number: int) -> None:
     run("PRAGMA writable_schema=OFF")
 
 
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL takes only text for text")
+@pytest.mark.parametrize("spoilt", ["CAST(facts AS BLOB)", "replace(facts, 'INC', CAST(X'FF' AS TEXT))"])
+def test_what_is_no_text_is_found_at_its_place(places: list[int], spoilt: str) -> None:
+    with unguarded():
+        run(f"UPDATE ROWS SET facts = {spoilt} WHERE number = %s", places[0])
+
+    with pytest.raises(BrokenError, match=f"Row {places[0]} was altered"):
+        verify(processes=1)
+
+
 def test_a_column_that_shows_something_else_than_the_facts_is_found(places: list[int]) -> None:
     with unguarded():
         show_otherwise(places[0])

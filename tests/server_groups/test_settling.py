@@ -31,7 +31,7 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
-from dashboard.audit.verification import check_against
+from dashboard.audit.verification import check_against, verify
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import proof, services, worker
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
@@ -166,6 +166,26 @@ def test_a_change_that_shows_after_it_was_said_not_to_have_been_made_is_put_righ
         record_outcome(lost, Verdict(outcome, "a read"))
 
     assert told(lost).outcomes == ["unknown", "not_applied", "applied"]
+
+
+def test_a_clock_that_was_ahead_once_holds_nothing_up(
+    project: Project, simulator: Simulated, acting: Callable[[str], Actor], pause: Pause
+) -> None:
+    pause(timedelta(days=400))
+    record_event(Event(EventKind.SIGN_IN, "early bird"))
+    pause(timedelta(days=-400))
+    simulator.play(fault("ignored"))
+    lost = rename(project, acting, "TEST", key="a key")
+    assert lost.at > timezone.now()
+
+    pause(LATER)
+    rename(project, acting, "OTHER", key="another key")
+    pause(LATER)
+    list(settle_unsettled())
+
+    assert (told(lost).outcomes, lost.is_pending) == (["unknown"], False)
+    assert list_unsettled(before=timezone.now() - timedelta(minutes=1)) == [lost.number]
+    verify()
 
 
 def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause: Pause) -> None:
