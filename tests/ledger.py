@@ -110,7 +110,7 @@ def without_table() -> Iterator[None]:
 
 
 _UNSETTLED = f"""
-    INSERT INTO audit_unsettled (number, project, group_id, at)
+    INSERT INTO audit_openchange (number, project, group_id, begun_at)
     SELECT number, project, group_id, at FROM {GUARDED[0]} AS intent
     WHERE subject = number AND project <> '' AND 'unknown' = coalesce(
         (SELECT outcome FROM {GUARDED[0]} WHERE subject = intent.number ORDER BY number DESC LIMIT 1), 'unknown')

@@ -20,7 +20,7 @@ from django.db import connection
 from dashboard.audit.chain import audit_key
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
-from dashboard.audit.models import EventKind, Unsettled, Value
+from dashboard.audit.models import EventKind, OpenChange, Value
 from dashboard.audit.schema import GUARDED, TABLE, guards
 from dashboard.audit.services import Change, Event, appending, reading_ledger, record_event
 from dashboard.audit.tombstones import FIELDS, LABELS, Tombstone, newest_tombstone
@@ -92,9 +92,12 @@ def _choose(before: datetime) -> Part:
         last = begun - 1
     if last <= earlier.last:
         raise RefusedError("no row is old enough")
-    unsettled = Unsettled.objects.filter(number__lte=last).order_by("number").first()
-    if unsettled is not None:
-        raise RefusedError(f"nobody knows yet what came of change {unsettled}: settle it first (manage.py settle)")
+    open_change = OpenChange.objects.filter(number__lte=last).order_by("number").first()
+    if open_change is not None:
+        raise RefusedError(
+            f"change {open_change} is unsettled or under observation: settle it first (manage.py settle), "
+            "or archive an hour later"
+        )
     return Part(earlier, last, str(_ask(f"SELECT hash FROM {TABLE} WHERE number = %s", last)))
 
 

@@ -16,7 +16,6 @@ from dashboard.audit.models import (
     Kind,
     Outcome,
     TouchedField,
-    Unsettled,
 )
 from dashboard.audit.moments import read_moment
 
@@ -172,9 +171,9 @@ class Search:
         if chosen.group:
             yield Walk("group", changes.filter(self._group))
         if chosen.outcome == Outcome.UNKNOWN:
-            yield Walk("", Unsettled.objects.filter(project=project))
+            yield Walk("", changes.unsettled())
         elif chosen.outcome:
-            ended = ChangeOutcome.objects.filter(project=project, outcome=chosen.outcome)
+            ended = ChangeOutcome.objects.filter(project=project, outcome=chosen.outcome).newest()
             yield Walk("outcome", ended, "intent_id")
         if chosen.actor:
             yield Walk("actor", changes.filter(actor=chosen.actor))

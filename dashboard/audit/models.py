@@ -65,8 +65,13 @@ class EventKind(models.TextChoices):
     SEALED = "sealed", "sealed the ledger"
 
 
+OBSERVED_FOR = timedelta(hours=1)
+"""How long the cloud may apply a change late and the dashboard still notices."""
+
+
 class Outcome(models.TextChoices):
     APPLIED = "applied"
+    ACCEPTED = "accepted"
     REJECTED = "rejected"
     NOT_SENT = "not_sent", "not sent"
     NOT_APPLIED = "not_applied", "not applied"
@@ -77,10 +82,10 @@ class Outcome(models.TextChoices):
 
 class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
     def ended(self, outcome: str) -> Self:
-        """Intents whose newest outcome is this one: only an unknown one is ever followed by another."""
+        """Intents whose newest outcome is this one."""
         rows = self.unsettled() if outcome == Outcome.UNKNOWN else self
-        project, number = OuterRef("project"), OuterRef("number")
-        return rows.filter(Exists(ChangeOutcome.objects.filter(project=project, outcome=outcome, intent=number)))
+        newest = ChangeOutcome.objects.filter(project=OuterRef("project"), outcome=outcome).newest()
+        return rows.filter(Exists(newest.filter(intent=OuterRef("number"))))
 
     def for_group(self, project: str, group_id: str) -> Self:
         return self.filter(project=project, group_id=group_id)
@@ -90,12 +95,13 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         return self.filter(Exists(touched))
 
     def unsettled(self) -> Self:
-        """Intents without an outcome, or with one that only says that nobody knows."""
-        return self.filter(number__in=Unsettled.objects.values("number"))
+        """Intents without an outcome, or whose only outcome is unknown."""
+        return self.filter(number__in=OpenChange.objects.unsettled().values("number"))
 
     def begun_after(self, moment: datetime) -> Self:
-        """Unsettled changes that were begun since."""
-        return self.filter(number__in=Unsettled.objects.filter(at__gte=moment).values("number"))
+        """Unsettled changes that began since."""
+        recent = OpenChange.objects.unsettled().filter(begun_at__gte=moment)
+        return self.filter(number__in=recent.values("number"))
 
     def with_rows(self) -> Self:
         """Fetch field changes and outcomes along, in two queries however many intents there are."""
@@ -154,9 +160,9 @@ class ChangeIntent(LedgerRow):
 
     @property
     def begun_at(self) -> datetime:
-        """By the clock of then: `at` never runs backwards, so that after a clock was ahead it is later than it was."""
-        waiting = Unsettled.objects.filter(number=self.number).first()
-        return min(waiting.at, self.at) if waiting else self.at
+        """The time the change began. `at` is monotonic, so it can be later than this after a clock correction."""
+        open_change = OpenChange.objects.filter(number=self.number).first()
+        return min(open_change.begun_at, self.at) if open_change else self.at
 
     @property
     def is_pending(self) -> bool:
@@ -167,6 +173,34 @@ class ChangeIntent(LedgerRow):
     def is_settled(self) -> bool:
         last = self.last_outcome
         return last is not None and last.outcome != Outcome.UNKNOWN
+
+    @property
+    def observed_until(self) -> datetime:
+        """Until then the cloud may apply the change late; later reads correct the outcome."""
+        return self.at + OBSERVED_FOR
+
+    @property
+    def is_observed(self) -> bool:
+        """Sent, or perhaps sent, and neither applied nor rejected: a later read may correct the outcome."""
+        last = self.last_outcome
+        return last is not None and last.is_correctable and timezone.now() < self.observed_until
+
+    @property
+    def is_corrected(self) -> bool:
+        """Applied after an outcome that said otherwise was recorded."""
+        last = self.last_outcome
+        said = {row.outcome for row in self.outcomes.all()}
+        return last is not None and last.outcome == Outcome.APPLIED and not said.isdisjoint(CORRECTED)
+
+    @property
+    def outcome_label(self) -> str:
+        """The newest outcome in words."""
+        last = self.last_outcome
+        if last is None:
+            return "under way"
+        if last.outcome == Outcome.NOT_APPLIED and self.is_observed:
+            return "not applied so far"
+        return last.get_outcome_display().lower()
 
 
 class FieldChange(LedgerRow):
@@ -189,8 +223,19 @@ class FieldChange(LedgerRow):
         return f"{self.label}: {self.before!r} to {self.after!r}"
 
 
+CORRECTED = frozenset({Outcome.REJECTED, Outcome.NOT_SENT, Outcome.NOT_APPLIED, Outcome.CONFLICT})
+"""Outcomes that said that a change was not applied, or not as intended."""
+
+
+class ChangeOutcomeQuerySet(AppendOnlyQuerySet["ChangeOutcome"]):
+    def newest(self) -> Self:
+        """The rows that no later outcome of the same intent corrects."""
+        later = ChangeOutcome.objects.filter(intent=OuterRef("intent"), number__gt=OuterRef("number"))
+        return self.filter(~Exists(later))
+
+
 class ChangeOutcome(LedgerRow):
-    """What came of an intent, and how that is known (`proof`)."""
+    """The outcome of an intent, and how it is known (`proof`)."""
 
     number = models.BigAutoField(primary_key=True)
     intent = models.ForeignKey(ChangeIntent, models.PROTECT, related_name="outcomes")
@@ -205,7 +250,7 @@ class ChangeOutcome(LedgerRow):
     duration_ms = models.PositiveIntegerField(null=True)
     hash = models.CharField(max_length=64)
 
-    objects = AppendOnlyQuerySet["ChangeOutcome"].as_manager()
+    objects = ChangeOutcomeQuerySet.as_manager()
 
     class Meta(LedgerRow.Meta):
         abstract = False
@@ -219,6 +264,21 @@ class ChangeOutcome(LedgerRow):
     def is_accepted(self) -> bool:
         """The cloud answered as it does when it takes a change; a 200 with an error, HTML or nothing is none."""
         return self.http_status == 200 and not self.error_msg
+
+    @property
+    def is_correctable(self) -> bool:
+        """Whether the cloud may still apply the change. A change that ended before the PATCH has only one row."""
+        return self.number != self.intent_id and may_be_applied_late(self.outcome, self.http_status)
+
+
+def may_be_applied_late(outcome: str, http_status: int | None) -> bool:
+    """Whether a change with this outcome was or may have been sent, and is neither applied nor rejected.
+
+    Only a change that the gateway throttled (429) is *not sent* although a PATCH left.
+    """
+    if outcome == Outcome.NOT_SENT:
+        return http_status == 429
+    return outcome in {Outcome.ACCEPTED, Outcome.NOT_APPLIED, Outcome.CONFLICT, Outcome.UNKNOWN}
 
 
 class HouseEvent(LedgerRow):
@@ -263,16 +323,37 @@ class TouchedField(LedgerRow):
         return f"{self.number}: {self.field}"
 
 
-class Unsettled(models.Model):
-    """A change of which nobody knows yet what came of it. Not a record but a list of work: rows go when it is known."""
+class OpenChangeQuerySet(models.QuerySet["OpenChange"]):
+    def unsettled(self) -> Self:
+        """Changes without an outcome, or whose only outcome is unknown."""
+        return self.filter(Exists(ChangeIntent.objects.filter(number=OuterRef("number"))), ~Exists(_settled()))
+
+    def observed(self) -> Self:
+        """Changes with an outcome that a later read may correct."""
+        return self.filter(Exists(_settled()))
+
+
+def _settled() -> "ChangeOutcomeQuerySet":
+    return ChangeOutcome.objects.filter(intent=OuterRef("number")).exclude(outcome=Outcome.UNKNOWN)
+
+
+class OpenChange(models.Model):
+    """A change that later reads are to settle or to observe.
+
+    This table is a work list, not a record: a row is deleted when no later read can change the outcome.
+    """
 
     number = models.BigIntegerField(primary_key=True)
     project = models.CharField(max_length=64)
     group_id = models.CharField(max_length=128)
-    at = models.DateTimeField()
-    """By the clock of then, which the ledger's own time may be ahead of."""
+    begun_at = models.DateTimeField()
+    """The wall clock at the intent; the ledger's own `at` may be ahead of it."""
+    next_read_at = models.DateTimeField(null=True)
+    """When an observed change is read next; null for an unsettled one."""
     leased_until = models.DateTimeField(null=True)
-    """Someone reads the group until then; nobody else does meanwhile."""
+    """One process reads the group until then; no other does meanwhile."""
+
+    objects = OpenChangeQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

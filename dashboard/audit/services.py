@@ -15,12 +15,25 @@ from django.utils import timezone
 from dashboard.accounts.models import Actor
 from dashboard.audit.chain import Head, append, lock_ledger, read_facts
 from dashboard.audit.checkpoints import write_down
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, EventKind, Kind, Outcome, Unsettled, Value
+from dashboard.audit.models import (
+    CORRECTED,
+    ChangeIntent,
+    ChangeIntentQuerySet,
+    ChangeOutcome,
+    EventKind,
+    Kind,
+    OpenChange,
+    Outcome,
+    Value,
+    may_be_applied_late,
+)
 from dashboard.audit.turnstile import BusyError, Queue, file_turn
 
 logger = logging.getLogger(__name__)
 _queue = Queue()
 
+OBSERVE_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
+"""When a change that the cloud may still apply is read again, counted from its beginning."""
 MAX_TEXT = 2000
 """Characters kept of a text that came from outside: a refused attempt must not fill the ledger."""
 
@@ -177,37 +190,59 @@ def find_traces(project: str, group_ids: list[str], *, pending_since: datetime, 
 
 
 def list_unsettled(*, project: str = "", since: datetime | None = None, before: datetime | None = None) -> list[int]:
-    """Numbers of the changes of which nobody knows what came of them, oldest first.
-
-    Anyone who may write the list could put a number on it that is none of a change; `audit_verify` finds what is not
-    on it.
-    """
-    rows = Unsettled.objects.filter(Exists(ChangeIntent.objects.filter(number=OuterRef("number"))))
+    """Numbers of the changes with an unknown outcome, oldest first. `audit_verify` compares them with the ledger."""
+    rows = OpenChange.objects.unsettled()
     if project:
         rows = rows.filter(project=project)
     if since:
-        rows = rows.filter(at__gte=since)
+        rows = rows.filter(begun_at__gte=since)
     if before:
-        rows = rows.filter(at__lt=before)
+        rows = rows.filter(begun_at__lt=before)
     with reading_ledger():
         return list(rows.values_list("number", flat=True))
 
 
+def list_observed(*, due_at: datetime) -> list[int]:
+    """Numbers of the changes under observation whose next read is due, oldest first."""
+    with reading_ledger():
+        rows = OpenChange.objects.observed().filter(Q(next_read_at=None) | Q(next_read_at__lte=due_at))
+        return list(rows.values_list("number", flat=True))
+
+
+def find_corrected(project: str, *, since: datetime) -> ChangeIntentQuerySet:
+    """Changes reported as not made that the cloud applied after all, newest first."""
+    first = ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values_list("number", flat=True).first()
+    if first is None:
+        return ChangeIntent.objects.none()
+    applied_later = ChangeOutcome.objects.filter(
+        intent=OuterRef("intent"), number__gt=OuterRef("number"), outcome=Outcome.APPLIED
+    )
+    said = ChangeOutcome.objects.filter(project=project, outcome__in=CORRECTED, intent_id__gte=first)
+    return ChangeIntent.objects.filter(number__in=said.filter(Exists(applied_later)).values("intent_id"))
+
+
 def find_unsettled(project: str, group_id: str, *, begun_before: datetime) -> list[ChangeIntent]:
-    """The changes to a group of which nobody knows yet what came of them, with their rows."""
+    """The changes to a group with an unknown outcome, with their rows."""
     with reading_ledger():
         rows = ChangeIntent.objects.for_group(project, group_id).unsettled()
         return [row for row in rows.with_rows() if row.begun_at < begun_before]
 
 
 def find_later(intent: ChangeIntent) -> ChangeIntent | None:
-    """A later change to a field of this one that was made, or may have been."""
+    """A later change to a field of this one that was made, or may have been.
+
+    A later change that is *not applied so far* counts only for an intent that has an outcome already: of two such
+    changes to one value, a late application is credited to the later.
+    """
+    made = {Outcome.APPLIED, Outcome.ACCEPTED, Outcome.CONFLICT, Outcome.UNKNOWN}
+    if intent.is_settled:
+        made.add(Outcome.NOT_APPLIED)
     fields = {row.field for row in intent.fields.all()}
     with reading_ledger():
         later = ChangeIntent.objects.for_group(intent.project, intent.group_id).filter(number__gt=intent.number)
         for change in later.order_by("number").with_rows():
             last = change.last_outcome
-            may_be_made = last is None or last.outcome in {Outcome.APPLIED, Outcome.CONFLICT, Outcome.UNKNOWN}
+            may_be_made = last is None or last.outcome in made
             if may_be_made and fields & {row.field for row in change.fields.all()}:
                 return change
     return None
@@ -215,16 +250,18 @@ def find_later(intent: ChangeIntent) -> ChangeIntent | None:
 
 @contextmanager
 def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
-    """An unsettled change that nobody else tries to settle meanwhile; None when someone does, or has.
+    """An open change that no other process reads meanwhile; None when another does, or the change is closed.
+
+    A lease longer than `duration` cannot have been taken here, so it is ignored.
 
     Raises OutcomeNotRecordedError: where no lease can be written down, no outcome can be either.
     """
     now = timezone.now()
     until = now + duration
-    row = Unsettled.objects.filter(number=number)
+    row = OpenChange.objects.filter(number=number)
     try:
         with reading_ledger():
-            is_free = Q(leased_until=None) | Q(leased_until__lt=now)
+            is_free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=until)
             is_mine = row.filter(is_free).update(leased_until=until) == 1
             intent = ChangeIntent.objects.get(number=number) if is_mine else None
     except LedgerError as error:
@@ -240,7 +277,7 @@ def _give_back(number: int, until: datetime) -> None:
     """End a lease early, unless someone else has taken it since; one that is not given back ends by itself."""
     try:
         with reading_ledger():
-            Unsettled.objects.filter(number=number, leased_until=until).update(leased_until=None)
+            OpenChange.objects.filter(number=number, leased_until=until).update(leased_until=None)
     except LedgerError:
         logger.exception("The lease of change %s ends at %s", number, until)
 
@@ -265,7 +302,7 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
 
 
 def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
-    """Write down what came of an intent. An intent that someone else settled meanwhile keeps that outcome."""
+    """Record the outcome of an intent. An intent that another process settled meanwhile keeps that outcome."""
     try:
         with appending():
             newest = intent.outcomes.order_by("-number").first()
@@ -273,15 +310,62 @@ def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
                 return newest
             head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
             if verdict.outcome != Outcome.UNKNOWN:
-                Unsettled.objects.filter(number=intent.number).delete()
+                _schedule(intent, verdict)
             return ChangeOutcome.objects.get(number=head.number)
     except LedgerError as error:
         raise OutcomeNotRecordedError(str(error)) from error
 
 
+_MAY_FOLLOW = {
+    Outcome.ACCEPTED: {Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.CONFLICT},
+    Outcome.REJECTED: {Outcome.APPLIED, Outcome.CONFLICT},
+    Outcome.NOT_SENT: {Outcome.APPLIED},
+    Outcome.NOT_APPLIED: {Outcome.APPLIED},
+    Outcome.CONFLICT: {Outcome.APPLIED},
+}
+"""How a later read may correct an outcome, where the cloud or a process was late. An unknown one takes any."""
+
+
 def _may_follow(known: str, found: Outcome) -> bool:
-    """A change that no read showed may show later still, where a process or the cloud was held up for long."""
-    return known == Outcome.UNKNOWN or (known == Outcome.NOT_APPLIED and found == Outcome.APPLIED)
+    return known == Outcome.UNKNOWN or found in _MAY_FOLLOW.get(Outcome(known), set())
+
+
+def _schedule(intent: ChangeIntent, verdict: Verdict) -> None:
+    """Observe a change that the cloud may still apply; close one that later reads cannot correct."""
+    begun_at = intent.begun_at
+    if may_be_applied_late(verdict.outcome, verdict.http_status) and (due := _next_read_at(begun_at)):
+        OpenChange.objects.update_or_create(
+            number=intent.number,
+            defaults={"next_read_at": due},
+            create_defaults={
+                "project": intent.project,
+                "group_id": intent.group_id,
+                "begun_at": begun_at,
+                "next_read_at": due,
+            },
+        )
+    else:
+        OpenChange.objects.filter(number=intent.number).delete()
+
+
+def _next_read_at(begun_at: datetime) -> datetime | None:
+    now = timezone.now()
+    return next((begun_at + after for after in OBSERVE_AFTER if begun_at + after > now), None)
+
+
+def observe_again(intent: ChangeIntent) -> None:
+    """Plan the next read of an observed change, or end its observation after the last one. Raises LedgerError."""
+    with reading_ledger():
+        if due := _next_read_at(intent.begun_at):
+            OpenChange.objects.filter(number=intent.number).update(next_read_at=due)
+        else:
+            end_observation(intent)
+
+
+def end_observation(intent: ChangeIntent) -> None:
+    """Keep the outcome of an observed change as it is: no later read can correct it. Raises LedgerError."""
+    with reading_ledger():
+        OpenChange.objects.observed().filter(number=intent.number).delete()
 
 
 def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
@@ -315,7 +399,7 @@ def _add(facts: dict[str, object]) -> ChangeIntent:
     intent = ChangeIntent.objects.get(number=_append(facts).number)
     if facts["outcome"] in {None, Outcome.UNKNOWN}:
         group = {"project": intent.project, "group_id": intent.group_id}
-        Unsettled.objects.create(number=intent.number, at=timezone.now(), **group)
+        OpenChange.objects.create(number=intent.number, begun_at=timezone.now(), **group)
     return intent
 
 

@@ -152,7 +152,7 @@ def check_list_of_work() -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM audit_changeintent), (SELECT count(*) FROM audit_unsettled), "
+            "SELECT (SELECT count(*) FROM audit_changeintent), (SELECT count(*) FROM audit_openchange), "
             "(SELECT count(*) FROM audit_changeoutcome WHERE outcome <> 'unknown')"
         )
         begun, unsettled, settled = cursor.fetchone()
@@ -161,7 +161,7 @@ def check_list_of_work() -> None:
         cursor.execute(
             "SELECT min(number) FROM audit_changeintent AS i WHERE NOT EXISTS (SELECT 1 FROM audit_changeoutcome AS o "
             "WHERE o.intent_id = i.number AND o.outcome <> 'unknown') "
-            "AND NOT EXISTS (SELECT 1 FROM audit_unsettled AS u WHERE u.number = i.number)"
+            "AND NOT EXISTS (SELECT 1 FROM audit_openchange AS u WHERE u.number = i.number)"
         )
         (forgotten,) = cursor.fetchone()
     if forgotten is not None:

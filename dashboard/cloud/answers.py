@@ -17,6 +17,8 @@ ERROR_SHAPES = (
     ("code", ("message",)),
 )
 GATEWAY_CODES = ("APIGW.", "APIG.")
+UNCLEAR_STATUSES = frozenset({408, 409, 425, 429, 499})
+"""A write that gets one of these may have been applied: the service may have begun, or finished, it before."""
 LONGEST_MESSAGE = 500  # the documented maximum is 255 characters
 
 
@@ -47,12 +49,24 @@ def outcome_of(kind: Kind, status: int, body: object) -> Outcome:
         return Outcome.REDIRECTED
     if 500 <= status < 600:
         return Outcome.FAILED
-    if status == 401:
-        return Outcome.UNAUTHENTICATED
+    return _refusal(kind, status, body) if 400 <= status < 500 else Outcome.NONSENSE
+
+
+def _refusal(kind: Kind, status: int, body: object) -> Outcome:
+    is_own = has_provider_form(body)
     if status == 429:
-        code, _ = error_in(body)
-        return Outcome.THROTTLED_BY_GATEWAY if code.startswith(GATEWAY_CODES) else Outcome.THROTTLED
-    return Outcome.REFUSED if 400 <= status < 500 else Outcome.NONSENSE
+        is_gateway = is_own and error_in(body)[0].startswith(GATEWAY_CODES)
+        return Outcome.THROTTLED_BY_GATEWAY if is_gateway else Outcome.THROTTLED
+    if kind is Kind.WRITE and (status in UNCLEAR_STATUSES or not is_own):
+        return Outcome.REFUSED_UNCLEARLY
+    return Outcome.UNAUTHENTICATED if status == 401 else Outcome.REFUSED
+
+
+def has_provider_form(body: object) -> bool:
+    """Whether an error is one that the service or its gateway writes (workspace-api.md 3.1), not some proxy's."""
+    error = parsing.members(body)
+    has_message = any(isinstance(error.get(name), str) for name in ("error_msg", "error_message"))
+    return isinstance(error.get("error_code"), str) and bool(error["error_code"]) and has_message
 
 
 def _is_success(kind: Kind, status: int, body: object) -> bool:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from dashboard.cloud.errors import NotFoundError
+from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
 from dashboard.cloud.rules import Kind
 
@@ -35,6 +36,8 @@ class Call:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     payload: Mapping[str, object] | None = field(default=None, repr=False)
+    send_by: Deadline | None = None
+    """The request must not leave later than this."""
 
 
 class Calls:
@@ -43,15 +46,15 @@ class Calls:
     def __init__(self, project: Project) -> None:
         self._project = project
 
-    def list_server_groups(self) -> Call:
-        return self._get("ListServerGroups", "app-server-groups")
+    def list_server_groups(self, group_id: str | None = None) -> Call:
+        return self._get("ListServerGroups", "app-server-groups", {"server_group_id": group_id} if group_id else {})
 
     def show_server_group(self, group_id: str) -> Call:
         return self._get("ShowServerGroup", f"app-server-groups/{_segment(group_id)}")
 
-    def update_server_group(self, group_id: str, payload: Mapping[str, object]) -> Call:
+    def update_server_group(self, group_id: str, payload: Mapping[str, object], send_by: Deadline) -> Call:
         path = f"app-server-groups/{_segment(group_id)}"
-        return self._send("UpdateServerGroup", Kind.WRITE, "PATCH", path, payload)
+        return replace(self._send("UpdateServerGroup", Kind.WRITE, "PATCH", path, payload), send_by=send_by)
 
     def show_server_group_state(self, group_id: str) -> Call:
         return self._get("ShowServerGroupState", f"app-server-groups/{_segment(group_id)}/state")

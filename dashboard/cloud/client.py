@@ -16,13 +16,13 @@ from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
 from dashboard.cloud.calls import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
-from dashboard.cloud.errors import BadAnswerError, CloudError, RejectedError, ThrottledError
+from dashboard.cloud.errors import BadAnswerError, CloudError, RejectedError, SendAgainError, ThrottledError
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.paging import MOST_ROWS, ROWS, Identified, Page, read_all
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 from dashboard.cloud.restraint import Breaker, RetryBudget
-from dashboard.cloud.rules import REFUSALS, RULES, Again, Rule
+from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
 from dashboard.cloud.transport import Reply, Transport
 
 T = TypeVar("T")
@@ -101,9 +101,20 @@ class Client:
             raise _bad_answer(call, reply, duration_ms, "is not the server group that was asked for")
         return group
 
-    def update_server_group(self, group_id: str, payload: Mapping[str, object]) -> Answer:
-        """One PATCH with the members of `payload`. OutcomeUnknownError means: read, do not send again."""
-        reply, duration_ms = self._request(self._calls.update_server_group(group_id, payload))
+    def find_in_list(self, group_id: str) -> ServerGroup | None:
+        """The group as the list shows it, which may hold what ShowServerGroup leaves out; None if it is not there."""
+        page = self._all_pages(self._calls.list_server_groups(group_id), ServerGroup.from_api)
+        return next((group for group in page.items if group.id.casefold() == group_id.casefold()), None)
+
+    def update_server_group(
+        self, group_id: str, payload: Mapping[str, object], *, send_within: float | None = None
+    ) -> Answer:
+        """One PATCH with the members of `payload`, which leaves within `send_within` seconds or not at all.
+
+        OutcomeUnknownError: read, do not send again. SendAgainError: read, then call this once more.
+        """
+        send_by = Deadline(self._limits.send if send_within is None else send_within)
+        reply, duration_ms = self._request(self._calls.update_server_group(group_id, payload, send_by))
         return Answer(reply.http_status or 0, reply.request_id, duration_ms)
 
     def show_server_group_state(self, group_id: str) -> ServerGroupState:
@@ -173,8 +184,12 @@ class Client:
             reply = self._transport.exchange(call, self._auth, deadline)
             rule = RULES[call.kind][reply.outcome]
             if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._auth.renew(reply.request, deadline):
+                if call.kind is Kind.WRITE:
+                    return reply, replace(rule, error=SendAgainError)
                 has_new_token = True
-            elif rule.again is Again.AFTER_A_PAUSE and self._waited(resent, reply.retry_after, deadline):
+            elif rule.again is Again.AFTER_A_PAUSE and self._waited(
+                resent, reply.retry_after, call.send_by or deadline
+            ):
                 resent += 1
             else:
                 return reply, rule
@@ -195,7 +210,7 @@ class Client:
             kind = REFUSALS.get(reply.http_status or 0, RejectedError)
         code, message = (self._auth.redacted(word, reply.request) for word in reply.error)
         cause = f" [{reply.cause}]" if reply.cause else ""
-        return kind(
+        error = kind(
             f"{call.name} {reply.outcome.value}{cause}",
             http_status=reply.http_status,
             error_code=code,
@@ -205,6 +220,9 @@ class Client:
             call=call.name,
             encoded_reason=parsing.text(parsing.members(reply.body), "encoded_authorization_message") or "",
         )
+        if isinstance(error, SendAgainError):
+            error.retry_after = max(reply.retry_after, random.uniform(0, self._limits.backoff))  # noqa: S311 (as above)
+        return error
 
     def _body(self, call: Call, deadline: Deadline | None = None) -> parsing.Members:
         return parsing.members(self._request(call, deadline)[0].body)

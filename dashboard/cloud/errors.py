@@ -5,7 +5,8 @@ CloudError
 │   ├── UnreachableError            the connection never opened
 │   ├── SuspendedError              the breaker is open until `retry_at`
 │   └── SignInError                 no credential the cloud accepts, or sign-in is paused
-├── RejectedError               the cloud refused with a 4xx: nothing was changed
+├── SendAgainError              a write was stopped before the service: read the group, then it may be sent once more
+├── RejectedError               the cloud refused with a 4xx in its own form: nothing was changed
 │   ├── InvalidError                400
 │   ├── UnauthenticatedError        401
 │   ├── ForbiddenError              403
@@ -13,7 +14,7 @@ CloudError
 │   └── ThrottledError              429
 ├── UnavailableError            a read got a 5xx, no answer in time, or broke off
 ├── BadAnswerError              a read got a 2xx that cannot be what it claims, or a redirect
-└── OutcomeUnknownError         a write left, and nobody knows whether it took effect: read, do not send
+└── OutcomeUnknownError         a write left, and its outcome is unknown: read, do not send
 
 For a write only `NotSentError` and `RejectedError` are certain.
 """
@@ -73,8 +74,17 @@ class SignInError(NotSentError):
     """There is no credential that the cloud accepts, or signing in is paused."""
 
 
+class SendAgainError(CloudError):
+    """The gateway stopped a write: too many calls (429), or an expired token (401) that is renewed by now.
+
+    Read the group first; then the write may be sent once more, after `retry_after` seconds.
+    """
+
+    retry_after: float = 0.0
+
+
 class RejectedError(CloudError):
-    """The cloud refused with a 4xx: nothing was changed."""
+    """The cloud refused with a 4xx in its own form: nothing was changed."""
 
 
 class InvalidError(RejectedError):
@@ -106,4 +116,4 @@ class BadAnswerError(CloudError):
 
 
 class OutcomeUnknownError(CloudError):
-    """A write left, and nobody knows whether it took effect: read, do not send again."""
+    """A write left, and its outcome is unknown: read, do not send again."""

@@ -97,6 +97,22 @@ BY_ERROR: Mapping[type[CloudError], Words] = {
 }
 
 
+def describe_response(error: CloudError) -> str:
+    """What came back instead of a clear outcome, as a sentence."""
+    status = error.http_status
+    if status is None:
+        return "No response arrived."
+    if 200 <= status < 300:
+        return f"The response (HTTP {status}) is not one that the cloud sends for a change."
+    if 300 <= status < 400:
+        return f"The response was a redirect (HTTP {status}), which the cloud does not send."
+    if status == 429:
+        return "The cloud reported too many calls (HTTP 429)."
+    if status < 500:
+        return f"The response (HTTP {status}) does not say whether the change was applied."
+    return f"The cloud reported an error (HTTP {status})."
+
+
 def explain(error: CloudError) -> Explanation:
     """The error in words."""
     cause, mender = _words(error)

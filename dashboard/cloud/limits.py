@@ -8,12 +8,14 @@ from dataclasses import dataclass
 class Limits:
     """Seconds, except `body` in bytes (decompressed) and `attempts` in requests.
 
-    `whole` covers every attempt of a call with the pauses between them. `backoff` is the longest first pause.
+    `whole` covers every attempt of a call with the pauses between them. `backoff` is the longest first pause. A write
+    does not leave later than `send` after its intent.
     """
 
     connect: float = 3.0
     read: float = 10.0
     whole: float = 15.0
+    send: float = 10.0
     body: int = 5 * 1024 * 1024
     attempts: int = 3
     backoff: float = 0.25

@@ -1,7 +1,8 @@
-"""What a call may come to, and what each outcome means for a read, a write and a sign-in: one table (quality.md 1).
+"""The possible results of a call, and what each means for a read, a write and a sign-in: one table (quality.md 1).
 
-Only two failures of a write are certain: a connection that never opened, and a 4xx that refuses it. After bytes have
-left, anything else is unknown, and what is unknown is never sent again.
+Only two failures of a write are certain: a connection that never opened, and a refusal in the provider's own form.
+After bytes have left, anything else is unknown. A write is never repeated here: a caller that gets SendAgainError reads
+the group first.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ class Outcome(Enum):
     THROTTLED = "was refused: too many calls"
     THROTTLED_BY_GATEWAY = "was refused by the gateway: too many calls"
     REFUSED = "was refused"
+    REFUSED_UNCLEARLY = "got a refusal that does not say whether it was applied"
     FAILED = "failed inside the cloud"
 
 
@@ -65,6 +67,7 @@ _READ = {
     Outcome.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
     Outcome.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
     Outcome.REFUSED: Rule(errors.RejectedError),
+    Outcome.REFUSED_UNCLEARLY: Rule(errors.RejectedError),
     Outcome.FAILED: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
 }
 
@@ -77,9 +80,10 @@ _WRITE = {
     Outcome.NONSENSE: Rule(errors.OutcomeUnknownError, is_outage=True),
     Outcome.REDIRECTED: Rule(errors.OutcomeUnknownError, is_outage=True),
     Outcome.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
-    Outcome.THROTTLED: Rule(errors.ThrottledError),
-    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    Outcome.THROTTLED: Rule(errors.OutcomeUnknownError),
+    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.SendAgainError),
     Outcome.REFUSED: Rule(errors.RejectedError),
+    Outcome.REFUSED_UNCLEARLY: Rule(errors.OutcomeUnknownError),
     Outcome.FAILED: Rule(errors.OutcomeUnknownError, is_outage=True),
 }
 

@@ -20,9 +20,10 @@ from dashboard.cloud.limits import Deadline
 
 @dataclass
 class Passage:
-    """One request on its way: by when it must be answered, and whether any of it may have reached the other side."""
+    """One request: when it must be answered, when it must have left, and whether any of it may have left."""
 
     deadline: Deadline
+    send_by: Deadline | None = None
     has_left: bool = False
 
 
@@ -87,7 +88,10 @@ class _HTTPConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.is_closed:
             self.connect()
-        passage.get().has_left = True
+        way = passage.get()
+        if way.send_by is not None:
+            way.send_by.within(None)
+        way.has_left = True
         super().request(*args, **kwargs)
 
 

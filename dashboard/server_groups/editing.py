@@ -165,7 +165,7 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
         return _go(request, "audit:entry", project, written.intent.number)
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
-        failed = form.after_failure(say_failed(last), cloud_words=last.error_msg)
+        failed = form.after_failure(say_failed(written.intent), cloud_words=last.error_msg)
         return _show_form(request, failed, entry=written.intent)
     if written.moved:
         messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")

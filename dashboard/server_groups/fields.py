@@ -280,6 +280,19 @@ def snapshot(group: ServerGroup) -> dict[str, Value]:
     return {field.path: group.value(field.path) for field in FIELDS}
 
 
+def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[EditableField, ...]:
+    """Fields that share an object of the body with a changed one, are not set, and hold a value that is not known.
+
+    No document says whether the cloud merges a partial `route_policy` or replaces the stored one and so erases them.
+    """
+    parents = {parent for parent, _, _ in (path.rpartition(".") for path in changes) if parent}
+    return tuple(
+        field
+        for field in FIELDS
+        if field.path.rpartition(".")[0] in parents and field.path not in changes and group.value(field.path) is None
+    )
+
+
 def payload(changes: Mapping[str, Value], group: ServerGroup) -> dict[str, object]:
     """The body of the PATCH: exactly the changed fields.
 

@@ -1,12 +1,19 @@
-"""What a read proves about a change that was sent, and how long it takes until a read can prove anything."""
+"""What a read says about a change that was sent, and when a read can say anything."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import Change, Verdict
+from dashboard.cloud.client import client_for
+from dashboard.cloud.errors import CloudError
+from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups.fields import BY_PATH
 
 CALL_SECONDS = 15
 """The client's deadline of a call: an intent without an outcome may still be on its way for so long."""
@@ -16,26 +23,68 @@ WAITS_IN_REQUEST = WAITS[:2]
 """A page waits for these; after that it shows the change as pending and asks again by itself."""
 
 
+def read_back(project: Project, group_id: str, paths: Iterable[str]) -> ServerGroup:
+    """The group as it is now. What ShowServerGroup leaves out of `paths` is taken from the list, if it is there.
+
+    Raises CloudError when the group cannot be read.
+    """
+    client = client_for(project)
+    group = client.show_server_group(group_id)
+    missing = [path for path in paths if group.value(path) is None and "." not in path]
+    if not missing:
+        return group
+    try:
+        listed = client.find_in_list(group_id)
+    except CloudError:
+        return group
+    held: dict[str, Any] = {path: listed.value(path) for path in missing} if listed else {}
+    return replace(group, **held)
+
+
 def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool, is_last: bool) -> Verdict | None:
     """What a read says about a change; None when a later read has to tell.
 
     `is_accepted`: the cloud answered 200. `is_last`: there was time enough for a late change to show.
     """
-    at = f"A read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC"
+    at = f"read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC"
     readable = [change for change in changes if group.value(change.field) is not None]
-    unreadable = ", ".join(change.label for change in changes if change not in readable)
-    is_new = [group.value(change.field) == change.after for change in readable]
-    if all(is_new) and (readable or is_accepted) and (is_accepted or not unreadable):
-        parts = [f"{at} shows the new values."] if readable else []
-        parts += [f"Accepted, not readable: {unreadable}."] if unreadable else []
-        return Verdict(Outcome.APPLIED, " ".join(parts))
+    unreadable = [change for change in changes if change not in readable]
+    if all(group.value(change.field) == change.after for change in readable):
+        if not unreadable:
+            return Verdict(Outcome.APPLIED, f"A {at} shows the new values.")
+        if is_accepted:
+            shown = f" A {at} shows the new value of {_labels(readable)}." if readable else ""
+            told = f"Accepted by the cloud; it does not show the new value of {_labels(unreadable)}.{shown}"
+            return Verdict(Outcome.ACCEPTED, told)
     if not is_last:
         return None
-    if any(is_new) or any(group.value(change.field) != change.before for change in readable):
-        return Verdict(Outcome.CONFLICT, f"{at} shows neither the old nor the new state.")
-    if is_accepted or not readable:
-        return Verdict(Outcome.UNKNOWN, f"{at} shows the old values, though the cloud may have accepted the change.")
-    return Verdict(Outcome.NOT_APPLIED, f"{at} shows the old values.")
+    if conflict := _conflict(readable, group):
+        return Verdict(Outcome.CONFLICT, f"A {at} shows {conflict}.")
+    old = f"shows the old value of {_labels(readable)}" if readable else ""
+    missing = f"does not show {_labels(unreadable)}" if unreadable else ""
+    told = f"{at} {' and '.join(filter(None, (old, missing)))}."
+    if is_accepted:
+        return Verdict(Outcome.UNKNOWN, f"The cloud accepted the change, but a {told}")
+    return Verdict(Outcome.UNKNOWN if unreadable else Outcome.NOT_APPLIED, f"A {told}")
+
+
+def _conflict(readable: list[Change], group: ServerGroup) -> str:
+    """What the group holds where it is neither the state before the change nor the one after it."""
+    others = [change for change in readable if group.value(change.field) not in (change.before, change.after)]
+    if others:
+        return f"{_values(others, group)}: neither the old value nor the new one"
+    is_new = [change for change in readable if group.value(change.field) == change.after]
+    return f"the new value of {_labels(is_new)} only" if is_new and len(is_new) < len(readable) else ""
+
+
+def _labels(changes: list[Change]) -> str:
+    return ", ".join(change.label for change in changes)
+
+
+def _values(changes: list[Change], group: ServerGroup) -> str:
+    return ", ".join(
+        f"{change.label}: {BY_PATH[change.field].display(group.value(change.field))}" for change in changes
+    )
 
 
 def readable_from(intent: ChangeIntent) -> datetime:
@@ -45,8 +94,11 @@ def readable_from(intent: ChangeIntent) -> datetime:
 
 
 def judge_later(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
-    """What a read says about a change that is in the ledger without an outcome; None when a later one has to tell."""
-    changes = tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())
+    """What a read says about a change that is unsettled or observed; None when a later one has to tell."""
     is_accepted = any(row.is_accepted for row in intent.outcomes.all())
     is_last = timezone.now() >= readable_from(intent) + timedelta(seconds=sum(WAITS))
-    return judge(changes, group, is_accepted=is_accepted, is_last=is_last)
+    return judge(changes_of(intent), group, is_accepted=is_accepted, is_last=is_last)
+
+
+def changes_of(intent: ChangeIntent) -> tuple[Change, ...]:
+    return tuple(Change(row.field, row.label, row.before, row.after) for row in intent.fields.all())

@@ -1,8 +1,11 @@
-"""The only place that changes a group: intent, PATCH, proof, outcome, in this order.
+"""The only place that changes a group: intent, PATCH, verification, outcome, in this order.
 
-The cloud answers `200 null`, which proves nothing, so each write is proved by a read. There is no transaction around
-the PATCH: it would roll the evidence back. A process that dies in between leaves an intent without an outcome, which
-`settling` settles by reading, never by sending again.
+The cloud answers `200 null`, which proves nothing, so a read verifies each write. No transaction spans the PATCH: a
+rollback would delete the evidence. A process that dies in between leaves an intent without an outcome, which `settling`
+settles by reading, never by sending again.
+
+A PATCH is sent a second time in two cases only, each once, at most SEND_WITHIN after its intent and after a new read of
+the group: the token had expired and was renewed (401), or the gateway reported too many calls (429).
 """
 
 import hashlib
@@ -12,6 +15,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import NoReturn
 
 from django.core.exceptions import PermissionDenied
@@ -34,17 +38,24 @@ from dashboard.audit.services import (
     record_outcome,
 )
 from dashboard.cloud.client import Answer, client_for
-from dashboard.cloud.errors import CloudError, NotFoundError, NotSentError, OutcomeUnknownError, SuspendedError
-from dashboard.cloud.explanations import Mender, explain
+from dashboard.cloud.errors import (
+    CloudError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+    SendAgainError,
+    SuspendedError,
+)
+from dashboard.cloud.explanations import Mender, describe_response, explain
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import proof
-from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, payload
+from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, missing_siblings, payload
 
 logger = logging.getLogger(__name__)
 
 SEND_WITHIN = timedelta(seconds=10)
-"""Later than this after its intent nothing is sent any more: someone may have read by then that nothing was."""
+"""A change is not sent later than this after its intent: a reader may already have recorded it as not sent."""
 QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
 PROOF_SECONDS = 3.0
@@ -205,7 +216,7 @@ def _when_its_turn_comes(order: _Order) -> Written:
 def _write(order: _Order) -> Written:
     newest = last_intent(order.project.slug, order.group_id)
     try:
-        before = client_for(order.project).show_server_group(order.group_id)
+        before = proof.read_back(order.project, order.group_id, order.changes)
     except (NotFoundError, SuspendedError):
         raise
     except CloudError as error:
@@ -217,6 +228,10 @@ def _write(order: _Order) -> Written:
         first = find_by_key(order.key)
         return Written(first if first and not _asked_besides(order, first) else None, before)
     _check_for_conflict(order, changes, before)
+    if missing := missing_siblings(changes, before):
+        labels = ", ".join(field.label for field in missing)
+        told = f"The cloud does not show {labels}. Sending the rest without them could erase them. Nothing was sent."
+        return Written(record_closed(order.attempt(changes, before), Verdict(Outcome.NOT_SENT, told)), before)
     patience = timedelta(seconds=proof.CALL_SECONDS + sum(proof.WAITS))
     _settle_earlier(order, before, begun_before=timezone.now() - patience)
     attempt = order.attempt(changes, before)
@@ -227,7 +242,7 @@ def _write(order: _Order) -> Written:
 
 
 def _settle_earlier(order: _Order, group: ServerGroup, *, begun_before: datetime) -> None:
-    """The last moment to tell what came of changes that were cut short: after the next one no read can."""
+    """Settle changes that were cut short while it is possible: after the next change no read can."""
     for earlier in find_unsettled(order.project.slug, order.group_id, begun_before=begun_before):
         verdict = proof.judge_later(earlier, group)
         if verdict is not None and verdict.outcome != Outcome.UNKNOWN:
@@ -268,7 +283,7 @@ def _asked_besides(order: _Order, first: ChangeIntent) -> Mapping[str, Value]:
 def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:
     if order.seen is None:
         return
-    fields = tuple(path for path in changes if before.value(path) != order.seen.value(path))
+    fields = tuple(path for path in changes if before.value(path) not in (None, order.seen.value(path)))
     if fields:
         labels = ", ".join(BY_PATH[path].label for path in fields)
         told = f"Someone else changed {labels} since the form was opened. Nothing was sent."
@@ -276,48 +291,120 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
         raise ConflictError(before, fields)
 
 
-def _send(sending: _Sending) -> Written:
-    if timezone.now() > sending.intent.begun_at + SEND_WITHIN:
-        late = Verdict(Outcome.NOT_SENT, "This process was held up before it could send the change, so it did not.")
-        record_outcome(sending.intent, late)
-        return Written(sending.intent, sending.before)
+def _send(sending: _Sending, *, may_send_again: bool = True) -> Written:
+    left = _seconds_to_send(sending)
+    if left <= 0:
+        record_outcome(sending.intent, Verdict(Outcome.NOT_SENT, "It took too long until the change could be sent."))
+        return Written(sending.intent)
     try:
-        answer = client_for(sending.order.project).update_server_group(sending.order.group_id, sending.payload)
+        answer = client_for(sending.order.project).update_server_group(
+            sending.order.group_id, sending.payload, send_within=left
+        )
+    except SendAgainError as error:
+        return _send_again(sending, error) if may_send_again else _give_up(sending, error)
     except OutcomeUnknownError as error:
-        verdict = _verdict(error, Outcome.UNKNOWN, "The answer was lost; the change may have happened.")
+        verdict = _verdict(error, Outcome.UNKNOWN, f"{describe_response(error)} The change may have been applied.")
         record_outcome(sending.intent, verdict)
-        return _prove(sending, accepted=None)
+        return _verify(sending)
     except NotSentError as error:
-        verdict = _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud.")
+        record_outcome(sending.intent, _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
+        return Written(sending.intent)
     except CloudError as error:
-        verdict = _verdict(error, Outcome.REJECTED, "The cloud refused the change.")
-    else:
-        return _prove(sending, accepted=answer)
-    record_outcome(sending.intent, verdict)
-    return Written(sending.intent, sending.before)
+        return _read_after_refusal(sending, error)
+    return _verify(sending, accepted=answer)
 
 
-def _prove(sending: _Sending, *, accepted: Answer | None) -> Written:
-    """Read until the change shows, for as long as a page may wait. After an answer the first read is at once."""
+def _seconds_to_send(sending: _Sending) -> float:
+    return (sending.intent.begun_at + SEND_WITHIN - timezone.now()).total_seconds()
+
+
+def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
+    """Send the PATCH that the gateway stopped once more, if a read shows that nothing changed meanwhile."""
+    if stopped.retry_after >= _seconds_to_send(sending):
+        return _give_up(sending, stopped)
+    time.sleep(stopped.retry_after)
+    changes, before = sending.attempt.changes, sending.before
+    try:
+        now = _read(sending)
+    except CloudError:
+        return _give_up(sending, stopped)
+    if (verdict := proof.judge(changes, now, is_accepted=False, is_last=False)) is not None:
+        return _record(sending, now, verdict)
+    if missing_siblings({change.field: change.after for change in changes}, now):
+        return _give_up(sending, stopped)
+    moved = [change.label for change in changes if now.value(change.field) != before.value(change.field)]
+    if moved:
+        told = f"Someone else changed {', '.join(moved)} before the change could be sent again, so it was not."
+        return _record(sending, now, _verdict(stopped, Outcome.CONFLICT, told))
+    return _send(replace(sending, before=now), may_send_again=False)
+
+
+def _give_up(sending: _Sending, stopped: SendAgainError) -> Written:
+    """The gateway stopped the change, and it is not sent again. A read says what the cloud holds."""
+    if stopped.http_status != HTTPStatus.TOO_MANY_REQUESTS:
+        return _read_after_refusal(sending, stopped)
+    wait = f" It asks to wait {stopped.retry_after:.0f} s." if stopped.retry_after else ""
+    return _verify(sending, otherwise=_verdict(stopped, Outcome.NOT_SENT, f"The gateway stopped the change.{wait}"))
+
+
+def _read_after_refusal(sending: _Sending, error: CloudError) -> Written:
+    """Record the refusal at once; what the cloud holds comes from a read after it, which may correct the outcome."""
+    refused = _verdict(error, Outcome.REJECTED, "The cloud refused the change.")
+    record_outcome(sending.intent, refused)
+    try:
+        group = _read(sending)
+    except CloudError:
+        return Written(sending.intent)
+    verdict = proof.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    if verdict is not None and verdict.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
+        record_outcome(sending.intent, verdict)
+    return Written(sending.intent, group)
+
+
+def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Verdict | None = None) -> Written:
+    """Read until the change shows, for as long as a page may wait. The first read is at once unless bytes were lost.
+
+    `otherwise` is the outcome when the last read shows the old values; without it, a later read has to tell.
+    """
     group = None
     give_up = time.monotonic() + PROOF_SECONDS
-    for wait in (*((0.0,) if accepted else ()), *proof.WAITS_IN_REQUEST):
+    for wait in (*((0.0,) if accepted or otherwise else ()), *proof.WAITS_IN_REQUEST):
         if time.monotonic() >= give_up:
             break
         time.sleep(wait)
         try:
-            group = client_for(sending.order.project).show_server_group(sending.order.group_id)
+            group = _read(sending)
         except CloudError:
             continue
         verdict = proof.judge(sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False)
         if verdict is not None:
-            moved = _moved(sending, group)
-            record_outcome(sending.intent, _with_answer(_with_moved(verdict, moved), accepted))
-            return Written(sending.intent, group, moved)
+            return _record(sending, group, _with_answer(verdict, accepted))
     if accepted is not None:
         pending = Verdict(Outcome.UNKNOWN, "The cloud answered 200, but no read has shown the new values yet.")
         record_outcome(sending.intent, _with_answer(pending, accepted))
+    if otherwise is not None:
+        record_outcome(sending.intent, _after_last_read(sending, group, otherwise))
     return Written(sending.intent, group)
+
+
+def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: Verdict) -> Verdict:
+    if group is None:
+        return replace(otherwise, outcome=Outcome.UNKNOWN, proof=f"{otherwise.proof} The group could not be read.")
+    found = proof.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    if found is None or found.outcome != Outcome.NOT_APPLIED:
+        return found or otherwise
+    return replace(otherwise, proof=f"{otherwise.proof} {found.proof}")
+
+
+def _read(sending: _Sending) -> ServerGroup:
+    paths = [change.field for change in sending.attempt.changes]
+    return proof.read_back(sending.order.project, sending.order.group_id, paths)
+
+
+def _record(sending: _Sending, group: ServerGroup, verdict: Verdict) -> Written:
+    moved = _moved(sending, group)
+    record_outcome(sending.intent, _with_moved(verdict, moved))
+    return Written(sending.intent, group, moved)
 
 
 def _with_answer(verdict: Verdict, answer: Answer | None) -> Verdict:
@@ -334,25 +421,30 @@ def _with_moved(verdict: Verdict, moved: tuple[str, ...]) -> Verdict:
 
 
 def _moved(sending: _Sending, after: ServerGroup) -> tuple[str, ...]:
-    """Labels of the fields this write did not touch, but which differ from what the person saw."""
+    """Labels of the fields that this write did not touch and that hold another value than the person saw."""
     seen, changes = sending.order.seen or sending.before, sending.order.changes
     return tuple(
         field.label
         for field in FIELDS
-        if field.path not in changes and after.value(field.path) != seen.value(field.path)
+        if field.path not in changes and _has_moved(seen.value(field.path), after.value(field.path))
     )
+
+
+def _has_moved(seen: Value, now: Value) -> bool:
+    """A value that one of the reads does not show cannot be compared."""
+    return None not in (seen, now) and seen != now
 
 
 def _verdict(error: CloudError, outcome: Outcome, told: str) -> Verdict:
     words = explain(error)
     needs = f" It needs {' and '.join(words.actions)}." if words.actions else ""
-    mender = "" if words.mender == Mender.TIME else f" Who can mend it: {words.mender.value}."
+    mender = "" if words.mender in {Mender.TIME, Mender.YOU} else f" Ask {words.mender.value}."
     return Verdict(
         outcome,
         told if outcome == Outcome.UNKNOWN else f"{told} {words.cause}{needs}{mender}",
         http_status=error.http_status,
         error_code=error.error_code,
-        error_msg=error.error_msg or error.summary,
+        error_msg=error.error_msg,
         request_id=error.request_id,
         duration_ms=error.duration_ms,
     )

@@ -1,4 +1,4 @@
-"""Changes of which nobody knows yet what came of them: read again and again until it can be told, never sent again."""
+"""Settle changes with an unknown outcome and observe those the cloud may apply late, by reading; never by sending."""
 
 import logging
 from collections.abc import Iterator
@@ -11,13 +11,15 @@ from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import (
     LedgerError,
     Verdict,
+    end_observation,
     find_intent,
     find_later,
     leased,
+    list_observed,
     list_unsettled,
+    observe_again,
     record_outcome,
 )
-from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.server_groups import proof
@@ -47,17 +49,27 @@ def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[Attem
             yield Attempted(find_intent(number), str(error))
 
 
+def observe_due() -> Iterator[Attempted]:
+    """Read each observed change whose next read is due. Raises LedgerError when the list of them cannot be read."""
+    for number in list_observed(due_at=timezone.now()):
+        try:
+            yield _settle(number)
+        except LedgerError as error:
+            logger.exception("The outcome of change %s could not be corrected", number)
+            yield Attempted(find_intent(number), str(error))
+
+
 def settle_now(number: int) -> ChangeIntent:
     """Try one change at once, for a page that waits for it. Raises LedgerError."""
     return _settle(number).intent
 
 
 def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
-    """Read the group once and record what came of a change, if it can be told by now. Raises LedgerError."""
+    """Read the group once and record the outcome of an unsettled change, if it is clear by now. Raises LedgerError."""
     if intent.is_settled or timezone.now() < proof.readable_from(intent):
         return intent
     try:
-        group = client_for(project).show_server_group(intent.group_id)
+        group = proof.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         return intent
     # Looked for after the read: whatever that may have seen has its intent by now.
@@ -68,13 +80,30 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     return ChangeIntent.objects.get(pk=intent.pk)
 
 
+def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
+    """Read the group once and correct the outcome of an observed change if it was applied late. Raises LedgerError."""
+    try:
+        group = proof.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
+    except CloudError:
+        observe_again(intent)
+        return intent
+    if find_later(intent) is not None:
+        end_observation(intent)
+        return intent
+    observe_again(intent)
+    verdict, last = proof.judge_later(intent, group), intent.last_outcome
+    if verdict is not None and last is not None and verdict.outcome not in {last.outcome, Outcome.UNKNOWN}:
+        record_outcome(intent, verdict)
+    return find_intent(intent.number)
+
+
 def _hidden(intent: ChangeIntent) -> Verdict | None:
     """Once a later change of the same fields may have been made, the group's values tell nothing of this one."""
     later = find_later(intent)
     if later is None:
         return None
     return Verdict(
-        Outcome.UNKNOWN, f"Change {later.number} was made to the same fields since, so that no read can tell any more."
+        Outcome.UNKNOWN, f"Change {later.number} changed the same fields since, so a read can no longer tell."
     )
 
 
@@ -84,6 +113,7 @@ def _settle(number: int) -> Attempted:
             known = find_intent(number)
             return Attempted(known, "" if known.is_settled else "someone else is reading the group at this moment")
         try:
-            return Attempted(settle_change(project=get_project(intent.project), intent=intent))
+            act = observe_change if intent.is_settled else settle_change
+            return Attempted(act(project=get_project(intent.project), intent=intent))
         except UnknownProjectError:
             return Attempted(intent, f"the project {intent.project} is not configured any more")

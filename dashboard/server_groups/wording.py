@@ -1,8 +1,10 @@
-"""What came of a write, in words: what happened, what the cloud holds now, what to do."""
+"""The outcome of a write in words: what happened, what the cloud holds now, what to do."""
 
 from dataclasses import dataclass
 
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from django.utils import timezone
+
+from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.services import Written
 
@@ -16,6 +18,7 @@ class Notice:
 
 
 def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
+    """`group` is as a read after the change showed it; without its status nothing is said about the state."""
     name = group.name or group.id
     wanted, other = ("on", "off") if on else ("off", "on")
     if written.intent is None:
@@ -28,14 +31,16 @@ def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
     match last.outcome:
         case Outcome.APPLIED:
             return Notice("ok", f"{name} is {wanted}.")
+        case Outcome.ACCEPTED:
+            return Notice("wait", f"The cloud accepted switching {name} {wanted}. It does not show the new state.")
         case Outcome.UNKNOWN:
-            return Notice("wait", f"Not known yet whether {name} is {wanted}. {last.proof} Checking again.")
+            return Notice("wait", f"It is not known yet whether {name} is {wanted}. {last.proof} Checking again.")
         case Outcome.CONFLICT:
             return Notice("bad", f"{name} was changed by someone else meanwhile. {last.proof}")
         case _ if group.server_group_status is (not on):
-            return Notice("bad", f"{name} is still {other}. {say_failed(last)}")
+            return Notice("bad", f"{name} is still {other}. {say_failed(written.intent)}")
         case _:
-            return Notice("bad", f"{name} was not switched {wanted}. {say_failed(last)}")
+            return Notice("bad", f"{name} was not switched {wanted}. {say_failed(written.intent)}")
 
 
 def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:
@@ -44,22 +49,33 @@ def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:
         return say_switched(Written(intent), group, on=intent.fields.get().after is True)
     name, last = group.name or group.id, intent.last_outcome
     if last is None or last.outcome == Outcome.UNKNOWN:
-        return Notice("wait", f"Not known yet whether the change of {name} took effect. Checking again.")
+        return Notice("wait", f"It is not known yet whether the change of {name} took effect. Checking again.")
     if last.outcome == Outcome.APPLIED:
         return Notice("ok", f"The change of {name} took effect.")
-    return Notice("bad", f"The change of {name} did not take effect as it was meant. {say_failed(last)}")
+    if last.outcome == Outcome.ACCEPTED:
+        return Notice("wait", f"The change of {name}: {last.proof}")
+    return Notice("bad", f"The change of {name} did not take effect as intended. {say_failed(intent)}")
 
 
-def say_failed(outcome: ChangeOutcome) -> str:
-    """Why nothing was changed, with the cloud's own code and message, and whether trying again is safe."""
-    said = ": ".join(part for part in (outcome.error_code, outcome.error_msg) if part)
-    match outcome.outcome:
+def say_failed(intent: ChangeIntent) -> str:
+    """Why nothing was changed, with the cloud's own code and message, and what to do next."""
+    last = intent.last_outcome
+    if last is None:
+        return ""
+    said = next((row for row in intent.outcomes.all() if row.error_code or row.error_msg), last)
+    words = ": ".join(part for part in (said.error_code, said.error_msg) if part)
+    parts = (last.proof, f"The cloud's words: {words.rstrip('.')}." if words else "", _advice(intent, last.outcome))
+    return " ".join(part for part in parts if part)
+
+
+def _advice(intent: ChangeIntent, outcome: str) -> str:
+    if intent.is_observed and outcome in {Outcome.NOT_APPLIED, Outcome.NOT_SENT}:
+        until = timezone.localtime(intent.observed_until)
+        return f"Not applied so far. Until {until:%H:%M %Z} the dashboard checks whether the cloud applies it late."
+    match outcome:
         case Outcome.REJECTED:
-            advice = "Trying the same again will be refused again."
+            return "The cloud would refuse the same change again."
         case Outcome.NOT_SENT | Outcome.NOT_APPLIED:
-            advice = "Trying again is safe."
+            return "Trying again is safe."
         case _:
-            advice = "Look at the group before trying again."
-    return " ".join(
-        part for part in (outcome.proof, f"The cloud's words: {said.rstrip('.')}." if said else "", advice) if part
-    )
+            return "Look at the group before trying again."

@@ -17,7 +17,7 @@ from django.utils import timezone
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import is_written_down, send_to_hook, write_down
 from dashboard.audit.watch import keep_watch
-from dashboard.server_groups.settling import settle_unsettled
+from dashboard.server_groups.settling import observe_due, settle_unsettled
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Worker:
 
         Each job has a thread of its own: a hook that hangs keeps no change from being settled.
         """
-        for job in (self.settle, self.write_checkpoint, self.send_checkpoint, self.verify):
+        for job in (self.settle, self.observe, self.write_checkpoint, self.send_checkpoint, self.verify):
             threading.Thread(target=_again_and_again, args=(job,), name=job.__name__, daemon=True).start()
 
     def settle(self) -> None:
@@ -50,6 +50,11 @@ class Worker:
             logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
         if is_time_for_old_ones:
             self._old_at = time.monotonic()
+
+    def observe(self) -> None:
+        """Correct the outcome of changes that the cloud applied late."""
+        for tried in observe_due():
+            logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
 
     def write_checkpoint(self) -> None:
         """Write the head down where whoever committed it could not: killed in between, or no room in the directory.

@@ -122,7 +122,7 @@ def test_nothing_is_archived_while_nobody_knows_what_came_of_a_change(
     unknown = enter(outcomes=("unknown",)).number
     enter(outcomes=("unknown",))
 
-    with pytest.raises(CommandError, match=f"nobody knows yet what came of change {unknown}: settle it first"):
+    with pytest.raises(CommandError, match=f"change {unknown} is unsettled or under observation: settle it first"):
         command(capsys, FAR_AWAY, file)
 
     assert (numbers(), file.exists()) == ([1, 2, 3], False)

@@ -12,12 +12,12 @@ from django.db.migrations.state import ProjectState
 
 from dashboard.audit.export import all_rows
 from dashboard.audit.guards import missing_guards
-from dashboard.audit.models import ChangeIntent, HouseEvent, Unsettled
+from dashboard.audit.models import ChangeIntent, HouseEvent, OpenChange
 from dashboard.audit.verification import verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-LEDGER = ("audit_ledgerrow", "audit_touchedfield", "audit_unsettled")
+LEDGER = ("audit_ledgerrow", "audit_touchedfield", "audit_openchange")
 VIEWS = ("audit_changeintent", "audit_changeoutcome", "audit_houseevent", "audit_fieldchange")
 FUNCTIONS = ("audit_moment(text)", "audit_refuse()", "audit_note_fields()")
 
@@ -100,8 +100,8 @@ def test_what_is_not_settled_is_still_on_the_list_of_work(before: ProjectState) 
 
     seal(before)
 
-    (left,) = Unsettled.objects.all()
-    assert (left.group_id, left.at) == ("g-2", NOON + timedelta(seconds=5))
+    (left,) = OpenChange.objects.all()
+    assert (left.group_id, left.begun_at) == ("g-2", NOON + timedelta(seconds=5))
     assert ChangeIntent.objects.unsettled().get().group_id == "g-2"
 
 

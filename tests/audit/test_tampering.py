@@ -14,7 +14,7 @@ from dashboard.audit.chain import audit_key, canonical, hash_of, mac_of, read_he
 from dashboard.audit.checkpoints import Checkpoint
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
-from dashboard.audit.models import Unsettled
+from dashboard.audit.models import OpenChange
 from dashboard.audit.schema import TABLE
 from dashboard.audit.services import list_unsettled
 from dashboard.audit.verification import BrokenError, check_against, verify
@@ -168,9 +168,9 @@ def test_a_tail_that_was_cut_off_or_an_old_copy_put_back_is_found_by_a_checkpoin
         delete(ROWS - cut + 1, ROWS)
         run("DELETE FROM audit_touchedfield WHERE number > %s", ROWS - cut)
         run(  # else a change that lost its outcome would give the cut away
-            "INSERT INTO audit_unsettled (number, project, group_id, at) SELECT number, project, group_id, at "
+            "INSERT INTO audit_openchange (number, project, group_id, begun_at) SELECT number, project, group_id, at "
             "FROM audit_changeintent AS i WHERE NOT EXISTS (SELECT 1 FROM audit_changeoutcome AS o WHERE "
-            "o.intent_id = i.number AND o.outcome <> 'unknown') AND number NOT IN (SELECT number FROM audit_unsettled)"
+            "o.intent_id = i.number AND o.outcome <> 'unknown') AND number NOT IN (SELECT number FROM audit_openchange)"
         )
 
     assert verify(processes=1).last == ROWS - cut
@@ -226,7 +226,7 @@ def test_an_unknown_outcome_that_nobody_would_look_for_is_found(enter: Enter) ->
     enter(outcomes=("not_applied",))
     verify(processes=1)
 
-    run("DELETE FROM audit_unsettled")
+    run("DELETE FROM audit_openchange")
 
     with pytest.raises(BrokenError, match=f"Row {forgotten} is not settled, and not on the list"):
         verify(processes=1)
@@ -234,7 +234,7 @@ def test_an_unknown_outcome_that_nobody_would_look_for_is_found(enter: Enter) ->
 
 def test_a_number_of_no_change_on_the_list_of_work_stops_nobody(enter: Enter) -> None:
     lost = enter(outcomes=("unknown",))
-    Unsettled.objects.create(number=10_000, project="default", group_id="g-1", at=NOON)
+    OpenChange.objects.create(number=10_000, project="default", group_id="g-1", begun_at=NOON)
 
     assert list_unsettled() == [lost.number]
     verify(processes=1)

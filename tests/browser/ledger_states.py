@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from dashboard.accounts.models import Actor, User
 from dashboard.audit.filters import LOOK_AT
-from dashboard.audit.models import ChangeIntent, Kind, Outcome, Unsettled, Verification
+from dashboard.audit.models import ChangeIntent, Kind, OpenChange, Outcome, Verification
 from dashboard.audit.services import Change, Verdict, record_closed
 from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from tests.audit.conftest import SESSIONS, attempt
@@ -128,7 +128,7 @@ def _nothing_to_revert(site: Site, page: Page) -> None:
 def _needs_attention(site: Site, page: Page) -> None:
     enter(TEXT, outcome=Outcome.UNKNOWN)
     enter(SESSIONS, outcome=Outcome.UNKNOWN)
-    Unsettled.objects.update(at=timezone.now() - 2 * ATTENTION_AFTER)
+    OpenChange.objects.update(begun_at=timezone.now() - 2 * ATTENTION_AFTER)
     opened(f"{ACTIVITY}attention/")(site, page)
     expect(page.locator(".attention-list li")).to_have_count(2)
 

@@ -20,7 +20,7 @@ from dashboard.accounts.models import Actor
 from dashboard.audit import checkpoints
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import read_checkpoints, send_to_hook
-from dashboard.audit.models import ChangeIntent, EventKind, Outcome, Unsettled, Value
+from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.audit.services import (
     Event,
     LedgerError,
@@ -194,7 +194,7 @@ def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause:
     tried = [next(iter(settle_unsettled())) for _ in range(2)]
 
     assert [told(one.intent).outcomes for one in tried] == [["unknown"], ["unknown"]]
-    assert Unsettled.objects.get().leased_until is None
+    assert OpenChange.objects.get().leased_until is None
 
 
 def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> None:
@@ -206,7 +206,7 @@ def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> N
 
 
 def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: ChangeIntent, pause: Pause) -> None:
-    Unsettled.objects.update(leased_until=timezone.now() + LEASE)
+    OpenChange.objects.update(leased_until=timezone.now() + LEASE)
 
     before = list(settle_unsettled())
     pause(LEASE + timedelta(seconds=1))

@@ -35,17 +35,30 @@ def group(status: bool | None) -> ServerGroup:
         (
             Outcome.UNKNOWN,
             True,
-            Notice("wait", "Not known yet whether pool is off. The proof. Checking again."),
+            Notice("wait", "It is not known yet whether pool is off. The proof. Checking again."),
         ),
         (Outcome.CONFLICT, True, Notice("bad", "pool was changed by someone else meanwhile. The proof.")),
         (
             Outcome.REJECTED,
             True,
-            Notice("bad", "pool is still on. The proof. Trying the same again will be refused again."),
+            Notice("bad", "pool is still on. The proof. The cloud would refuse the same change again."),
         ),
         (Outcome.NOT_SENT, None, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
         (Outcome.NOT_SENT, False, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
-        (Outcome.NOT_APPLIED, True, Notice("bad", "pool is still on. The proof. Trying again is safe.")),
+        (
+            Outcome.NOT_APPLIED,
+            True,
+            Notice(
+                "bad",
+                "pool is still on. The proof. Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud "
+                "applies it late.",
+            ),
+        ),
+        (
+            Outcome.ACCEPTED,
+            None,
+            Notice("wait", "The cloud accepted switching pool off. It does not show the new state."),
+        ),
     ],
 )
 def test_says_what_came_of_a_switch_and_no_more_than_is_known(
@@ -63,18 +76,22 @@ def test_says_that_nothing_was_to_be_done() -> None:
 @pytest.mark.parametrize(
     ("outcome", "notice"),
     [
-        (None, Notice("wait", "Not known yet whether the change of pool took effect. Checking again.")),
-        (Outcome.UNKNOWN, Notice("wait", "Not known yet whether the change of pool took effect. Checking again.")),
+        (None, Notice("wait", "It is not known yet whether the change of pool took effect. Checking again.")),
+        (Outcome.UNKNOWN, Notice("wait", "It is not known yet whether the change of pool took effect. Checking again.")),
         (Outcome.APPLIED, Notice("ok", "The change of pool took effect.")),
         (
             Outcome.NOT_APPLIED,
-            Notice("bad", "The change of pool did not take effect as it was meant. The proof. Trying again is safe."),
+            Notice(
+                "bad",
+                "The change of pool did not take effect as intended. The proof. Not applied so far. Until 11:00 UTC the "
+                "dashboard checks whether the cloud applies it late.",
+            ),
         ),
         (
             Outcome.CONFLICT,
             Notice(
                 "bad",
-                "The change of pool did not take effect as it was meant. The proof. "
+                "The change of pool did not take effect as intended. The proof. "
                 "Look at the group before trying again.",
             ),
         ),
@@ -89,9 +106,7 @@ def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None,
     [("", "", ""), ("WKS.1", "", "WKS.1"), ("", "No", "No"), ("WKS.1", "No", "WKS.1: No"), ("", "No.", "No.")],
 )
 def test_quotes_the_cloud_where_it_said_anything(code: str, message: str, quoted: str) -> None:
-    outcome = entered(Outcome.REJECTED, error_code=code, error_msg=message).outcomes.get()
-
-    said = say_failed(outcome)
+    said = say_failed(entered(Outcome.REJECTED, error_code=code, error_msg=message))
 
     assert (quoted in said, "The cloud's words" in said) == (True, bool(quoted))
     assert ".." not in said
