@@ -223,6 +223,8 @@ class FieldChange(LedgerRow):
         return f"{self.label}: {self.before!r} to {self.after!r}"
 
 
+ACCEPTED_PROOF = "The cloud accepted the change, but"
+"""How the proof of an unknown outcome begins after a 200 in the cloud's own form."""
 CORRECTED = frozenset({Outcome.REJECTED, Outcome.NOT_SENT, Outcome.NOT_APPLIED, Outcome.CONFLICT})
 """Outcomes that said that a change was not applied, or not as intended."""
 
@@ -262,8 +264,8 @@ class ChangeOutcome(LedgerRow):
 
     @property
     def is_accepted(self) -> bool:
-        """The cloud answered as it does when it takes a change; a 200 with an error, HTML or nothing is none."""
-        return self.http_status == 200 and not self.error_msg
+        """Whether the cloud answered as it does when it takes a change. A 200 with HTML or nothing is unknown."""
+        return self.http_status == 200 and (self.outcome != Outcome.UNKNOWN or self.proof.startswith(ACCEPTED_PROOF))
 
     @property
     def is_correctable(self) -> bool:

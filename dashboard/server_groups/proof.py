@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Outcome
 from dashboard.audit.services import Change, Verdict
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
@@ -64,7 +64,7 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
     missing = f"does not show {_labels(unreadable)}" if unreadable else ""
     told = f"{at} {' and '.join(filter(None, (old, missing)))}."
     if is_accepted:
-        return Verdict(Outcome.UNKNOWN, f"The cloud accepted the change, but a {told}")
+        return Verdict(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} a {told}")
     return Verdict(Outcome.UNKNOWN if unreadable else Outcome.NOT_APPLIED, f"A {told}")
 
 

@@ -22,7 +22,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ChangeIntent, Kind, Outcome, Value
+from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Kind, Outcome, Value
 from dashboard.audit.services import (
     Attempt,
     Change,
@@ -380,7 +380,7 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Ver
         if verdict is not None:
             return _record(sending, group, _with_answer(verdict, accepted))
     if accepted is not None:
-        pending = Verdict(Outcome.UNKNOWN, "The cloud answered 200, but no read has shown the new values yet.")
+        pending = Verdict(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} no read has shown the new values yet.")
         record_outcome(sending.intent, _with_answer(pending, accepted))
     if otherwise is not None:
         record_outcome(sending.intent, _after_last_read(sending, group, otherwise))

@@ -25,7 +25,11 @@ def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
         return Notice("ok", f"{name} is already {wanted}. Nothing was sent.")
     if written.is_misused:
         return Notice("bad", f"{name} was not switched {wanted}: this form was sent already, for something else.")
-    last = written.intent.last_outcome
+    return _say_outcome(written.intent, group, wanted, other)
+
+
+def _say_outcome(intent: ChangeIntent, group: ServerGroup, wanted: str, other: str) -> Notice:
+    name, last = group.name or group.id, intent.last_outcome
     if last is None:
         return Notice("wait", f"{name} is being switched {wanted}. Waiting for the cloud.")
     match last.outcome:
@@ -37,10 +41,9 @@ def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
             return Notice("wait", f"It is not known yet whether {name} is {wanted}. {last.proof} Checking again.")
         case Outcome.CONFLICT:
             return Notice("bad", f"{name} was changed by someone else meanwhile. {last.proof}")
-        case _ if group.server_group_status is (not on):
-            return Notice("bad", f"{name} is still {other}. {say_failed(written.intent)}")
-        case _:
-            return Notice("bad", f"{name} was not switched {wanted}. {say_failed(written.intent)}")
+    is_still_other = group.server_group_status is (wanted != "on")
+    state = f"{name} is still {other}." if is_still_other else f"{name} was not switched {wanted}."
+    return Notice("bad", f"{state} {say_failed(intent)}")
 
 
 def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:

@@ -110,18 +110,50 @@ def test_a_refusal_says_what_the_cloud_said() -> None:
         (403, errors.ForbiddenError),
         (404, errors.NotFoundError),
         (405, errors.RejectedError),
-        (409, errors.RejectedError),
         (413, errors.RejectedError),
-        (429, errors.ThrottledError),
+        *((status, errors.OutcomeUnknownError) for status in (408, 409, 425, 429, 499)),
     ],
 )
-@pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, b"<html>no</html>", b"", None])
-def test_a_4xx_is_a_refusal_whatever_its_body(status: int, error: type[errors.CloudError], body: object) -> None:
+@pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, {"error_code": "X", "error_message": "y"}])
+def test_a_4xx_in_the_providers_form_refuses_a_write(status: int, error: type[errors.CloudError], body: object) -> None:
     with scripted_cloud(answer(status, body)) as cloud:
         client = cloud.client()
 
         with pytest.raises(error) as caught:
             client.update_server_group(GROUP_ID, {"name": "TEST"})
+
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 409, 413, 425, 429, 499])
+@pytest.mark.parametrize("body", [b"<html>no</html>", b"", None, {}, [], {"error_code": 4, "error_msg": "y"}])
+def test_a_4xx_in_another_form_leaves_a_write_unknown(status: int, body: object) -> None:
+    with scripted_cloud(answer(status, body)) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.OutcomeUnknownError) as caught:
+            client.update_server_group(GROUP_ID, {"name": "TEST"})
+
+    assert (caught.value.http_status, len(cloud.requests)) == (status, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, errors.InvalidError),
+        (401, errors.UnauthenticatedError),
+        (404, errors.NotFoundError),
+        (409, errors.RejectedError),
+        (429, errors.ThrottledError),
+    ],
+)
+@pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, b"<html>no</html>", b"", None])
+def test_a_4xx_refuses_a_read_whatever_its_body(status: int, error: type[errors.CloudError], body: object) -> None:
+    with scripted_cloud(answer(status, body)) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(error) as caught:
+            client.show_server_group(GROUP_ID)
 
     assert type(caught.value) is error
 

@@ -41,8 +41,9 @@ AWAY = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
 TOO_SLOW = replace(AWAY, is_slow=True)
 NONSENSE = Expected(errors.BadAnswerError, 1, errors.OutcomeUnknownError)
 TRUNCATED = Expected(errors.BadAnswerError, 3, errors.OutcomeUnknownError)
-THROTTLED = Expected(errors.ThrottledError, 3, errors.ThrottledError, 3)
-TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.ThrottledError, 1)
+THROTTLED = Expected(errors.ThrottledError, 3, errors.SendAgainError)
+TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.SendAgainError)
+UNCLEAR = Expected(errors.RejectedError, 1, errors.OutcomeUnknownError)
 READ_ONLY_NONSENSE = Expected(errors.BadAnswerError, 1, None)
 
 EXPECTED: dict[str, Expected] = {
@@ -54,8 +55,8 @@ EXPECTED: dict[str, Expected] = {
     "gateway_forbidden": refused(errors.ForbiddenError),
     "not_found": refused(errors.NotFoundError),
     "method_not_allowed": refused(errors.RejectedError),
-    "request_timeout": refused(errors.RejectedError),
-    "conflict": refused(errors.RejectedError),
+    "request_timeout": UNCLEAR,
+    "conflict": UNCLEAR,
     "too_large": refused(errors.RejectedError),
     "unsupported_type": refused(errors.RejectedError),
     "throttled": THROTTLED,

@@ -10,6 +10,7 @@ from dashboard.cloud.rules import RULES, Kind, Outcome
 
 from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, raw, reset, scripted_cloud, stall
 
+UNCLEAR = Outcome.REFUSED_UNCLEARLY
 THROTTLED = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached."}
 PROVOKED: dict[Outcome, Act] = {
     Outcome.NO_ANSWER: stall(),
@@ -21,6 +22,7 @@ PROVOKED: dict[Outcome, Act] = {
     Outcome.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
     Outcome.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
     Outcome.REFUSED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
+    UNCLEAR: answer(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
     Outcome.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
 }
 EXPECTED: list[tuple[Outcome, Kind, type[CloudError], int]] = [
@@ -40,11 +42,12 @@ EXPECTED: list[tuple[Outcome, Kind, type[CloudError], int]] = [
     (Outcome.NONSENSE, Kind.WRITE, errors.OutcomeUnknownError, 1),
     (Outcome.REDIRECTED, Kind.WRITE, errors.OutcomeUnknownError, 1),
     (Outcome.UNAUTHENTICATED, Kind.WRITE, errors.UnauthenticatedError, 1),
-    (Outcome.THROTTLED, Kind.WRITE, errors.ThrottledError, 1),
-    (Outcome.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.ThrottledError, 3),
+    (Outcome.REFUSED_UNCLEARLY, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.THROTTLED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (Outcome.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.SendAgainError, 1),
     (Outcome.REFUSED, Kind.WRITE, errors.ForbiddenError, 1),
     (Outcome.FAILED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    *((outcome, Kind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED),
+    *((outcome, Kind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED if outcome is not UNCLEAR),
 ]
 
 
@@ -88,6 +91,7 @@ def test_nothing_was_sent_when_the_connection_never_opened(kind: Kind) -> None:
 def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
     walked = {(outcome, kind) for outcome, kind, _, _ in EXPECTED}
     certain = {(outcome, kind) for outcome in (Outcome.DONE, Outcome.NEVER_OPENED) for kind in Kind}
+    certain |= {(UNCLEAR, Kind.READ), (UNCLEAR, Kind.SIGN_IN)}  # only a write can be unclear
 
     assert walked | certain == {(outcome, kind) for outcome in Outcome for kind in Kind}
     assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
@@ -101,6 +105,7 @@ def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: Kind) -> None:
         Outcome.THROTTLED,
         Outcome.THROTTLED_BY_GATEWAY,
         Outcome.REFUSED,
+        Outcome.REFUSED_UNCLEARLY,
     }
 
     assert {outcome for outcome, rule in RULES[kind].items() if rule.is_outage} == set(Outcome) - alive

@@ -1,8 +1,10 @@
 """What came of a write, in words: what happened, what the cloud holds now, what to do."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from dashboard.accounts.models import Actor, User
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
@@ -12,6 +14,13 @@ from dashboard.server_groups.services import Written
 from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
 
 pytestmark = pytest.mark.django_db
+OBSERVED = "Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud applies it late."
+
+
+@pytest.fixture(autouse=True)
+def _ten_o_clock() -> Iterator[None]:
+    with time_machine.travel("2026-11-24T10:00:00Z", tick=False):
+        yield
 
 
 def entered(outcome: Outcome | None, kind: Kind = Kind.SWITCH, **options: str) -> ChangeIntent:
@@ -50,8 +59,7 @@ def group(status: bool | None) -> ServerGroup:
             True,
             Notice(
                 "bad",
-                "pool is still on. The proof. Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud "
-                "applies it late.",
+                f"pool is still on. The proof. {OBSERVED}",
             ),
         ),
         (
@@ -77,22 +85,23 @@ def test_says_that_nothing_was_to_be_done() -> None:
     ("outcome", "notice"),
     [
         (None, Notice("wait", "It is not known yet whether the change of pool took effect. Checking again.")),
-        (Outcome.UNKNOWN, Notice("wait", "It is not known yet whether the change of pool took effect. Checking again.")),
+        (
+            Outcome.UNKNOWN,
+            Notice("wait", "It is not known yet whether the change of pool took effect. Checking again."),
+        ),
         (Outcome.APPLIED, Notice("ok", "The change of pool took effect.")),
         (
             Outcome.NOT_APPLIED,
             Notice(
                 "bad",
-                "The change of pool did not take effect as intended. The proof. Not applied so far. Until 11:00 UTC the "
-                "dashboard checks whether the cloud applies it late.",
+                f"The change of pool did not take effect as intended. The proof. {OBSERVED}",
             ),
         ),
         (
             Outcome.CONFLICT,
             Notice(
                 "bad",
-                "The change of pool did not take effect as intended. The proof. "
-                "Look at the group before trying again.",
+                "The change of pool did not take effect as intended. The proof. Look at the group before trying again.",
             ),
         ),
     ],
