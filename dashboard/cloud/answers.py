@@ -55,7 +55,7 @@ def outcome_of(kind: Kind, status: int, body: object) -> Outcome:
 def _refusal(kind: Kind, status: int, body: object) -> Outcome:
     is_own = has_provider_form(body)
     if status == 429:
-        is_gateway = is_own and error_in(body)[0].startswith(GATEWAY_CODES)
+        is_gateway = (is_own or kind is not Kind.WRITE) and error_in(body)[0].startswith(GATEWAY_CODES)
         return Outcome.THROTTLED_BY_GATEWAY if is_gateway else Outcome.THROTTLED
     if kind is Kind.WRITE and (status in UNCLEAR_STATUSES or not is_own):
         return Outcome.REFUSED_UNCLEARLY
