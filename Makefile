@@ -2,9 +2,11 @@ PYTHON ?= python3
 PORT ?= 8000
 SIMULATOR_PORT ?= 8001
 DEMO_PASSWORD ?=
+PYTHONS ?= python3.11 python3.12 python3.13
+TESTS ?=
 VENV = .venv/bin
 
-.PHONY: demo demo-reset test test-crash bench lock browser postgresql
+.PHONY: demo demo-reset test test-all test-crash bench lock browser postgresql
 
 # Marks of a finished install; a changed lock file installs again.
 .venv/demo: requirements.txt
@@ -17,6 +19,12 @@ VENV = .venv/bin
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@ .venv/demo
+
+# An environment for one version of Python: `make .venv-3.12/dev PYTHON=python3.12`.
+.venv-%/dev: requirements-dev.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
 
 demo: export STREAMWARDEN_ENV = development
 demo: export DATABASE_URL = sqlite:///var/demo.sqlite3
@@ -44,6 +52,22 @@ test: .venv/dev browser postgresql
 		$(VENV)/python manage.py check --deploy --fail-level WARNING
 	$(VENV)/pytest -n auto --cov --cov-report=term
 	$(VENV)/python -m tests.postgres pytest -n auto $(ON_POSTGRESQL)
+
+# The tests on each of PYTHONS that is installed; TESTS selects some of them.
+test-all: export STREAMWARDEN_ENV = development
+test-all: browser postgresql
+	@passed=; failed=; missing=; \
+	for python in $(PYTHONS); do \
+		if ! version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then \
+			missing="$$missing $$python"; \
+		elif $(MAKE) --no-print-directory .venv-$$version/dev PYTHON=$$python && .venv-$$version/bin/pytest -n auto $(TESTS); then \
+			passed="$$passed $$python"; \
+		else \
+			failed="$$failed $$python"; \
+		fi; \
+	done; \
+	echo "Passed:$${passed:- none}. Failed:$${failed:- none}. Not installed:$${missing:- none}."; \
+	test -n "$$passed" && test -z "$$failed"
 
 # What must hold on PostgreSQL too: the ledger, the write path, and that both survive a kill.
 ON_POSTGRESQL = tests/audit tests/crash \
