@@ -69,7 +69,7 @@ def test_no_part_of_a_token_that_the_cloud_repeats_is_shown_logged_or_recorded(
         *(admin.get(f"{groups}{page}") for page in ("", f"{DESIGN_POOL}/", f"{DESIGN_POOL}/edit/", "cloud-check/")),
         *(auditor.get(f"{audit}{page}") for page in ("", f"{entry.number}/")),
     ]
-    exports = [b"".join(auditor.get(f"{audit}export.{suffix}")) for suffix in ("csv", "jsonl")]  # type: ignore[arg-type]
+    exports = [b"".join(auditor.get(f"{audit}export.{suffix}")) for suffix in ("csv", "jsonl")]
 
     texts = [*(page.content for page in pages), *exports]
     assert [parts_of_the_token(text.decode()) for text in texts] == [[]] * 9
@@ -111,7 +111,7 @@ def test_direction_marks_are_visible_in_csv_and_escaped_in_json_lines(
     simulator.change(name=MARKED)
     switch(client_as("help desk"), OFF)
     auditor = client_as("auditor")
-    as_csv, as_json = (b"".join(auditor.get(f"{LEDGER}export.{suffix}")) for suffix in ("csv", "jsonl"))  # type: ignore[arg-type]
+    as_csv, as_json = (b"".join(auditor.get(f"{LEDGER}export.{suffix}")) for suffix in ("csv", "jsonl"))
 
     rows = list(csv.DictReader(io.StringIO(as_csv.decode(), newline="")))
     assert {row["group_name"] for row in rows} == {VISIBLE}
