@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import connection
 
 from dashboard.audit.schema import TABLE
+from dashboard.text import show_direction_marks
 
 CHUNK = 1_000
 COLUMNS = (
@@ -82,7 +83,10 @@ class _Line:
 
 
 def csv_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
-    """For spreadsheets: what one would take for a formula begins with an apostrophe, and every text is quoted."""
+    """For spreadsheets: what one would take for a formula begins with an apostrophe, and every text is quoted.
+
+    Bidirectional control characters are made visible; JSON Lines have them as escapes.
+    """
     yield ",".join(COLUMNS) + "\r\n"
     writer = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
@@ -97,8 +101,8 @@ _FORMULA = re.compile(r"[\s\0-\x20\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\
 def _cell(value: object) -> object:
     """Numbers as they are; nothing where there is nothing."""
     if isinstance(value, str):
-        return f"'{value}" if _FORMULA.match(value) else value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        return show_direction_marks(f"'{value}" if _FORMULA.match(value) else value)
+    return show_direction_marks(json.dumps(value, ensure_ascii=False)) if isinstance(value, list) else value
 
 
 FORMATS: Mapping[str, Callable[[Iterable[SealedRow]], Iterator[str]]] = {"jsonl": json_lines, "csv": csv_lines}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from dashboard.cloud import parsing
 from dashboard.cloud.rules import Kind, Outcome
+from dashboard.text import show_direction_marks
 
 ERROR_SHAPES = (
     ("error_code", ("error_msg", "error_message")),
@@ -110,6 +111,10 @@ def _word(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as a harmless line: what the cloud says goes into logs, where line breaks forge entries."""
+    """The text as a harmless line: what the cloud says goes into logs, where line breaks forge entries.
+
+    Redact the text before: a secret that is cut here is no longer found.
+    """
     storable = parsing.text({"": text}, "") or ""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", storable).strip()[:LONGEST_MESSAGE]
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", storable).strip()
+    return show_direction_marks(line)[:LONGEST_MESSAGE]

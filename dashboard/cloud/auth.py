@@ -38,16 +38,6 @@ class CloudAuth(AuthBase):
         """Called when the cloud answered 401 to the request; True if there is a newer credential to try."""
         return False
 
-    def redacted(self, text: str, request: PreparedRequest) -> str:
-        """The text without our secrets: the gateway repeats keys and tokens of the request in its error messages."""
-        for secret in filter(None, (*self.secrets(), request.headers.get("X-Auth-Token", ""))):
-            text = text.replace(secret, "***")
-        return text
-
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be shown, beyond the token of a request."""
-        return ()
-
 
 class TokenAuth(CloudAuth):
     """A ready-made token: nobody can renew it."""
@@ -68,9 +58,6 @@ class KeyAuth(CloudAuth):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         return sign(request, self._credential, self._project_id, datetime.now(UTC))
-
-    def secrets(self) -> tuple[str, ...]:
-        return (self._credential.sk, self._credential.security_token, self._credential.ak)
 
 
 @dataclass(frozen=True)
@@ -109,9 +96,6 @@ class PasswordAuth(CloudAuth):
         if self._token is not None:
             request.headers["X-Auth-Token"] = self._token.value
         return request
-
-    def secrets(self) -> tuple[str, ...]:
-        return (self._credential.password,)
 
     def get_ready(self, deadline: Deadline) -> None:
         """Signs in when there is no token or it is due. Raises SignInError, though not while the old one holds."""
@@ -165,10 +149,9 @@ class PasswordAuth(CloudAuth):
         if wait > 0:
             return SignInError(f"signing in is paused for another {wait:.0f} s after it failed")
         reply = self._transport.exchange(self._call(), None, deadline)
-        value = reply.headers.get("X-Subject-Token", "")
-        if reply.outcome is Outcome.DONE and PRINTABLE.fullmatch(value):
+        if reply.outcome is Outcome.DONE and PRINTABLE.fullmatch(reply.issued_token):
             self._refusals = 0
-            return self._token_from(value, reply)
+            return self._token_from(reply.issued_token, reply)
         return self._failure(reply)
 
     def _token_from(self, value: str, reply: Reply) -> _Token:
@@ -190,7 +173,7 @@ class PasswordAuth(CloudAuth):
         must_pause_long = is_refusal and self._refusals >= REFUSALS_BEFORE_PAUSE
         if must_pause_long or not is_refusal:
             self._paused_until = self._clock() + (REFUSED_PAUSE if must_pause_long else OUTAGE_PAUSE)
-        code, message = (self.redacted(word, reply.request) for word in reply.error)
+        code, message = reply.error
         return SignInError(
             f"signing in to IAM {reply.outcome.value}",
             call="SignIn",

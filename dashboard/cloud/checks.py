@@ -54,10 +54,9 @@ class _Trial:
         return self._transport.exchange(call, self._auth, deadline)
 
     def words(self, reply: Reply) -> str:
-        """How the cloud answered, without our secrets."""
+        """How the cloud answered."""
         status = f"(HTTP {reply.http_status})" if reply.http_status else ""
-        said = " ".join(part for part in (reply.outcome.value, status, reply.cause, *reply.error) if part)
-        return self._auth.redacted(said, reply.request)
+        return " ".join(part for part in (reply.outcome.value, status, reply.cause, *reply.error) if part)
 
     def close(self) -> None:
         self._transport.close()

@@ -208,14 +208,14 @@ class Client:
     def _error(self, kind: type[CloudError], call: Call, reply: Reply, duration_ms: int) -> CloudError:
         if kind is RejectedError:
             kind = REFUSALS.get(reply.http_status or 0, RejectedError)
-        code, message = (self._auth.redacted(word, reply.request) for word in reply.error)
+        code, message = reply.error
         cause = f" [{reply.cause}]" if reply.cause else ""
         error = kind(
             f"{call.name} {reply.outcome.value}{cause}",
             http_status=reply.http_status,
             error_code=code,
             error_msg=message,
-            request_id=self._auth.redacted(reply.request_id, reply.request),
+            request_id=reply.request_id,
             duration_ms=duration_ms,
             call=call.name,
             encoded_reason=parsing.text(parsing.members(reply.body), "encoded_authorization_message") or "",

@@ -1,7 +1,7 @@
 """The three ways to prove who we are; a secret is never part of a `repr`."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 PRINTABLE = re.compile(r"[!-~]+")  # what a header can carry; the error for any other value would repeat it
 
@@ -32,6 +32,13 @@ class KeyCredential:
 
 
 Credential = TokenCredential | PasswordCredential | KeyCredential
+
+
+def secrets_of(credential: Credential) -> tuple[str, ...]:
+    """What must not be shown: all that is not part of a `repr`."""
+    return tuple(getattr(credential, part.name) for part in fields(credential) if not part.repr)
+
+
 CREDENTIALS: dict[str, type[Credential]] = {
     "token": TokenCredential,
     "password": PasswordCredential,

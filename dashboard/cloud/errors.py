@@ -26,7 +26,7 @@ class CloudError(Exception):
     """A call that did not succeed.
 
     `summary` is our own sentence; `error_code` and `error_msg` are the cloud's words as they came (empty when it
-    said nothing), free of control characters and of our secrets. `duration_ms` covers all attempts of the call, and
+    said nothing), free of control characters and of secrets. `duration_ms` covers all attempts of the call, and
     `call` is the API's name of it. `encoded_reason`, which seldom comes, is for the cloud's administrator to decode.
     """
 

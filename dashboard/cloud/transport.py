@@ -1,9 +1,13 @@
-"""One request on the wire and what came of it: never an exception for what the network or the cloud does."""
+"""One request on the wire and what came of it: never an exception for what the network or the cloud does.
+
+Secrets end here: no text of a `Reply` holds a part of the project's credential or of the request's token.
+"""
 
 import email.utils
 import http.client
 import ssl
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,13 +15,16 @@ from datetime import UTC, datetime
 import requests
 import urllib3.exceptions
 from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
 
 from dashboard.cloud import answers, parsing
 from dashboard.cloud.answers import SpoiledError
 from dashboard.cloud.calls import Call
+from dashboard.cloud.credentials import secrets_of
 from dashboard.cloud.limits import Deadline, Limits
 from dashboard.cloud.projects import Project
-from dashboard.cloud.rules import Outcome
+from dashboard.cloud.redaction import Redactor
+from dashboard.cloud.rules import Kind, Outcome
 from dashboard.cloud.wire import Adapter, Passage, passage
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -27,7 +34,10 @@ CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON."""
+    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON.
+
+    `issued_token` is the token in the response to a sign-in: the only secret here.
+    """
 
     request: requests.PreparedRequest = field(repr=False)
     outcome: Outcome
@@ -36,6 +46,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: object = field(default=None, repr=False)
     answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    issued_token: str = field(default="", repr=False)
 
     @property
     def error(self) -> tuple[str, str]:
@@ -72,6 +83,8 @@ class Transport:
         self._adapter = Adapter(pool_maxsize=CONNECTIONS)
         self._verify: str | bool = project.ca_bundle or True
         has_way_out = bool(project.proxy) and not project.is_simulated
+        self._secrets = secrets_of(project.auth)
+        self._issued_tokens: deque[str] = deque(maxlen=2)  # the newest, and the one that it replaced
         self._proxies = {"http": project.proxy, "https": project.proxy} if has_way_out else {}
 
     def close(self) -> None:
@@ -99,22 +112,30 @@ class Transport:
                 proxies=self._proxies,
             )
         except NETWORK_ERRORS as error:
-            return Reply(request, _outcome_without_answer(error, way), _cause(error))
+            cause = self._redactor(request)(_cause(error))
+            return Reply(request, _outcome_without_answer(error, way), cause)
         with response:
             return self._read(call, request, response)
 
+    def _redactor(self, request: requests.PreparedRequest) -> Redactor:
+        return Redactor((*self._secrets, *_secrets_in(request), *self._issued_tokens))
+
     def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
         """A status outside 2xx means what it says even when its body cannot be read."""
-        cause = ""
+        cause, issued_token = "", response.headers.get("X-Subject-Token", "") if call.kind is Kind.SIGN_IN else ""
+        if issued_token:
+            self._issued_tokens.append(issued_token)
+        redactor = self._redactor(request)
         try:
-            body = answers.parse(self._body(response))
+            body = redactor.in_json(answers.parse(self._body(response)))
             outcome = answers.outcome_of(call.kind, response.status_code, body)
         except SpoiledError as spoiled:
             body = answers.UNREADABLE
             outcome = answers.outcome_of(call.kind, response.status_code, body)
             if outcome is Outcome.NONSENSE:
                 outcome, cause = spoiled.outcome, spoiled.cause
-        return Reply(request, outcome, cause, response.status_code, response.headers, body)
+        headers = CaseInsensitiveDict((name, redactor(value)) for name, value in response.headers.items())
+        return Reply(request, outcome, redactor(cause), response.status_code, headers, body, issued_token=issued_token)
 
     def _body(self, response: requests.Response) -> bytes:
         """The decompressed body. The size that counts is the decompressed one: a small gzip can hold gigabytes."""
@@ -137,6 +158,12 @@ def _prepared(call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
         auth=auth,
     )
     return request.prepare()
+
+
+def _secrets_in(request: requests.PreparedRequest) -> tuple[str, ...]:
+    """The token or the signature that the request carries."""
+    signature = str(request.headers.get("Authorization", "")).partition("Signature=")[2]
+    return (request.headers.get("X-Auth-Token", ""), signature)
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

@@ -14,6 +14,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from dashboard.text import show_direction_marks
+
 Value = str | int | bool | None
 
 
@@ -25,18 +27,33 @@ def to_text(value: Value) -> str:
 
 
 class StrictField(forms.Field):
-    """Takes one text exactly as sent; `seen` is what the form was rendered with."""
+    """Takes one text exactly as sent; `seen` is what the form was rendered with.
+
+    A page shows bidirectional control characters in a visible form, so an unchanged text comes back in that form.
+    """
 
     seen: Value = None
 
     def clean(self, value: Any) -> Value:
-        if value is None or value == to_text(self.seen):
-            return self.seen
-        return self.parse(value)
+        return self.seen if value is None or self.is_seen(value) else self.parse(value)
+
+    def is_seen(self, text: str) -> bool:
+        """Whether the text is the one that the form was rendered with."""
+        return text in {to_text(self.seen), self.shown}
+
+    @property
+    def shown(self) -> str:
+        """The value as it stands on a page."""
+        return show_direction_marks(to_text(self.seen))
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """A form shown again has what was sent; where nothing was, what the cloud holds, not the first option."""
-        return initial if data is None else data
+        """A form shown again has what was sent; where nothing was, what the cloud holds, not the first option.
+
+        A text in its visible form stands for the value itself, so that a select finds it among its options.
+        """
+        if data is None:
+            return initial
+        return to_text(self.seen) if data == self.shown else data
 
     def takes(self, text: str) -> bool:
         """Whether a text would pass as a new value."""
@@ -81,12 +98,11 @@ class FreeTextField(StrictField):
         self.max_length = max_length
         self.allowed = "\n" if widget is forms.Textarea else ""
 
-    def clean(self, value: Any) -> Value:
-        if value is None or _with_plain_breaks(value) == _with_plain_breaks(to_text(self.seen)):
-            return self.seen
-        return self.parse(_with_plain_breaks(value))
+    def is_seen(self, text: str) -> bool:
+        return _with_plain_breaks(text) in {_with_plain_breaks(seen) for seen in (to_text(self.seen), self.shown)}
 
     def parse(self, text: str) -> str:
+        text = _with_plain_breaks(text)
         if len(text) > self.max_length:
             raise ValidationError(f"At most {self.max_length} characters; this has {len(text)}.")
         for character in text:

@@ -157,7 +157,7 @@ def test_a_wrong_credential_is_named_and_nothing_else_is_tried() -> None:
 def test_a_failed_sign_in_is_a_bad_credential() -> None:
     refusal = answer(401, {"error": {"code": 401, "message": "The username or password is wrong."}})
     with scripted_cloud(refusal) as cloud:
-        checks = check_project(cloud.project(PasswordCredential("d", "u", "canary-password")), PATIENT)
+        checks = check_project(cloud.project(PasswordCredential("d", "u", "canary-phrase")), PATIENT)
 
     assert results(checks) == {"Credential": Result.BAD}
     assert "The username or password is wrong." in checks[0].detail
