@@ -24,13 +24,18 @@ def to_text(value: Value) -> str:
     return "" if value is None else str(value)
 
 
+def is_same(text: str, value: Value) -> bool:
+    """Whether a posted text is the value as it was shown. Browsers send line breaks as CR LF."""
+    return _with_plain_breaks(text) == _with_plain_breaks(to_text(value))
+
+
 class StrictField(forms.Field):
     """Takes one text exactly as sent; `seen` is what the form was rendered with."""
 
     seen: Value = None
 
     def clean(self, value: Any) -> Value:
-        if value is None or value == to_text(self.seen):
+        if value is None or is_same(value, self.seen):
             return self.seen
         return self.parse(value)
 
@@ -81,12 +86,8 @@ class FreeTextField(StrictField):
         self.max_length = max_length
         self.allowed = "\n" if widget is forms.Textarea else ""
 
-    def clean(self, value: Any) -> Value:
-        if value is None or _with_plain_breaks(value) == _with_plain_breaks(to_text(self.seen)):
-            return self.seen
-        return self.parse(_with_plain_breaks(value))
-
     def parse(self, text: str) -> str:
+        text = _with_plain_breaks(text)
         if len(text) > self.max_length:
             raise ValidationError(f"At most {self.max_length} characters; this has {len(text)}.")
         for character in text:
