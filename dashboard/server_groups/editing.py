@@ -1,6 +1,7 @@
-"""The edit form, its review, and what they ask for while someone types."""
+"""The edit form, its review, and the parts that the form loads while someone types."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.contrib import messages
@@ -11,21 +12,40 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.roles import EDIT
-from dashboard.audit.models import ChangeIntent, Outcome
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Outcome
 from dashboard.audit.services import find_change
 from dashboard.cloud.projects import Project
+from dashboard.cloud.resources import ServerGroup
 from dashboard.http import SignedInRequest, actor, keeps_input, requires, take_kept_input
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
-from dashboard.server_groups.forms import ServerGroupForm, read_seen
+from dashboard.server_groups.forms import ServerGroupForm
 from dashboard.server_groups.overview import read_shown
 from dashboard.server_groups.refusals import changes_group, note_stale_form
 from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
 from dashboard.server_groups.services import ConflictError, Written, update_server_group
+from dashboard.server_groups.submission import (
+    Scope,
+    StaleFormError,
+    Submission,
+    find_conflicts,
+    find_followed,
+    find_unsent,
+    read_seen,
+    read_submission,
+    rebase,
+    resolve,
+    sign_submission,
+    submit,
+    texts,
+)
 from dashboard.server_groups.wording import say_failed
 
-STALE = "This form is too old or was altered. Your input is kept: check it and send again."
+STALE = (
+    "This form is too old or was altered. The fields show what the cloud holds now. "
+    "Enter again what you want to change."
+)
 
 
 @require_http_methods(["GET", "POST"])
@@ -35,9 +55,11 @@ def server_group_edit(request: SignedInRequest, project: Project, group_id: str)
     """The form; a post of it is sent to the cloud."""
     if request.method == "GET":
         return _blank_form(request, project, group_id)
-    form = _posted_form(request.POST, project, group_id)
-    if form.is_stale:
-        note_stale_form(request, project, group_id)
+    try:
+        form = ServerGroupForm(_read(request, request.POST, project, group_id))
+    except StaleFormError as error:
+        note_stale_form(request, project, group_id, error.typed)
+        return _show_stale(request, project, group_id, error.typed)
     if not _is_sound(form, project):
         return _show_form(request, form)
     if unmet := _unmet(request, form):
@@ -52,7 +74,10 @@ def server_group_review(request: SignedInRequest, project: Project, group_id: st
     """What would be sent and what it would do. `back` leads to the form again, as it was."""
     if request.method == "GET":
         return redirect("server-groups:edit", project, group_id)
-    form = _posted_form(request.POST, project, group_id)
+    try:
+        form = ServerGroupForm(_read(request, request.POST, project, group_id))
+    except StaleFormError as error:
+        return _show_stale(request, project, group_id, error.typed)
     if "back" in request.POST:
         return _show_form(request, form, status=200)
     if not _is_sound(form, project):
@@ -66,7 +91,7 @@ def server_group_review(request: SignedInRequest, project: Project, group_id: st
 @require_safe
 @requires(EDIT)
 def image_choices(request: SignedInRequest, project: Project) -> HttpResponse:
-    """All images to choose from; the form asks for them after it has come."""
+    """All images to choose from; the form loads them after it is shown."""
     context = {"choices": read_images(project), "current": request.GET.get("image_id", "")}
     return render(request, "server_groups/_images.html", context)
 
@@ -80,7 +105,7 @@ def disk_type_choices(request: SignedInRequest, project: Project) -> HttpRespons
 @require_safe
 @requires(EDIT)
 def name_check(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
-    """What the cloud says of a name while it is typed. The form's own rules come first; the own name is free."""
+    """What the cloud says about a name while it is typed. The form's own rules come first; the own name is free."""
     name, seen = request.GET.get("name", ""), read_seen(request.GET.get("seen", ""), group_id)
     is_own = seen is not None and seen.group.name == name
     problem = "" if is_own or not BY_PATH["name"].make().takes(name) else name_problem(project, name)
@@ -92,9 +117,13 @@ def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> Ht
     if kept is None and (number := request.GET.get("revert", "")):
         return _revert_form(request, project, group_id, number)
     if kept is None:
-        return _show_form(request, ServerGroupForm(shown=read_shown(project, group_id)), status=200)
+        return _show_form(request, ServerGroupForm(Submission(read_shown(project, group_id))), status=200)
+    try:
+        form = ServerGroupForm(_read(request, kept, project, group_id))
+    except StaleFormError as error:
+        return _show_stale(request, project, group_id, error.typed, status=200)
     messages.warning(request, "Your sign-in had run out. What you typed is still here; nothing was sent.")
-    return _show_form(request, _posted_form(kept, project, group_id), status=200)
+    return _show_form(request, form, status=200)
 
 
 def _revert_form(request: SignedInRequest, project: Project, group_id: str, number: str) -> HttpResponseBase:
@@ -103,22 +132,32 @@ def _revert_form(request: SignedInRequest, project: Project, group_id: str, numb
     if entry is None:
         raise Http404
     reverting = revert(entry, read_shown(project, group_id))
-    if reverting.form is None:
+    if reverting.submission is None:
         messages.warning(request, f"There is nothing to revert. {' '.join(reverting.left)}")
         return redirect("audit:entry", project, entry.number)
     if reverting.left:
         messages.warning(request, " ".join(reverting.left))
-    return _show_form(request, reverting.form, status=200)
+    return _show_form(request, ServerGroupForm(reverting.submission), status=200)
 
 
-def _posted_form(data: QueryDict, project: Project, group_id: str) -> ServerGroupForm:
-    seen = read_seen(data.get("seen", ""), group_id)
-    form = ServerGroupForm(data, shown=seen or read_shown(project, group_id))
-    form.is_over_seen = seen is not None
-    if "seen" in data and seen is None:
-        form = form.after_failure(STALE)
-        form.is_stale = True
-    return form.resolved()
+def _read(request: SignedInRequest, data: QueryDict, project: Project, group_id: str) -> Submission:
+    """What was posted: by the review, by the form, or by a script that names only what it wants.
+
+    Raises StaleFormError.
+    """
+    if "submission" in data:
+        return read_submission(data, _scope(request, project, group_id))
+    theirs = {name.removeprefix("resolve__") for name in data if data[name] == "theirs"}
+    if "seen" not in data:
+        return resolve(submit(data, read_shown(project, group_id), is_seen=False), theirs)
+    shown = read_seen(data.get("seen", ""), group_id)
+    if shown is None:
+        raise StaleFormError(texts(data))
+    return resolve(submit(data, shown, is_seen=True), theirs)
+
+
+def _scope(request: SignedInRequest, project: Project, group_id: str) -> Scope:
+    return Scope(project.slug, request.user.pk, group_id)
 
 
 def _is_sound(form: ServerGroupForm, project: Project) -> bool:
@@ -145,14 +184,14 @@ def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> 
             project=project,
             group_id=form.group.id,
             changes=form.changes,
-            seen=form.group if form.is_over_seen else None,
+            seen=form.group if form.submission.is_seen else None,
             reason=reason,
             key=form.cleaned_data["key"],
             by=actor(request),
             kind=kind,
         )
     except ConflictError as error:
-        return _show_form(request, form.after_conflict(error.group, error.fields), status=409)
+        return _show_again(request, form.submission, error.group, status=409)
     return _answer(request, project, form, written)
 
 
@@ -165,18 +204,59 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
         return _go(request, "audit:entry", project, written.intent.number)
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
-        failed = form.after_failure(say_failed(written.intent), cloud_words=last.error_msg)
-        return _show_form(request, failed, entry=written.intent)
+        return _show_failed(request, form, written.intent, last, written.group or form.group)
     if written.moved:
         messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")
     return _go(request, "audit:entry", project, written.intent.number)
 
 
+def _show_failed(
+    request: SignedInRequest, form: ServerGroupForm, intent: ChangeIntent, outcome: ChangeOutcome, group: ServerGroup
+) -> HttpResponse:
+    """Offer the input again, with the message at the field that the cloud's words name, if they name one."""
+    named = [path for path in form.changes if re.search(rf"\b{BY_PATH[path].member}\b", outcome.error_msg)]
+    place = BY_PATH[named[0]].name if len(named) == 1 else None
+    return _show_again(request, form.submission, group, entry=intent, problem=(place, say_failed(intent)))
+
+
+def _show_again(
+    request: SignedInRequest,
+    submission: Submission,
+    group: ServerGroup,
+    *,
+    status: int = 422,
+    entry: ChangeIntent | None = None,
+    problem: tuple[str | None, str] | None = None,
+) -> HttpResponse:
+    """Offer the input again over the group as it is now; what others changed meanwhile is said, and asked about."""
+    form = ServerGroupForm(rebase(submission, group))
+    conflicts = find_conflicts(submission, group)
+    for conflict in conflicts:
+        message = f"Someone else changed this from {conflict.seen} to {conflict.now} meanwhile."
+        form.add_error(conflict.name, message)
+    if problem:
+        form.add_error(*problem)
+    context = {"entry": entry, "conflicts": conflicts, "followed": find_followed(submission, group)}
+    return _show_form(request, form, status=status, context=context)
+
+
+def _show_stale(
+    request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str], *, status: int = 422
+) -> HttpResponse:
+    """Show the group as it is now, and beside it what was typed.
+
+    What the person left alone cannot be told from what they typed, so no input is filled in for them.
+    """
+    form = ServerGroupForm(Submission(read_shown(project, group_id), reason=typed.get("reason", "")))
+    form.add_error(None, STALE)
+    return _show_form(request, form, status=status, context={"unsent": find_unsent(typed, form.group)})
+
+
 def _show_form(
-    request: SignedInRequest, form: ServerGroupForm, *, status: int = 422, entry: ChangeIntent | None = None
+    request: SignedInRequest, form: ServerGroupForm, *, status: int = 422, context: Mapping[str, object] | None = None
 ) -> HttpResponse:
     template = "server_groups/_edit_form.html" if request.htmx else "server_groups/edit.html"
-    return render(request, template, {"form": form, "group": form.group, "entry": entry}, status=status)
+    return render(request, template, {"form": form, "group": form.group, **(context or {})}, status=status)
 
 
 def _show_review(
@@ -186,6 +266,7 @@ def _show_review(
     context = {
         "form": form,
         "group": form.group,
+        "signed": sign_submission(form.submission, _scope(request, project, form.group.id)),
         "review": read_review(project, form.group, form.changes),
         "unmet": unmet,
         "is_reason_required": settings.REASON_REQUIRED,

@@ -78,8 +78,12 @@ def directory_only(group: ServerGroup, around: Surroundings) -> str:
 
 
 def not_on_standby(group: ServerGroup, _around: Surroundings) -> str:
-    """Terraform's documentation: primary and standby must agree, and the primary's change is handed on."""
+    """Terraform's documentation: primary and standby must agree, and the primary's change cascades."""
     return "A standby follows its primary here; change it there." if group.primary_server_group_ids else ""
+
+
+def no_ceiling(_around: Surroundings) -> int | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,41 @@ class EditableField:
     permission: str = EDIT
     reason_not_applicable: Callable[[ServerGroup, Surroundings], str] = always
     """Why the field does not apply to a group; an empty text when it does."""
+    cascades: bool = False
+    """Whether the cloud applies a primary group's change to its standby too (Terraform's documentation)."""
+    tenant_ceiling: Callable[[Surroundings], int | None] = no_ceiling
+    """The most the tenant may have, where that can be less than the API allows."""
+    terraform: str | None = ""
+    """Its name in the Terraform provider. Empty: as in the API. None: the provider does not have it."""
+    sdk: str = ""
+    """Its name in the SDK. Empty: as in the API."""
+    sdk_class: str = ""
+    """The SDK's class for the object that holds a nested member."""
 
     @property
     def name(self) -> str:
         """Its name in forms and addresses."""
         return self.path.replace(".", "__")
+
+    @property
+    def parent(self) -> str:
+        """The object of the API body that holds a nested member; empty for the body itself."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def member(self) -> str:
+        """Its own name in the API."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def sdk_name(self) -> str:
+        return self.sdk or self.member
+
+    @property
+    def hint(self) -> str:
+        """What a form says below the input."""
+        cascade = "A change of a primary group also changes its standby." if self.cascades else ""
+        return " ".join(part for part in (self.help, cascade) if part)
 
     def display(self, value: Value) -> str:
         """A value of the API in the words of the form."""
@@ -119,7 +153,10 @@ class EditableField:
         return dict(field.options) if isinstance(field, OptionField) else None
 
 
-def _threshold(path: str, label: str) -> EditableField:
+ROUTING_CLASS = "RoutePolicyDetail"
+
+
+def _threshold(path: str, label: str, *, terraform: str | None = "") -> EditableField:
     """A share of a server's power above which it takes no new sessions (Table 4)."""
     return EditableField(
         path,
@@ -130,6 +167,8 @@ def _threshold(path: str, label: str) -> EditableField:
         help="1 to 100. Above it a server takes no new sessions.",
         unit="%",
         reason_not_applicable=multi_session_only,
+        terraform=terraform,
+        sdk_class=ROUTING_CLASS,
     )
 
 
@@ -160,8 +199,8 @@ FIELDS = (
         Section.IDENTITY,
         Effect.NOW,
         lambda: OptionField([("COMMON_APP", "Common app"), ("SESSION_DESKTOP_APP", "Session desktop app")]),
-        help="A primary group hands it on to its standby.",
         reason_not_applicable=not_on_standby,
+        cascades=True,
     ),
     EditableField(
         "description",
@@ -179,6 +218,7 @@ FIELDS = (
         StatusField,
         help="Off: new sign-ins are refused. What happens to open sessions is not documented.",
         permission=SWITCH,
+        terraform="enabled",
     ),
     EditableField(
         "route_policy.max_session",
@@ -189,9 +229,11 @@ FIELDS = (
         help="1 to 1024 on a single server.",
         unit="per server",
         reason_not_applicable=multi_session_only,
+        tenant_ceiling=lambda around: around.session_ceiling,
+        sdk_class=ROUTING_CLASS,
     ),
     _threshold("route_policy.cpu_threshold", "CPU threshold"),
-    _threshold("route_policy.gpu_threshold", "GPU threshold"),
+    _threshold("route_policy.gpu_threshold", "GPU threshold", terraform=None),
     _threshold("route_policy.mem_threshold", "Memory threshold"),
     EditableField(
         "storage_mount_policy",
@@ -199,8 +241,8 @@ FIELDS = (
         Section.STORAGE,
         Effect.NEXT_SIGN_IN,
         lambda: OptionField([("ANY", "Personal and shared"), ("USER", "Personal only"), ("SHARE", "Shared only")]),
-        help="A primary group hands it on to its standby.",
         reason_not_applicable=not_on_standby,
+        cascades=True,
     ),
     EditableField(
         "image_type",
@@ -280,16 +322,25 @@ def snapshot(group: ServerGroup) -> dict[str, Value]:
     return {field.path: group.value(field.path) for field in FIELDS}
 
 
-def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[EditableField, ...]:
-    """Fields that share an object of the body with a changed one, are not set, and hold a value that is not known.
+def siblings(field: EditableField) -> tuple[EditableField, ...]:
+    """The fields that are sent in the same nested object, the field itself included; none for a plain member."""
+    return tuple(other for other in FIELDS if field.parent and other.parent == field.parent)
 
-    No document says whether the cloud merges a partial `route_policy` or replaces the stored one and so erases them.
+
+def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[EditableField, ...]:
+    """Find the values that a change of a nested member could delete.
+
+    The cloud may replace the stored object by the one that is sent. A sibling that the cloud does not show and that
+    `changes` does not set would be missing from it.
     """
-    parents = {parent for parent, _, _ in (path.rpartition(".") for path in changes) if parent}
+    parents = {path.rpartition(".")[0] for path in changes} - {""}
     return tuple(
         field
         for field in FIELDS
-        if field.path.rpartition(".")[0] in parents and field.path not in changes and group.value(field.path) is None
+        if field.parent in parents
+        and field.path not in changes
+        and group.value(field.path) is None
+        and not field.reason_not_applicable(group, Surroundings())
     )
 
 

@@ -26,6 +26,12 @@ def to_text(value: Value) -> str:
     return "" if value is None else str(value)
 
 
+def is_same(text: str, value: Value) -> bool:
+    """Whether a posted text is the value as it was shown. Browsers send line breaks as CR LF."""
+    held = _with_plain_breaks(to_text(value))
+    return _with_plain_breaks(text) in {held, show_direction_marks(held)}
+
+
 class StrictField(forms.Field):
     """Takes one text exactly as sent; `seen` is what the form was rendered with.
 
@@ -35,11 +41,7 @@ class StrictField(forms.Field):
     seen: Value = None
 
     def clean(self, value: Any) -> Value:
-        return self.seen if value is None or self.is_seen(value) else self.parse(value)
-
-    def is_seen(self, text: str) -> bool:
-        """Whether the text is the one that the form was rendered with."""
-        return text in {to_text(self.seen), self.shown}
+        return self.seen if value is None or is_same(value, self.seen) else self.parse(value)
 
     @property
     def shown(self) -> str:
@@ -97,9 +99,6 @@ class FreeTextField(StrictField):
         super().__init__(required=False, widget=widget(attrs={"maxlength": max_length, "autocomplete": "off"}))
         self.max_length = max_length
         self.allowed = "\n" if widget is forms.Textarea else ""
-
-    def is_seen(self, text: str) -> bool:
-        return _with_plain_breaks(text) in {_with_plain_breaks(seen) for seen in (to_text(self.seen), self.shown)}
 
     def parse(self, text: str) -> str:
         text = _with_plain_breaks(text)

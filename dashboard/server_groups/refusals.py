@@ -1,6 +1,6 @@
 """The door of every view that changes a group: who may not is refused, and a refused post is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied
@@ -11,6 +11,7 @@ from dashboard.cloud.projects import Project
 from dashboard.http import SignedInRequest, actor
 from dashboard.server_groups.fields import FIELDS, STATUS
 from dashboard.server_groups.services import note_refusal, refuse
+from dashboard.server_groups.submission import texts
 
 GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
 
@@ -32,19 +33,20 @@ def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupV
     return decorate
 
 
-def note_stale_form(request: SignedInRequest, project: Project, group_id: str) -> None:
+def note_stale_form(request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str]) -> None:
     """Record what a form asked for that was too old or altered; nothing of it is sent."""
     because = "The form was too old or was altered."
-    note_refusal(project=project, group_id=group_id, attempted=_attempted(request), because=because, by=actor(request))
+    note_refusal(project=project, group_id=group_id, attempted=_attempted(typed), because=because, by=actor(request))
 
 
 def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
     """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
-    refuse(project=project, group_id=group_id, attempted=_attempted(request), because=because, by=actor(request))
+    attempted = _attempted(texts(request.POST))
+    refuse(project=project, group_id=group_id, attempted=attempted, because=because, by=actor(request))
 
 
-def _attempted(request: SignedInRequest) -> dict[str, str | bool]:
-    posted = {name: text.replace("\x00", "") for name, text in request.POST.dict().items()}
+def _attempted(texts: Mapping[str, str]) -> dict[str, str | bool]:
+    posted = {name: text.replace("\x00", "") for name, text in texts.items()}
     attempted: dict[str, str | bool] = {f.path: posted[f.name][:500] for f in FIELDS if f.name in posted}
     if wanted := posted.get("status"):
         attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])

@@ -1,4 +1,4 @@
-"""What a change will do, shown before it is sent: old and new, when it bites, what follows from it."""
+"""What a change will do, shown before it is sent: old and new values, when it takes effect, and its consequences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,6 @@ from dashboard.cloud.resources import Server, ServerGroup
 from dashboard.server_groups.fields import BY_PATH, IMAGE_PATHS, MAX_SESSION, STATUS, EditableField, Effect, payload
 from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.snippets import Snippet, snippets
-
-CASCADING = ("app_type", "storage_mount_policy")
-"""Terraform's documentation: the cloud applies these of a primary to its standby."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,12 @@ class Review:
     changes: tuple[ReviewedChange, ...]
     consequences: tuple[str, ...]
     is_image_replaced: bool
-    """Replacing the image wants a tick of its own, as in the provider's console."""
+    """A replaced image needs a confirmation of its own, as in the provider's console."""
     snippets: tuple[Snippet, ...]
 
 
 def read_review(project: Project, group: ServerGroup, changes: Mapping[str, Value]) -> Review:
-    """Reads the group's servers only where a change touches them; what cannot be read is said to be unknown."""
+    """Read the group's servers only if a change concerns them; what cannot be read is shown as unknown."""
     touches_servers = any(path in changes for path in (MAX_SESSION, *IMAGE_PATHS))
     servers = _servers(project, group) if touches_servers else None
     return Review(
@@ -68,9 +65,9 @@ def _effects(changes: Mapping[str, Value]) -> list[str]:
     effects = {BY_PATH[path].effect for path in changes}
     notes = []
     if changes.get(STATUS.path) is False:
-        notes.append("New sign-ins are refused; what happens to open sessions is not documented.")
+        notes.append("New sign-ins are refused. What happens to open sessions is not documented.")
     if Effect.NEW_SERVERS in effects:
-        notes.append("Servers that exist keep their image, disk and organisational unit; new servers get the new ones.")
+        notes.append("Existing servers keep their image, disk and organisational unit. New servers get the new ones.")
     if Effect.ROUTING in effects:
         notes.append("Routing is recalculated when users next access the group.")
     return notes
@@ -79,25 +76,25 @@ def _effects(changes: Mapping[str, Value]) -> list[str]:
 def _image_consequences(group: ServerGroup, servers: tuple[Server, ...] | None) -> list[str]:
     warning = "If the image is replaced, old applications may fail to connect."
     if servers is None:
-        return [warning, "How many servers run on the present image could not be read."]
+        return [warning, "The servers could not be read, so how many use the present image is not known."]
     same = sum(server.image_id == group.image_id for server in servers)
-    return [warning, f"{same} of {len(servers)} servers run on the present image and keep it."]
+    return [warning, f"{same} of {len(servers)} servers use the present image and keep it."]
 
 
 def _what_if(wanted: Value, servers: tuple[Server, ...] | None) -> list[str]:
-    """Which servers would take no new session at the wanted maximum, by the sessions they have now."""
+    """Name the servers that would take no new session at the wanted maximum, by the sessions they have now."""
     if servers is None:
-        return ["Which servers have more sessions than that could not be read."]
+        return ["The servers could not be read, so which of them have more sessions than that is not known."]
     full = [server for server in servers if (server.session_count or 0) >= int(wanted or 0)]
     if not full:
-        return [f"None of {len(servers)} servers has {wanted} sessions now: none would refuse new ones."]
+        return [f"None of {len(servers)} servers has {wanted} sessions now, so none would refuse new ones."]
     names = ", ".join(f"{server.name or server.id} ({server.session_count})" for server in full[:5])
     more = f" and {len(full) - 5} more" if len(full) > 5 else ""
     return [f"{len(full)} of {len(servers)} servers would refuse new sessions now: {names}{more}."]
 
 
 def _cascades(project: Project, group: ServerGroup, changes: Mapping[str, Value]) -> list[str]:
-    fields = [BY_PATH[path].label for path in CASCADING if path in changes]
+    fields = [BY_PATH[path].label for path in changes if BY_PATH[path].cascades]
     if not fields or not group.secondary_server_group_ids:
         return []
     names = ", ".join(_name(project, group_id) for group_id in group.secondary_server_group_ids)

@@ -1,4 +1,4 @@
-"""The request in plain sight: what is about to be sent, for people who would rather script it. Never with a secret."""
+"""The request as it will be sent, for people who prefer to script it. Never with a secret."""
 
 import json
 import shlex
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.cloud.projects import Project
+from dashboard.server_groups.fields import BY_PATH, EditableField
 
 Body = Mapping[str, object]
 
@@ -51,15 +52,13 @@ def _curl(project: Project, group_id: str, body: Body) -> str:
 
 def _python(project: Project, group_id: str, body: Body) -> str:
     """For `huaweicloudsdkworkspaceapp`, which reads the keys from the environment under the names used here."""
-    arguments = "".join(f"\n            {name}={_python_value(value)}," for name, value in body.items())
+    arguments = "".join(f"\n            {_python_argument(name, value)}," for name, value in body.items())
+    classes = sorted({"UpdateServerGroupReq", "UpdateServerGroupRequest", "WorkspaceAppClient", *_sdk_classes(body)})
+    imports = "".join(f"\n    {name}," for name in classes)
     return f"""import os
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkworkspaceapp.v1 import (
-    RoutePolicyDetail,
-    UpdateServerGroupReq,
-    UpdateServerGroupRequest,
-    WorkspaceAppClient,
+from huaweicloudsdkworkspaceapp.v1 import ({imports}
 )
 
 credentials = BasicCredentials(
@@ -80,10 +79,16 @@ client.update_server_group(
 )"""
 
 
-def _python_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return f"RoutePolicyDetail({', '.join(f'{name}={member!r}' for name, member in value.items())})"
-    return repr(value)
+def _sdk_classes(body: Body) -> set[str]:
+    return {field.sdk_class for field, _ in _flat(body)} - {""}
+
+
+def _python_argument(name: str, value: object) -> str:
+    if not isinstance(value, Mapping):
+        return f"{BY_PATH[name].sdk_name}={value!r}"
+    members = _flat({name: value})
+    arguments = ", ".join(f"{field.sdk_name}={inner!r}" for field, inner in members)
+    return f"{name}={members[0][0].sdk_class}({arguments})"
 
 
 def _koocli(project: Project, group_id: str, body: Body) -> str:
@@ -92,19 +97,20 @@ def _koocli(project: Project, group_id: str, body: Body) -> str:
         f"--cli-region={project.region}",
         f"--project_id={project.project_id}",
         f"--server_group_id={group_id}",
-        *(f"--{name}={_plain(value)}" for name, value in _flat(body)),
+        *(f"--{field.path}={_plain(value)}" for field, value in _flat(body)),
     ]
     return " \\\n  ".join(("hcloud WorkspaceApp UpdateServerGroup", *(shlex.quote(option) for option in options)))
 
 
-def _flat(body: Body) -> tuple[tuple[str, object], ...]:
+def _flat(body: Body) -> tuple[tuple[EditableField, object], ...]:
+    """Each value with its field, members of a nested object too."""
     pairs: list[tuple[str, object]] = []
     for name, value in body.items():
         if isinstance(value, Mapping):
             pairs += [(f"{name}.{member}", inner) for member, inner in value.items()]
         else:
             pairs.append((name, value))
-    return tuple(pairs)
+    return tuple((BY_PATH[path], value) for path, value in pairs)
 
 
 def _plain(value: object) -> str:
@@ -112,26 +118,23 @@ def _plain(value: object) -> str:
 
 
 def _terraform(body: Body) -> str:
-    """The arguments to change in a resource; the provider calls the status `enabled` and has no GPU threshold."""
+    """The arguments to change in a resource, by the names that the provider has for them."""
     lines = ['resource "huaweicloud_workspace_app_server_group" "this" {', "  # the other arguments stay as they are"]
     for name, value in body.items():
+        members = [_argument(field, inner) for field, inner in _flat({name: value})]
         if isinstance(value, Mapping):
-            lines += [
-                "",
-                f"  {name} {{",
-                *(f"    {_argument(member, inner)}" for member, inner in value.items()),
-                "  }",
-            ]
+            lines += ["", f"  {name} {{", *(f"    {member}" for member in members), "  }"]
         else:
-            lines.append(f"  {_argument('enabled' if name == 'server_group_status' else name, value)}")
+            lines += [f"  {member}" for member in members]
     return "\n".join([*lines, "}"])
 
 
-def _argument(name: str, value: object) -> str:
-    text = f"{name} = {_hcl(value)}"
-    return f"# {text}  (not known to the provider)" if name == "gpu_threshold" else text
+def _argument(field: EditableField, value: object) -> str:
+    if field.terraform is None:
+        return f"# {field.member} = {_hcl(value)}  (not known to the provider)"
+    return f"{field.terraform or field.member} = {_hcl(value)}"
 
 
 def _hcl(value: object) -> str:
-    """A JSON text is an HCL text, but for the two marks that begin a template."""
+    """A JSON text is an HCL text, except for the two marks that begin a template."""
     return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")

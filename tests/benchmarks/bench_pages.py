@@ -48,6 +48,7 @@ def measure() -> None:
     from dashboard.cloud.projects import load_projects
     from dashboard.server_groups.forms import ServerGroupForm
     from dashboard.server_groups.overview import read_shown
+    from dashboard.server_groups.submission import Submission
     from dashboard.simulator.server import SimulatorServer
 
     call_command("migrate", verbosity=0)
@@ -71,7 +72,7 @@ def measure() -> None:
         request.user = user
 
         def render_form() -> object:
-            context = {"form": ServerGroupForm(shown=shown), "group": shown.group, "project": project}
+            context = {"form": ServerGroupForm(Submission(shown)), "group": shown.group, "project": project}
             return render_to_string("server_groups/_edit_form.html", context, request)
 
         pages: dict[str, Callable[[], object]] = {

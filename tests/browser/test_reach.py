@@ -162,7 +162,7 @@ def _conflict(site: Site, page: Page) -> None:
     expect(send).to_be_visible()
     site.cloud.change(description="theirs")
     send.click()
-    expect(page.get_by_text("Someone else was faster.")).to_be_visible()
+    expect(page.get_by_text("Someone else changed the same fields.")).to_be_visible()
 
 
 def _entry(site: Site, page: Page) -> None:

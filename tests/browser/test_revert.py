@@ -28,7 +28,7 @@ def test_what_still_holds_is_reverted_and_back_and_forward_find_nothing_left(
     site.cloud.control("DELETE", "requests")
 
     page.get_by_role("link", name="Revert", exact=True).click()
-    expect(page.get_by_text("because they hold another value by now: Description.")).to_be_visible()
+    expect(page.get_by_text("because they hold another value now: Description.")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("changed since by someone else")
     expect(page.get_by_label("CPU threshold")).to_have_value("80")
     expect(page.locator("[data-change-count]")).to_have_text("1 change")
@@ -42,7 +42,9 @@ def test_what_still_holds_is_reverted_and_back_and_forward_find_nothing_left(
     assert [patch["route_policy"]["cpu_threshold"] for patch in site.cloud.patches] == [80]
 
     page.go_back()
-    expect(page.get_by_text("There is nothing to revert.")).to_contain_text("As they were before already: CPU")
+    expect(page.get_by_text("There is nothing to revert.")).to_contain_text(
+        "because they hold the earlier value already: CPU"
+    )
     assert page.url == entry
     page.go_forward()
     expect(page.get_by_role("heading", level=1)).to_have_text("administrator reverted design-pool")

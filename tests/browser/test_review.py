@@ -159,8 +159,8 @@ def test_a_conflict_is_asked_about_and_the_choice_counts(
 
     page.get_by_role("button", name="Send 1 change").click()
 
-    expect(page.get_by_text("Someone else was faster.")).to_be_visible()
-    expect(page.get_by_text("Taken over from someone else: Description is now by them.")).to_be_visible()
+    expect(page.get_by_text("Someone else changed the same fields.")).to_be_visible()
+    expect(page.get_by_text("The form shows their values: Description is now by them.")).to_be_visible()
     page.get_by_role("radio", name=choice).check()
     page.get_by_role("button", name="Review changes").click()
     if patches:

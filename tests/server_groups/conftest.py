@@ -1,10 +1,12 @@
 """What the tests of the write path share: clients with little patience, and a ledger that is read at a glance."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.utils import timezone
@@ -50,6 +52,13 @@ def told(intent: ChangeIntent) -> Told:
 def ledger() -> list[Told]:
     """Every entry, oldest first."""
     return [told(intent) for intent in ChangeIntent.objects.order_by("number")]
+
+
+@contextmanager
+def later(age: timedelta) -> Iterator[None]:
+    """Lets what was signed before be that old."""
+    with patch("django.core.signing.time.time", return_value=time.time() + age.total_seconds()):
+        yield
 
 
 @pytest.fixture(autouse=True)

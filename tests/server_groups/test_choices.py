@@ -117,7 +117,7 @@ def test_the_accounts_own_ceiling_of_sessions_is_kept(
     answer = client.post(address("edit/"), {"route_policy__max_session": "101"})
 
     assert page.by_id("id_route_policy__max_session").attrs["max"] == "100"
-    assert "1 to 100 on a single server: the most this account may have." in page.html
+    assert "1 to 100 per server: the most this account may have." in page.html
     assert answer.status_code == 422
     assert simulator.patches == []
 

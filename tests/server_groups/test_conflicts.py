@@ -33,7 +33,8 @@ def test_a_field_both_changed_is_asked_about_with_all_three_values(
 
     assert page.status_code == 409
     assert "Name design-pool theirs mine" in said(page)
-    assert "Taken over from someone else: Description is now Changed by them." in said(page)
+    assert "Someone else changed fields that you left alone." in said(page)
+    assert "The form shows their values: Description is now Changed by them." in said(page)
     assert inputs(page)["description"] == "Changed by them"
     assert simulator.patches == []
 

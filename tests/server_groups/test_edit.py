@@ -1,18 +1,22 @@
 """The edit form as a person uses it: what is shown, refused, sent, and said afterwards."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
+from dashboard.accounts.models import User
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import FIELDS
+from dashboard.server_groups.submission import MAX_AGE
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import Form, read, said
-from tests.server_groups.conftest import GROUP_IDS, Told, ledger
+from tests.server_groups.conftest import GROUP_IDS, Told, later, ledger
 
 People = Callable[[str], Client]
 HTMX = {"HX-Request": "true"}
@@ -202,17 +206,106 @@ def test_sending_the_same_form_twice_is_one_change(client_as: People, project: P
 
 
 @pytest.mark.parametrize("seen", ["", "nonsense"])
-def test_a_form_that_was_altered_is_shown_again_with_its_input(
-    client_as: People, project: Project, simulator: Simulated, seen: str
+@pytest.mark.parametrize("choices", [{}, {"resolve__name": "theirs"}, {"resolve__ou_name": "theirs"}])
+def test_a_form_that_was_altered_is_refused_and_its_input_is_listed(
+    client_as: People, project: Project, simulator: Simulated, seen: str, choices: dict[str, str]
 ) -> None:
-    answer = save(client_as("administrator"), {"name": "TEST", "seen": seen})
+    answer = save(client_as("administrator"), {"name": "TEST", "seen": seen, "reason": "why", **choices})
 
+    fields = read(answer).form("edit-form").fields
     assert answer.status_code == 422
     assert "too old or was altered" in said(answer)
-    assert read(answer).form("edit-form").fields["name"] == "TEST"
+    assert "Field You typed The cloud holds Name TEST design-pool" in said(answer)
+    assert (fields["name"], fields["reason"]) == ("design-pool", "why")
     (entry,) = ledger()
     assert (entry.kind, entry.outcomes, entry.changes["name"]) == ("denied", ["denied"], (None, "TEST"))
     assert simulator.patches == []
+
+
+def test_an_expired_form_is_refused_though_a_conflict_in_it_is_resolved(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "TEST", "system_disk_size": "90", "resolve__name": "theirs"}
+
+    with later(MAX_AGE + timedelta(minutes=1)):
+        answer = client.post(address("edit/"), fields)
+
+    assert (answer.status_code, simulator.patches) == (422, [])
+    assert "System disk size 90 GB 80 GB" in said(answer)
+    assert [entry.kind for entry in ledger()] == ["denied"]
+
+
+@pytest.mark.parametrize("below", ["edit/", "edit/review/"])
+def test_after_a_change_of_the_secret_key_an_open_form_sets_nothing_back(
+    client_as: People, project: Project, simulator: Simulated, settings: Settings, below: str
+) -> None:
+    fields = form_of(client_as("administrator")).fields | {"name": "mine"}
+    simulator.change(description="theirs", ou_name="OU=Theirs")
+    settings.SECRET_KEY = "another key"
+    client = client_as("administrator")
+
+    answer = client.post(address(below), fields)
+
+    shown = read(answer).form("edit-form").fields
+    assert (shown["name"], shown["description"], shown["ou_name"]) == ("design-pool", "theirs", "OU=Theirs")
+    assert "Name mine design-pool" in said(answer)
+    client.post(address("edit/"), shown)
+    client.post(address("edit/"), shown | {"system_disk_size": "90"})
+    assert simulator.patches == [{"system_disk_size": 90}]
+
+
+def test_a_form_kept_over_a_sign_in_and_a_new_secret_key_sets_nothing_back(
+    client_as: People, project: Project, simulator: Simulated, settings: Settings
+) -> None:
+    fields = form_of(client_as("administrator")).fields | {"name": "mine"}
+    simulator.change(description="theirs")
+    settings.SECRET_KEY = "another key"
+    client = Client()
+    client.post(address("edit/review/"), fields)
+    user = User.objects.get(username="administrator")
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    answer = client.get(address("edit/"))
+
+    shown = read(answer).form("edit-form").fields
+    assert (answer.status_code, shown["name"], shown["description"]) == (200, "design-pool", "theirs")
+    assert "Name mine design-pool" in said(answer)
+    assert simulator.patches == []
+
+
+def test_what_others_changed_is_told_when_the_cloud_refuses(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "mine"}
+    simulator.change(description="theirs")
+    simulator.play(fault("bad_request"))
+
+    again = client.post(address("edit/"), fields)
+
+    assert read(again).form("edit-form").fields["description"] == "theirs"
+    assert "Description is now theirs" in said(again)
+
+
+def test_a_threshold_is_not_sent_without_the_ones_the_cloud_does_not_show(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.play({"match": {"method": "GET"}, "fault": "missing_members", "members": ["route_policy"], "times": 20})
+    client = client_as("administrator")
+    page = client.get(address("edit/"))
+    fields = read(page).form("edit-form").fields
+    assert fields["route_policy__cpu_threshold"] == ""
+    assert "To change a threshold, enter all four." in said(page)
+
+    alone = client.post(address("edit/"), fields | {"route_policy__cpu_threshold": "85"})
+    assert alone.status_code == 422
+    assert "Enter all four, or the cloud could lose it." in said(alone)
+    assert simulator.patches == []
+
+    names = ("max_session", "cpu_threshold", "gpu_threshold", "mem_threshold")
+    client.post(address("edit/"), fields | {f"route_policy__{name}": "50" for name in names})
+    assert simulator.patches == [{"route_policy": dict.fromkeys(names, 50)}]
 
 
 def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:

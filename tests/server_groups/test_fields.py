@@ -1,15 +1,18 @@
 """The table of editable fields: complete, as strict as the contract, and the one source of what a PATCH holds."""
 
+from inspect import signature
 from typing import Any
 
 import pytest
 from django.forms import Select
+from huaweicloudsdkworkspaceapp.v1 import RoutePolicyDetail, UpdateServerGroupReq
 
 from dashboard.accounts.roles import EDIT, SWITCH
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.fields import BY_PATH, FIELDS, Surroundings, payload, snapshot
+from dashboard.server_groups.fields import BY_PATH, FIELDS, Surroundings, missing_siblings, payload, snapshot
 from dashboard.server_groups.inputs import Value
 from dashboard.simulator.contract import load_contract
+from dashboard.simulator.rules import CASCADING
 
 POLICY = RoutePolicy(max_session=6, cpu_threshold=80, gpu_threshold=75, mem_threshold=85)
 GROUP = ServerGroup("g-1", name="design-pool", server_group_status=True, is_vdi=False, route_policy=POLICY)
@@ -158,3 +161,46 @@ def test_routing_does_not_apply_to_single_session_groups(is_vdi: bool | None, re
     reasons = {field.path: field.reason_not_applicable(group, Surroundings()) for field in FIELDS}
 
     assert reasons == {path: reason if path.startswith("route_policy.") else "" for path in BY_PATH}
+
+
+def test_the_cloud_hands_on_what_the_simulator_hands_on_too() -> None:
+    assert tuple(field.path for field in FIELDS if field.cascades) == CASCADING
+
+
+def test_names_in_terraform_and_the_sdk_are_those_of_the_api_but_for_these() -> None:
+    assert {field.path: field.terraform for field in FIELDS if field.terraform != ""} == {
+        "server_group_status": "enabled",
+        "route_policy.gpu_threshold": None,
+    }
+    request = signature(UpdateServerGroupReq.__init__).parameters
+    policy = signature(RoutePolicyDetail.__init__).parameters
+    assert all(field.sdk_name in (policy if field.parent else request) for field in FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "is_vdi", "missing"),
+    [
+        ({"name": "TEST"}, None, False, ()),
+        ({"route_policy.cpu_threshold": 85}, POLICY, False, ()),
+        (
+            {"route_policy.cpu_threshold": 85},
+            None,
+            False,
+            ("route_policy.max_session", "route_policy.gpu_threshold", "route_policy.mem_threshold"),
+        ),
+        (
+            {"route_policy.cpu_threshold": 85, "route_policy.max_session": 5, "name": "TEST"},
+            RoutePolicy(mem_threshold=80),
+            None,
+            ("route_policy.gpu_threshold",),
+        ),
+        (dict.fromkeys((path for path in BY_PATH if path.startswith("route_policy.")), 50), None, False, ()),
+        ({"route_policy.cpu_threshold": 85}, None, True, ()),
+    ],
+)
+def test_a_nested_change_misses_the_siblings_that_are_neither_shown_nor_set(
+    changes: dict[str, Value], policy: RoutePolicy | None, is_vdi: bool | None, missing: tuple[str, ...]
+) -> None:
+    group = ServerGroup("g-1", is_vdi=is_vdi, route_policy=policy)
+
+    assert tuple(field.path for field in missing_siblings(changes, group)) == missing

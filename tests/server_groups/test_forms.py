@@ -14,8 +14,9 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
 from dashboard.server_groups.fields import BY_PATH, FIELDS, Shown, Surroundings, payload
-from dashboard.server_groups.forms import ServerGroupForm, SwitchOffForm, read_seen, sign_seen
+from dashboard.server_groups.forms import ServerGroupForm, SwitchOffForm
 from dashboard.server_groups.inputs import Value, to_text
+from dashboard.server_groups.submission import Submission, submit
 from tests.conftest import DESIGN_POOL, Simulated
 
 GROUP = ServerGroup(
@@ -34,7 +35,6 @@ GROUP = ServerGroup(
     ou_name="",
     route_policy=RoutePolicy(max_session=6, cpu_threshold=80, gpu_threshold=75, mem_threshold=85),
 )
-SIGNED = sign_seen(GROUP, Surroundings())
 ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold it
     GROUP,
     name="old name, with spaces",
@@ -45,14 +45,14 @@ ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold
     system_disk_type="FLASH",
     system_disk_size=5,
     ou_name="x" * 300,
-    route_policy=RoutePolicy(max_session=5000, cpu_threshold=0, gpu_threshold=None, mem_threshold=101),
+    route_policy=RoutePolicy(max_session=5000, cpu_threshold=0, gpu_threshold=1000, mem_threshold=101),
 )
 
 
 def form(group: ServerGroup, text: str = "", /, **fields: str) -> ServerGroupForm:
     data = QueryDict(text, mutable=True)
     data.update(fields)
-    return ServerGroupForm(data, shown=Shown(group, Surroundings()))
+    return ServerGroupForm(submit(data, Shown(group, Surroundings()), is_seen=True))
 
 
 def errors(sent: Form) -> dict[str, list[str]]:
@@ -198,54 +198,6 @@ def test_the_summary_names_and_links_the_fields() -> None:
     ]
 
 
-# Shown again
-
-
-def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_the_cloud() -> None:
-    now = replace(GROUP, name="theirs", description="their\nwords", ou_name="OU=Theirs", server_group_status=False)
-    mine = form(GROUP, **as_shown(GROUP) | {"name": "mine", "system_disk_size": "90"}, key="old")
-
-    again = mine.after_conflict(now, ("name",))
-
-    assert {name: again.data[name] for name in as_shown(GROUP)} == as_shown(now) | {
-        "name": "mine",
-        "system_disk_size": "90",
-        "description": "their\nwords",
-    }
-    assert errors(again) == {
-        "name": [
-            "Someone else changed this from design-pool to theirs meanwhile.",
-        ]
-    }
-    assert again.data["key"] != "old"
-    assert read_seen(again.data["seen"], "g-1") == Shown(now, Surroundings())
-
-
-def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None:
-    now = replace(GROUP, name="theirs", description="their\nwords")
-    mine = form(GROUP, **as_shown(GROUP) | {"name": "mine"})
-
-    again = ServerGroupForm(mine.after_conflict(now, ("name",)).data, shown=Shown(now, Surroundings()))
-
-    assert (errors(again), again.changes) == ({}, {"name": "mine"})
-
-
-def test_what_was_wrongly_typed_stays_too() -> None:
-    now = replace(GROUP, ou_name="OU=Theirs")
-
-    again = form(GROUP, **as_shown(GROUP) | {"name": "a b"}).again(Shown(now, Surroundings()))
-
-    assert (again.data["name"], again.data["ou_name"]) == ("a b", "OU=Theirs")
-    assert errors(again) == {"name": ["Use letters, digits, _ and -; spaces are not allowed."]}
-
-
-def test_after_a_failure_the_input_stays_and_has_a_new_key() -> None:
-    again = form(GROUP, **as_shown(GROUP) | {"name": "mine"}, key="old").after_failure("It was refused.")
-
-    assert (again.data["name"], errors(again)) == ("mine", {"__all__": ["It was refused."]})
-    assert again.data["key"] != "old"
-
-
 @pytest.mark.parametrize("status", [True, False, None])
 def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | None) -> None:
     group = replace(GROUP, server_group_status=status)
@@ -256,23 +208,52 @@ def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | N
     assert sent["name"].value() == "a b"
 
 
-# What the person saw
+def test_a_change_of_a_threshold_asks_for_the_ones_the_cloud_does_not_show() -> None:
+    partly = replace(GROUP, route_policy=RoutePolicy(max_session=6, cpu_threshold=80))
+
+    sent = form(partly, route_policy__cpu_threshold="85")
+
+    told = ["The cloud does not show this threshold. Enter all four, or the cloud could lose it."]
+    assert errors(sent) == {"route_policy__gpu_threshold": told, "route_policy__mem_threshold": told}
 
 
-def test_what_the_person_saw_comes_back_unaltered() -> None:
-    group = replace(ODD, is_vdi=True, primary_server_group_ids=("g-2",), secondary_server_group_ids=("g-3",))
+def test_all_thresholds_may_be_typed_where_the_cloud_shows_none() -> None:
+    unknown = replace(GROUP, route_policy=None)
+    wanted = {"max_session": 5, "cpu_threshold": 81, "gpu_threshold": 82, "mem_threshold": 83}
 
-    around = Surroundings(session_ceiling=100, has_directory=False)
+    sent = form(unknown, **{f"route_policy__{name}": str(value) for name, value in wanted.items()})
 
-    assert read_seen(sign_seen(group, around), "g-1") == Shown(group, around)
+    assert errors(sent) == {}
+    assert payload(sent.changes, unknown) == {"route_policy": wanted}
+
+
+def test_other_fields_may_be_changed_where_the_cloud_shows_no_threshold() -> None:
+    sent = form(replace(GROUP, route_policy=None), name="TEST")
+
+    assert (errors(sent), sent.changes) == ({}, {"name": "TEST"})
+
+
+def test_a_wrong_threshold_is_not_reported_as_missing_too() -> None:
+    sent = form(replace(GROUP, route_policy=None), route_policy__cpu_threshold="85", route_policy__gpu_threshold="0")
+
+    assert errors(sent)["route_policy__gpu_threshold"] == ["Must be from 1 to 100; this is 0."]
 
 
 @pytest.mark.parametrize(
-    ("text", "group_id"),
-    [("", "g-1"), ("nonsense", "g-1"), (SIGNED[:-1], "g-1"), ("é:☃:\x00", "g-1"), (SIGNED, "g-2")],
+    ("name", "hint"),
+    [
+        (
+            "route_policy__cpu_threshold",
+            "The cloud does not show this threshold. To change a threshold, enter all four.",
+        ),
+        ("description", "The cloud does not show this value. It stays as it is unless you enter another one."),
+    ],
 )
-def test_what_is_not_ours_or_about_another_group_is_nothing(text: str, group_id: str) -> None:
-    assert read_seen(text, group_id) is None
+def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name: str, hint: str) -> None:
+    blank = ServerGroupForm(Submission(Shown(ServerGroup("g-1"), Surroundings())))
+
+    rule = next(field.help for field in FIELDS if field.name == name)
+    assert (blank[name].value(), blank.fields[name].help_text) == ("", f"{rule} {hint}")
 
 
 @pytest.mark.parametrize(
@@ -292,6 +273,7 @@ def test_switching_off_asks_why(reason: str, told: dict[str, list[str]]) -> None
 
 DIGITS = st.integers(-2, 33_000).map(str) | st.sampled_from(["", "07", "1_0", "٣", "5.0"])
 ID = st.text(string.ascii_letters + string.digits + string.punctuation + " é", max_size=130)
+THRESHOLDS = [field.name for field in FIELDS if field.path.startswith("route_policy.")]
 TYPED = {
     "name": st.text(string.ascii_letters + "0123456789_-研发 .", max_size=66),
     "description": st.text(max_size=260),
@@ -330,6 +312,9 @@ def test_what_the_form_takes_the_cloud_takes_and_holds(
     client = client_for(project)
     before = client.show_server_group(DESIGN_POOL)
     refused = form(before, **as_shown(before) | typed).errors
+    if any(name in refused and name not in typed for name in THRESHOLDS):
+        typed |= {name: "50" for name in THRESHOLDS if name in refused}
+        refused = form(before, **as_shown(before) | typed).errors
     sent = form(before, **as_shown(before) | {name: text for name, text in typed.items() if name not in refused})
     assume(sent.is_valid() and sent.changes)
 

@@ -82,7 +82,7 @@ def test_what_someone_changed_since_is_named_and_left(
 
     form = read(answer).form("edit-form").fields
     assert (form["name"], form["description"]) == ("design-pool", "newer")
-    assert "Left as they are, because they hold another value by now: Description." in said(answer)
+    assert "Not reverted, because they hold another value now: Description." in said(answer)
 
 
 @pytest.mark.parametrize("number", ["999", "0", "x", "-1", "9" * 40, "\u0663"])
@@ -179,8 +179,8 @@ def test_a_revert_of_no_entry_of_this_group_is_an_edit(
 @pytest.mark.parametrize(
     ("now", "words_"),
     [
-        ({"name": "newer"}, "Left as they are, because they hold another value by now: Name."),
-        ({"name": "design-pool"}, "As they were before already: Name."),
+        ({"name": "newer"}, "Not reverted, because they hold another value now: Name."),
+        ({"name": "design-pool"}, "Not reverted, because they hold the earlier value already: Name."),
     ],
 )
 def test_where_nothing_is_left_to_revert_nothing_is_offered(
@@ -211,13 +211,14 @@ def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
 
     assert read(answer).form("edit-form").fields["name"] == "design-pool"
     assert (
-        "Left as they are, because nobody knows what they were before: Organisational unit. "
-        "Left as they are, because they cannot be changed here any more: Application type."
+        "Not reverted, because the earlier value is not known: Organisational unit. "
+        "Not reverted, because they can no longer be changed here: Application type."
     ) in said(answer)
 
 
 @pytest.mark.parametrize(
-    ("played", "words_"), [("bad_request", "Entry {} changed nothing."), ("ignored", "Nobody knows yet what came of")]
+    ("played", "words_"),
+    [("bad_request", "Entry {} changed nothing."), ("ignored", "The outcome of entry {} is not known yet.")],
 )
 def test_what_was_not_applied_cannot_be_reverted(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent], played: str, words_: str

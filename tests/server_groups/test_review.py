@@ -1,18 +1,22 @@
 """The review before sending, what it asks for, and the way back to the form."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from dashboard.accounts.models import User
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.review import read_review
+from dashboard.server_groups.submission import MAX_AGE
 from tests.conftest import DESIGN_POOL, Simulated, address
 from tests.markup import Rendered, read, said
+from tests.server_groups.conftest import later, ledger
 
 OTHER_IMAGE = {
     "image_id": "1fab59cf-8760-5669-8300-cc619268e6ad",
@@ -37,17 +41,17 @@ def consequences(project: Project, changes: Mapping[str, Value]) -> tuple[str, .
         ({"name": "TEST"}, ()),
         (
             {"server_group_status": False},
-            ("New sign-ins are refused; what happens to open sessions is not documented.",),
+            ("New sign-ins are refused. What happens to open sessions is not documented.",),
         ),
         (
             {"system_disk_size": 100},
-            ("Servers that exist keep their image, disk and organisational unit; new servers get the new ones.",),
+            ("Existing servers keep their image, disk and organisational unit. New servers get the new ones.",),
         ),
         (
             {"route_policy.max_session": 1000},
             (
                 "Routing is recalculated when users next access the group.",
-                "None of 3 servers has 1000 sessions now: none would refuse new ones.",
+                "None of 3 servers has 1000 sessions now, so none would refuse new ones.",
             ),
         ),
         (
@@ -77,8 +81,8 @@ def test_servers_that_cannot_be_read_are_not_guessed(project: Project, simulator
 
     said = consequences(project, {"image_id": "another", "route_policy.max_session": 5})
 
-    assert "How many servers run on the present image could not be read." in said
-    assert "Which servers have more sessions than that could not be read." in said
+    assert "The servers could not be read, so how many use the present image is not known." in said
+    assert "The servers could not be read, so which of them have more sessions than that is not known." in said
 
 
 def test_the_review_shows_old_new_and_effect_and_sends_nothing(
@@ -118,6 +122,85 @@ def test_the_way_back_keeps_what_was_typed(client_as: Callable[[str], Client], p
     assert {name: again[name] for name in form if name not in {"name", "key", "seen", "csrfmiddlewaretoken"}} == {
         name: form[name] for name in form if name not in {"name", "key", "seen", "csrfmiddlewaretoken"}
     }
+
+
+def test_the_review_carries_one_signed_submission(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST", "description": "two\r\nlines"}))
+
+    assert set(review) - {"csrfmiddlewaretoken"} == {"submission", "key", "reason"}
+    client.post(address("edit/"), review | {"name": "IGNORED"})
+    assert simulator.patches == [{"name": "TEST", "description": "two\nlines"}]
+
+
+@pytest.mark.parametrize("back", [{}, {"back": "1"}])
+def test_an_altered_review_is_refused(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated, back: dict[str, str]
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+    altered = review | back | {"submission": f"x{review['submission']}", "reason": "why"}
+
+    page = client.post(address("edit/review/" if back else "edit/"), altered)
+
+    assert page.status_code == 422
+    assert "too old or was altered" in said(page)
+    assert (inputs(page)["name"], inputs(page)["reason"]) == ("design-pool", "why")
+    assert [entry.kind for entry in ledger()] == ([] if back else ["denied"])
+    assert simulator.patches == []
+
+
+def test_an_expired_review_is_refused_and_what_was_typed_is_shown(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+
+    with later(MAX_AGE + timedelta(minutes=1)):
+        page = client.post(address("edit/"), review | {"reason": "why"})
+
+    assert "Field You typed The cloud holds Name TEST design-pool" in said(page)
+    assert (inputs(page)["name"], inputs(page)["reason"]) == ("design-pool", "why")
+    assert [(entry.kind, entry.changes) for entry in ledger()] == [("denied", {"name": (None, "TEST")})]
+    assert simulator.patches == []
+
+
+def test_the_review_of_one_person_is_not_sent_by_another(
+    client_as: Callable[[str], Client], person: Callable[[str], User], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+    other = User.objects.create(username="other")
+    other.groups.set(person("administrator").groups.all())
+    client.force_login(other, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    page = client.post(address("edit/"), review)
+
+    assert (page.status_code, simulator.patches) == (422, [])
+
+
+def test_a_review_outlives_a_sign_in_that_has_run_out(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    form = inputs(client.get(address("edit/")))
+    review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
+    client.logout()
+    client.post(address("edit/"), review | {"reason": "why"})
+    user = User.objects.get(username="administrator")
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    page = client.get(address("edit/"))
+
+    assert (inputs(page)["name"], inputs(page)["reason"]) == ("TEST", "why")
+    assert simulator.patches == []
 
 
 def test_a_reload_of_the_reviews_address_leads_to_the_form(
