@@ -130,7 +130,7 @@ def test_a_rejected_change_puts_the_switch_back_and_says_the_clouds_words(site: 
     toast = page.locator(".toast-note")
     expect(toast).to_contain_text("design-pool is still on.")
     expect(toast).to_contain_text("WKS.0008")
-    expect(toast).to_contain_text("Trying the same again will be refused again.")
+    expect(toast).to_contain_text("The cloud would refuse the same change again.")
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
     expect(place_of_switch(page)).to_contain_text("On")
     assert len(site.cloud.patches) == 1

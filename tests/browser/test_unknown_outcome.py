@@ -27,7 +27,7 @@ def test_a_switch_whose_answer_is_lost_is_checking_until_a_read_tells(
     place = place_of_switch(page)
     expect(place).to_have_text("Checking")
     expect(switch_of(page)).to_have_count(0)
-    expect(page.locator("#live")).to_contain_text("Not known yet whether design-pool is off.")
+    expect(page.locator("#live")).to_contain_text("It is not known yet whether design-pool is off.")
     expect(page.locator("#problem")).to_be_empty()
     expect(switch_of(page)).to_have_attribute("aria-checked", "false")
     expect(page.locator("#live")).to_have_text("design-pool is off.")

@@ -320,10 +320,10 @@ def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "code", "advice"),
     [
-        ("bad_request", 400, "WKS.00129901", "Trying the same again will be refused again."),
-        ("forbidden", 403, "WKS.00081102", "Trying the same again will be refused again."),
-        ("not_found", 404, "WKS.00120404", "Trying the same again will be refused again."),
-        ("method_not_allowed", 405, "WKS.00000405", "Trying the same again will be refused again."),
+        ("bad_request", 400, "WKS.00129901", "The cloud would refuse the same change again."),
+        ("forbidden", 403, "WKS.00081102", "The cloud would refuse the same change again."),
+        ("not_found", 404, "WKS.00120404", "The cloud would refuse the same change again."),
+        ("method_not_allowed", 405, "WKS.00000405", "The cloud would refuse the same change again."),
     ],
 )
 def test_a_refusal_keeps_the_input_and_says_the_words_of_the_cloud(

@@ -211,7 +211,7 @@ def test_what_is_not_known_is_pending_and_never_green(
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
     page = read(answer)
-    assert "Not known yet whether design-pool is off." in said(answer)
+    assert "It is not known yet whether design-pool is off." in said(answer)
     assert words(page.by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
     assert not page.has_id(f"switch-button-{DESIGN_POOL}")
 
@@ -224,7 +224,7 @@ def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
 
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
-    assert "Not known yet whether design-pool is off." in said(answer)
+    assert "It is not known yet whether design-pool is off." in said(answer)
     assert "othing was changed" not in said(answer)
     assert "othing was sent" not in said(answer)
     assert answer.status_code == (200 if htmx else 503)
@@ -309,7 +309,7 @@ def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
     [
         ({"name": "TEST"}, "applied", "The change of TEST took effect."),
         ({"name": "TEST", "description": "new"}, "applied", "The change of TEST took effect."),
-        ({}, "unknown", "Not known yet whether the change of design-pool took effect. Checking again."),
+        ({}, "unknown", "It is not known yet whether the change of design-pool took effect. Checking again."),
     ],
 )
 def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
@@ -334,8 +334,8 @@ def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
 @pytest.mark.parametrize(
     ("held", "outcome", "sentence"),
     [
-        ({}, "not_applied", "The change of design-pool did not take effect as it was meant."),
-        ({"name": "theirs"}, "conflict", "The change of theirs did not take effect as it was meant."),
+        ({}, "not_applied", "The change of design-pool did not take effect as intended."),
+        ({"name": "theirs"}, "conflict", "The change of theirs did not take effect as intended."),
     ],
 )
 def test_an_edit_that_failed_is_told_as_one(
@@ -398,7 +398,7 @@ def test_while_the_cloud_is_away_a_pending_switch_stays_pending(
     answer = settle(client)
 
     assert answer.status_code == 200
-    assert "Not known yet whether design-pool is off." in said(answer)
+    assert "It is not known yet whether design-pool is off." in said(answer)
     assert words(read(answer).by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
 
 
