@@ -27,7 +27,9 @@ CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON."""
+    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON that
+    took `size` bytes.
+    """
 
     request: requests.PreparedRequest = field(repr=False)
     outcome: Outcome
@@ -35,6 +37,7 @@ class Reply:
     http_status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: object = field(default=None, repr=False)
+    size: int = 0
     answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -105,16 +108,18 @@ class Transport:
 
     def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
         """A status outside 2xx means what it says even when its body cannot be read."""
-        cause = ""
+        cause, size = "", 0
         try:
-            body = answers.parse(self._body(response))
+            content = self._body(response)
+            size = len(content)
+            body = answers.parse(content)
             outcome = answers.outcome_of(call.kind, response.status_code, body)
         except SpoiledError as spoiled:
             body = answers.UNREADABLE
             outcome = answers.outcome_of(call.kind, response.status_code, body)
             if outcome is Outcome.NONSENSE:
                 outcome, cause = spoiled.outcome, spoiled.cause
-        return Reply(request, outcome, cause, response.status_code, response.headers, body)
+        return Reply(request, outcome, cause, response.status_code, response.headers, body, size)
 
     def _body(self, response: requests.Response) -> bytes:
         """The decompressed body. The size that counts is the decompressed one: a small gzip can hold gigabytes."""
