@@ -1,10 +1,10 @@
 """What is asked of the cloud: one method for each call of the API (workspace-api.md 1, 2 and 5)."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from dashboard.cloud import parsing
 from dashboard.cloud.errors import NotFoundError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
@@ -101,8 +101,8 @@ class Calls:
 
 
 def _segment(group_id: str) -> str:
-    """An id fit for a path. Anything else could lead to another path (`..`), and the cloud has no such group."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", group_id):
+    """An id fit for a path; the cloud has no group with another one that could be asked for."""
+    if parsing.id_problem(group_id):
         raise NotFoundError("no server group can have this id")
     return group_id
 

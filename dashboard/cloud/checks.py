@@ -115,7 +115,8 @@ def _permissions(project: Project, trial: _Trial, listed: Reply) -> tuple[Check,
 
 def _harmless_calls(calls: Calls, listed: Reply) -> Iterator[Call]:
     """All the calls that change nothing; those about a group need one to ask about."""
-    groups = parsing.each(parsing.members(listed.body), "items", ServerGroup.from_api)
+    listed_groups = parsing.each(parsing.members(listed.body), "items", ServerGroup.from_api)
+    groups = [group for group in listed_groups if not group.id_problem]
     if groups:
         yield calls.show_server_group(groups[0].id)
         yield calls.show_server_group_state(groups[0].id)

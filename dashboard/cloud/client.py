@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -16,16 +16,23 @@ from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
 from dashboard.cloud.calls import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
-from dashboard.cloud.errors import BadAnswerError, CloudError, RejectedError, SendAgainError, ThrottledError
+from dashboard.cloud.errors import (
+    BadAnswerError,
+    CloudError,
+    IncompleteListError,
+    ListTooLargeError,
+    RejectedError,
+    SendAgainError,
+    ThrottledError,
+)
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
-from dashboard.cloud.paging import MOST_ROWS, ROWS, Identified, Page, read_all
+from dashboard.cloud.paging import ROWS, Identified, Page, Volume, read_all
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 from dashboard.cloud.restraint import Breaker, RetryBudget
 from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
 from dashboard.cloud.transport import Reply, Transport
 
-T = TypeVar("T")
 Row = TypeVar("Row", bound=Identified)
 
 MOST_IMAGES = 10_000
@@ -34,14 +41,32 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Reading(Generic[T]):
-    """What a list read gave. `as_of` is when the cloud answered (aware, UTC); `problem` says that the cloud is away
-    now, and that `value` is the last good copy.
+class Reading(Generic[Row]):
+    """What a list read gave. `as_of` is when the cloud answered (aware, UTC); `total` is how many rows it counts.
+
+    `problem` says that the cloud is unavailable now, and that this is the last reading. An incomplete reading holds the
+    last complete one in `complete`, if there ever was one.
     """
 
-    value: T
+    value: tuple[Row, ...]
     as_of: datetime
+    total: int
+    is_complete: bool = True
     problem: CloudError | None = None
+    complete: "Reading[Row] | None" = field(default=None, repr=False)
+
+    @property
+    def unreadable(self) -> int:
+        """How many rows the cloud counts that are not here."""
+        return self.total - len(self.value)
+
+    @property
+    def older(self) -> tuple[Row, ...]:
+        """The rows that only the last complete reading has."""
+        if self.complete is None:
+            return ()
+        ids = {row.id for row in self.value}
+        return tuple(row for row in self.complete.value if row.id not in ids)
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,8 @@ class Client:
         self._breakers = {
             endpoint: Breaker(endpoint) for endpoint in (project.workspace_endpoint, project.ims_endpoint)
         }
-        self._last_list: Reading[tuple[ServerGroup, ...]] | None = None
+        self._last_list: Reading[ServerGroup] | None = None
+        self._last_list_lock = threading.Lock()
 
     @property
     def is_suspended(self) -> bool:
@@ -79,18 +105,26 @@ class Client:
 
     # Server groups
 
-    def list_server_groups(self) -> Reading[tuple[ServerGroup, ...]]:
-        """All groups, primary and standby; the last good copy while the cloud is away."""
+    def list_server_groups(self) -> Reading[ServerGroup]:
+        """All groups, primary and standby; the last reading while the cloud is unavailable."""
+        known = len(self._last_list.value) if self._last_list else 0
         try:
-            known = len(self._last_list.value) if self._last_list else 0
             page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api, known)
         except CloudError as error:
             is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
             if self._last_list is None or is_refusal:
                 raise
             return replace(self._last_list, problem=error)
-        self._last_list = Reading(page.items, page.as_of)
-        return self._last_list
+        return self._remembered(page)
+
+    def _remembered(self, page: Page[ServerGroup]) -> Reading[ServerGroup]:
+        """The page as the last reading. An incomplete one keeps the last complete one beside it."""
+        with self._last_list_lock:
+            last, complete = self._last_list, None
+            if last and not page.is_complete:
+                complete = last if last.is_complete else last.complete
+            self._last_list = Reading(page.items, page.as_of, page.total, page.is_complete, complete=complete)
+            return self._last_list
 
     def show_server_group(self, group_id: str) -> ServerGroup:
         """The group as it is now, never a copy."""
@@ -132,12 +166,15 @@ class Client:
     # What stands behind a group, and what it may choose from
 
     def list_servers(self, group_id: str | None = None) -> tuple[Server, ...]:
-        """The servers of a group, or of the whole project."""
-        return self._all_pages(self._calls.list_servers(group_id), Server.from_api).items
+        """The servers of a group, or of the whole project. Raises IncompleteListError rather than a part of them."""
+        return self._every_row(self._calls.list_servers(group_id), Server.from_api)
 
     def list_sessions(self, group_id: str, states: tuple[str, ...] = OPEN_SESSIONS) -> tuple[Session, ...]:
-        """The group's sessions in one of the states, as far as they began within the last year."""
-        return self._all_pages(self._calls.list_sessions(group_id, states), Session.from_api).items
+        """The group's sessions in one of the states, as far as they began within the last year.
+
+        Raises IncompleteListError rather than a part of them.
+        """
+        return self._every_row(self._calls.list_sessions(group_id, states), Session.from_api)
 
     def list_volume_types(self) -> tuple[VolumeType, ...]:
         """The disk types on offer."""
@@ -227,20 +264,36 @@ class Client:
     def _body(self, call: Call, deadline: Deadline | None = None) -> parsing.Members:
         return parsing.members(self._request(call, deadline)[0].body)
 
+    def _every_row(self, call: Call, read: Callable[[object], Row | None]) -> tuple[Row, ...]:
+        page = self._all_pages(call, read)
+        if len(page.items) < page.total:
+            message = f"{len(page.items)} of {page.total} rows of {call.name} could be read"
+            raise IncompleteListError(message, call=call.name)
+        return page.items
+
     def _all_pages(self, call: Call, read: Callable[[object], Row | None], expected: int = 0) -> Page[Row]:
         """The whole list, of which `expected` rows are known to exist, within one deadline."""
         deadline = Deadline(self._limits.whole)
 
-        def fetch(offset: int) -> Page[Row]:
+        def fetch(offset: int, volume: Volume) -> Page[Row]:
+            _stop_at_excess(call, volume)
             page_call = replace(call, query={**call.query, "offset": str(offset), "limit": str(ROWS)})
             reply, duration_ms = self._request(page_call, deadline)
             body = parsing.members(reply.body)
-            total = parsing.integer(body, "count")
-            if not isinstance(body.get("items"), list) or total is None or not 0 <= total <= MOST_ROWS:
+            items, total = body.get("items"), parsing.integer(body, "count")
+            if not isinstance(items, list) or total is None or total < 0:
                 raise _bad_answer(call, reply, duration_ms, "is not a list with its count")
-            return Page(parsing.each(body, "items", read), total, reply.answered_at)
+            volume.add(total, len(items), reply.size)
+            _stop_at_excess(call, volume)
+            rows = parsing.each(body, "items", read)
+            return Page(rows, total, len(items) - len(rows), reply.answered_at)
 
-        return read_all(fetch, expected)
+        return read_all(fetch, self._limits, expected)
+
+
+def _stop_at_excess(call: Call, volume: Volume) -> None:
+    if volume.excess:
+        raise ListTooLargeError(f"the list of {call.name} has {volume.excess}", call=call.name)
 
 
 def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadAnswerError:

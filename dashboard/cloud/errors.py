@@ -14,6 +14,8 @@ CloudError
 │   └── ThrottledError              429
 ├── UnavailableError            a read got a 5xx, no answer in time, or broke off
 ├── BadAnswerError              a read got a 2xx that cannot be what it claims, or a redirect
+│   ├── ListTooLargeError           a list has more rows or bytes than are read
+│   └── IncompleteListError         a list lacks rows that the cloud counts
 └── OutcomeUnknownError         a write left, and its outcome is unknown: read, do not send
 
 For a write only `NotSentError` and `RejectedError` are certain.
@@ -113,6 +115,14 @@ class UnavailableError(CloudError):
 
 class BadAnswerError(CloudError):
     """A read got a 2xx that cannot be what it claims (HTML, empty, truncated, error body, too large), or a redirect."""
+
+
+class ListTooLargeError(BadAnswerError):
+    """A list has more rows or bytes in all its pages than are read."""
+
+
+class IncompleteListError(BadAnswerError):
+    """A list lacks rows that the cloud counts, so that nothing can be counted from it."""
 
 
 class OutcomeUnknownError(CloudError):

@@ -10,6 +10,7 @@ from enum import Enum
 
 from dashboard.cloud import errors
 from dashboard.cloud.errors import CloudError
+from dashboard.cloud.limits import LIMITS
 from dashboard.cloud.permissions import ACTIONS
 
 
@@ -89,6 +90,11 @@ BY_ERROR: Mapping[type[CloudError], Words] = {
     errors.SignInError: ("This dashboard could not sign in to the cloud.", Mender.OPERATOR),
     errors.RejectedError: ("The cloud refused the request.", Mender.YOU),
     errors.UnavailableError: ("The cloud did not answer.", Mender.TIME),
+    errors.ListTooLargeError: (
+        f"The list has more than {LIMITS.list_rows:,} rows or {LIMITS.list_bytes // 10**6} MB; no more are read.",
+        Mender.OPERATOR,
+    ),
+    errors.IncompleteListError: ("The cloud sent fewer rows than it counts.", Mender.PROVIDER),
     errors.BadAnswerError: ("Something answered, but not as the cloud does.", Mender.OPERATOR),
     errors.OutcomeUnknownError: (
         "The change was sent, and the cloud did not say whether it took effect.",

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, except `body` in bytes (decompressed) and `attempts` in requests.
+    """Seconds, except `body` and `list_bytes` in bytes (decompressed), `list_rows` in rows and `attempts` in requests.
 
     `whole` covers every attempt of a call with the pauses between them. `backoff` is the longest first pause. A write
-    does not leave later than `send` after its intent.
+    does not leave later than `send` after its intent. `list_bytes` is for all pages of a list together: `list_rows`
+    ordinary rows of about 1.5 kB just fit.
     """
 
     connect: float = 3.0
@@ -17,6 +18,8 @@ class Limits:
     whole: float = 15.0
     send: float = 10.0
     body: int = 5 * 1024 * 1024
+    list_rows: int = 100_000
+    list_bytes: int = 160_000_000
     attempts: int = 3
     backoff: float = 0.25
 

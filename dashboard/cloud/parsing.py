@@ -4,6 +4,7 @@ The API pages, the SDK and the OpenAPI definitions disagree about types and abou
 regions leave members out, so every reader here is total.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +14,21 @@ T = TypeVar("T")
 Members = Mapping[str, object]
 
 LARGEST_INTEGER = 2**63 - 1  # what a database column holds
+LONGEST_TEXT = 1_000  # characters kept of a resource's text; the longest documented text has 255
+MOST_ITEMS = 100  # items kept of a list inside a resource
+LONGEST_ID = 128
+
+
+def id_problem(value: str) -> str:
+    """Why an id cannot stand in an address, to follow "its id"; empty when it can.
+
+    Anything else could lead to another address: `..`, or an id with a slash.
+    """
+    if len(value) > LONGEST_ID:
+        return f"is longer than {LONGEST_ID} characters"
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", value):
+        return "holds characters that cannot stand in an address"
+    return ""
 
 
 def members(data: object) -> Members:
@@ -23,9 +39,23 @@ def members(data: object) -> Members:
 def text(data: Members, name: str) -> str | None:
     """Text that UTF-8 and PostgreSQL can hold: JSON admits lone surrogates and NUL, they do not."""
     value = data.get(name)
-    if not isinstance(value, str):
-        return None
+    return _storable(value) if isinstance(value, str) else None
+
+
+def _storable(value: str) -> str:
     return value.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def short_text(data: Members, name: str) -> str | None:
+    """The text, cut where it is longer than any that the cloud documents, so that a list stays small."""
+    value = data.get(name)
+    return _cut(value) if isinstance(value, str) else None
+
+
+def _cut(value: str) -> str:
+    if len(value) > LONGEST_TEXT:
+        value = value[: LONGEST_TEXT - 1] + "…"
+    return _storable(value)
 
 
 def integer(data: Members, name: str) -> int | None:
@@ -54,8 +84,10 @@ def moment(data: Members, name: str) -> datetime | None:
 
 
 def texts(data: Members, name: str) -> tuple[str, ...]:
+    """The texts of a list that are not empty."""
     value = data.get(name)
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    items = value[:MOST_ITEMS] if isinstance(value, list) else ()
+    return tuple(_cut(item) for item in items if isinstance(item, str) and item)
 
 
 def each(data: Members, name: str, read: Callable[[object], T | None]) -> tuple[T, ...]:
@@ -66,7 +98,7 @@ def each(data: Members, name: str, read: Callable[[object], T | None]) -> tuple[
 
 
 READERS: Mapping[object, Callable[[Members, str], object]] = {
-    str | None: text,
+    str | None: short_text,
     int | None: integer,
     bool | None: flag,
     datetime | None: moment,

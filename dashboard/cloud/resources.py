@@ -1,7 +1,7 @@
 """What the cloud has, as frozen dataclasses with the API's own names (workspace-api.md 2).
 
 Every `from_api()` is total: members that are absent or of a wrong type are None (lists: empty), unknown enum values
-stay the text they came as. An item without an id is None, because nothing can be done with it.
+stay the text they came as. An item without an id is None, because nothing can be done with it. Long texts are cut.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from dashboard.cloud import parsing
 EditableValue = str | int | bool | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tag:
     key: str
     value: str
@@ -22,11 +22,11 @@ class Tag:
     @classmethod
     def from_api(cls, data: object) -> Self | None:
         tag = parsing.members(data)
-        key = parsing.text(tag, "key")
-        return cls(key, parsing.text(tag, "value") or "") if key else None
+        key = parsing.short_text(tag, "key")
+        return cls(key, parsing.short_text(tag, "value") or "") if key else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """When a server takes no more sessions: a count, and three thresholds in percent."""
 
@@ -40,7 +40,7 @@ class RoutePolicy:
         return cls(**parsing.plain_members(cls, data)) if isinstance(data, dict) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Product:
     """The package that the group's servers are made from. `memory` is in MB, `sessions` its default of sessions."""
 
@@ -61,7 +61,7 @@ class Product:
         return cls(**parsing.plain_members(cls, data)) if isinstance(data, dict) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServerGroup:
     """A server group. Only ShowServerGroup returns `route_policy`, `image_type` and `image_product_id`, and older
     regions do not even there (workspace-api.md 2.2): None means "not said", never "off" or "empty".
@@ -105,16 +105,21 @@ class ServerGroup:
     @classmethod
     def from_api(cls, data: object) -> Self | None:
         group = parsing.members(data)
-        group_id = parsing.text(group, "id")
+        group_id = parsing.short_text(group, "id")
         if not group_id:
             return None
         return cls(
             id=group_id,
             route_policy=RoutePolicy.from_api(group.get("route_policy")),
             product_info=Product.from_api(group.get("product_info")),
-            tags=parsing.each(group, "tags", Tag.from_api),
+            tags=parsing.each(group, "tags", Tag.from_api)[: parsing.MOST_ITEMS],
             **parsing.plain_members(cls, group),
         )
+
+    @property
+    def id_problem(self) -> str:
+        """Why no page can be about this group, to follow "its id"; empty when one can."""
+        return parsing.id_problem(self.id)
 
     def value(self, path: str) -> EditableValue:
         """An editable value by its path in the API body, such as `route_policy.max_session`; None: not said."""
@@ -143,7 +148,7 @@ class ServerGroupState:
         return sum(self.counts.values())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server; `image_id` shows which servers still run an older image than their group's."""
 
@@ -163,11 +168,11 @@ class Server:
     @classmethod
     def from_api(cls, data: object) -> Self | None:
         server = parsing.members(data)
-        server_id = parsing.text(server, "id")
+        server_id = parsing.short_text(server, "id")
         return cls(id=server_id, **parsing.plain_members(cls, server)) if server_id else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Session:
     """A person's session on a server. `session_type` "1" is a shared desktop, "2" an application."""
 
@@ -183,5 +188,5 @@ class Session:
     @classmethod
     def from_api(cls, data: object) -> Self | None:
         session = parsing.members(data)
-        session_id = parsing.text(session, "id")
+        session_id = parsing.short_text(session, "id")
         return cls(id=session_id, **parsing.plain_members(cls, session)) if session_id else None

@@ -34,9 +34,8 @@ CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON.
-
-    `issued_token` is the token in the response to a sign-in: the only secret here.
+    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON that
+    took `size` bytes. `issued_token` is the token in the response to a sign-in: the only secret here.
     """
 
     request: requests.PreparedRequest = field(repr=False)
@@ -45,6 +44,7 @@ class Reply:
     http_status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: object = field(default=None, repr=False)
+    size: int = 0
     answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     issued_token: str = field(default="", repr=False)
 
@@ -122,12 +122,15 @@ class Transport:
 
     def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
         """A status outside 2xx means what it says even when its body cannot be read."""
-        cause, issued_token = "", response.headers.get("X-Subject-Token", "") if call.kind is Kind.SIGN_IN else ""
+        cause, size = "", 0
+        issued_token = response.headers.get("X-Subject-Token", "") if call.kind is Kind.SIGN_IN else ""
         if issued_token:
             self._issued_tokens.append(issued_token)
         redactor = self._redactor(request)
         try:
-            body = redactor.in_json(answers.parse(self._body(response)))
+            content = self._body(response)
+            size = len(content)
+            body = redactor.in_json(answers.parse(content))
             outcome = answers.outcome_of(call.kind, response.status_code, body)
         except SpoiledError as spoiled:
             body = answers.UNREADABLE
@@ -135,7 +138,9 @@ class Transport:
             if outcome is Outcome.NONSENSE:
                 outcome, cause = spoiled.outcome, spoiled.cause
         headers = CaseInsensitiveDict((name, redactor(value)) for name, value in response.headers.items())
-        return Reply(request, outcome, redactor(cause), response.status_code, headers, body, issued_token=issued_token)
+        return Reply(
+            request, outcome, redactor(cause), response.status_code, headers, body, size, issued_token=issued_token
+        )
 
     def _body(self, response: requests.Response) -> bytes:
         """The decompressed body. The size that counts is the decompressed one: a small gzip can hold gigabytes."""

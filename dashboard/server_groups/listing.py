@@ -106,6 +106,8 @@ def role(group: ServerGroup) -> str:
 
 @dataclass(frozen=True)
 class Counts:
+    """Of the groups in the latest response; what it lacks is not counted."""
+
     groups: int
     on: int
     off: int
@@ -113,10 +115,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of the groups asked for, with what the page around it shows."""
+    """One page of the groups asked for, with what the page around it shows.
+
+    `older` are the ids of those that the latest response lacks.
+    """
 
     query: Query
     groups: tuple[ServerGroup, ...]
+    older: frozenset[str] = field(repr=False)
     found: int
     counts: Counts
     app_types: tuple[str, ...] = field(repr=False)
@@ -140,23 +146,26 @@ class Listing:
         return self.query.link(page=self.query.page + 1) if self.last < self.found else ""
 
 
-def list_groups(groups: tuple[ServerGroup, ...], query: Query) -> Listing:
-    wanted = _sorted(_sorted([group for group in groups if query.wants(group)], "name"), query.sort)
+def list_groups(groups: tuple[ServerGroup, ...], query: Query, older: tuple[ServerGroup, ...] = ()) -> Listing:
+    """The groups of the latest response, together with `older` ones that it lacks."""
+    both = (*groups, *older)
+    wanted = _sorted(_sorted([group for group in both if query.wants(group)], "name"), query.sort)
     pages = max(1, -(-len(wanted) // PAGE_SIZE))
     query = replace(query, page=min(query.page, pages))
     start = (query.page - 1) * PAGE_SIZE
     return Listing(
         query=query,
         groups=tuple(wanted[start : start + PAGE_SIZE]),
+        older=frozenset(group.id for group in older),
         found=len(wanted),
         counts=Counts(
             groups=len(groups),
             on=sum(group.server_group_status is True for group in groups),
             off=sum(group.server_group_status is False for group in groups),
         ),
-        app_types=_distinct(group.app_type for group in groups),
-        images=_distinct(group.image_name for group in groups),
-        tags=_distinct(f"{tag.key}={tag.value}" for group in groups for tag in group.tags),
+        app_types=_distinct(group.app_type for group in both),
+        images=_distinct(group.image_name for group in both),
+        tags=_distinct(f"{tag.key}={tag.value}" for group in both for tag in group.tags),
     )
 
 

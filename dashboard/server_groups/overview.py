@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dashboard.cloud.client import Client, client_for
 from dashboard.cloud.errors import CloudError
+from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
 from dashboard.server_groups.fields import Shown, Surroundings
@@ -43,7 +44,7 @@ class Overview:
     state: ServerGroupState | None
     sessions: tuple[Session, ...] | None
     partners: tuple[ServerGroup, ...] | None
-    """Its standby groups, or the primary of a standby."""
+    """Its standby groups, or the primary of a standby; of one whose id cannot be asked for, only the id."""
 
     @property
     def ready(self) -> int | None:
@@ -129,7 +130,7 @@ def read_shown(project: Project, group_id: str) -> Shown:
 
 def _read_partners(client: Client, group: ServerGroup) -> tuple[ServerGroup, ...]:
     ids = group.primary_server_group_ids or group.secondary_server_group_ids
-    return tuple(client.show_server_group(partner_id) for partner_id in ids)
+    return tuple(ServerGroup(one) if id_problem(one) else client.show_server_group(one) for one in ids)
 
 
 def _or_none(read: Callable[[], T]) -> T | None:

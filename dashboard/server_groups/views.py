@@ -1,6 +1,6 @@
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -35,23 +35,33 @@ PENDING_FOR = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Row:
-    """A group in the list. `key` makes a double click on its switch one change."""
+    """A group in the list. `key` makes a double click on its switch one change; `older_as_of` says that the latest
+    response lacks the group, and from when this copy of it is.
+    """
 
     group: ServerGroup
     last_change: ChangeIntent | None
     pending: ChangeIntent | None
     key: str
+    older_as_of: datetime | None = None
 
 
 @require_safe
 @requires(VIEW)
 def server_group_list(request: SignedInRequest, project: Project) -> HttpResponse:
     reading = client_for(project).list_server_groups()
-    listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
+    listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
     ids = [group.id for group in listing.groups]
     traces = find_traces(project.slug, ids, pending_since=timezone.now() - PENDING_FOR)
+    older_as_of = dict.fromkeys(listing.older, reading.complete.as_of) if reading.complete else {}
     rows = [
-        Row(group, traces.last.get(group.id), traces.pending.get(group.id), uuid.uuid4().hex)
+        Row(
+            group,
+            traces.last.get(group.id),
+            traces.pending.get(group.id),
+            uuid.uuid4().hex,
+            older_as_of.get(group.id),
+        )
         for group in listing.groups
     ]
     is_partial = request.htmx and not request.htmx.history_restore_request
@@ -65,7 +75,7 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
 def server_group_counts(request: SignedInRequest, project: Project) -> HttpResponse:
     """The line above the list, asked for again after a switch."""
     reading = client_for(project).list_server_groups()
-    listing = list_groups(reading.value, Query.from_get(request.GET.dict()))
+    listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
     return render(request, "server_groups/_counts.html", {"listing": listing, "reading": reading})
 
 

@@ -488,3 +488,18 @@ def test_what_is_looked_for_goes_by_itself_until_something_is_found(
 
     (on,) = [link.attrs for link in page.all("a") if words(link.text) == "Search on"]
     assert (on["hx-trigger"], on["href"]) == ("load delay:20ms, click", on["hx-get"])
+
+
+@pytest.mark.parametrize("group_id", ["a/b", "..", ""])
+def test_an_entry_of_a_group_that_no_page_can_be_about_links_to_none(
+    client_as: People, project: Project, enter: Enter, group_id: str
+) -> None:
+    entry = enter("admin", SESSIONS, outcomes=("unknown",), group_id=group_id, group_name="strange")
+    client = client_as("administrator")
+
+    answers = [client.get(LEDGER), client.get(f"{LEDGER}{entry.number}/"), client.get(f"{LEDGER}attention/")]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    for answer in answers:
+        assert "strange" in said(answer)
+        assert [link for link in read(answer).all("a") if link.text == "strange"] == []

@@ -3,8 +3,10 @@
 import logging
 import re
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,9 +18,10 @@ from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
 from dashboard.cloud.client import Answer, client_for
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.limits import Limits
+from dashboard.cloud.paging import PAGES_AT_ONCE
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 
-from .scripted import GROUP_ID, PROJECT_ID, Act, Received, answer, reset, scripted_cloud
+from .scripted import GROUP_ID, PATIENT, PROJECT_ID, Act, Received, answer, reset, scripted_cloud
 
 OTHER_ID = "d2a7f6e0-1c3b-4b8a-9f52-0a6b7c8d9e0f"
 
@@ -239,14 +242,157 @@ def test_a_list_that_keeps_shifting_is_taken_with_each_row_once() -> None:
         reading = cloud.client().list_server_groups()
 
     assert [group.id for group in reading.value] == ["same"]
+    assert (reading.total, reading.unreadable, reading.is_complete) == (200, 199, False)
     assert len(cloud.requests) == 4
 
 
-def test_items_without_an_id_are_left_out() -> None:
+def test_items_without_an_id_are_counted_as_unreadable() -> None:
     with scripted_cloud(answer(200, {"count": 4, "items": [{"id": "a"}, {"name": "b"}, None, "c"]})) as cloud:
         reading = cloud.client().list_server_groups()
 
     assert reading.value == (ServerGroup(id="a"),)
+    assert (reading.total, reading.unreadable, reading.is_complete) == (4, 3, True)
+    assert len(cloud.requests) == 1
+
+
+@pytest.mark.parametrize("group_id", ["a/b", "..", "a b", "a?b", "\N{ZERO WIDTH SPACE}", "a" * 129])
+def test_a_group_whose_id_cannot_stand_in_an_address_is_read_and_marked(group_id: str) -> None:
+    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": group_id, "name": "pool"}]})) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert [(group.id, group.name, bool(group.id_problem)) for group in reading.value] == [(group_id, "pool", True)]
+    assert reading.is_complete
+
+
+# Short lists
+
+
+def test_a_short_list_is_incomplete_and_keeps_the_last_complete_one() -> None:
+    full, short = rows(150), {"count": 150, "items": rows(15)}
+    acts = [answer(200, {"count": 150, "items": full[:100]}), answer(200, {"count": 150, "items": full[100:]})]
+    with scripted_cloud(*acts, answer(200, short)) as cloud:
+        client = cloud.client()
+        good = client.list_server_groups()
+
+        readings = [client.list_server_groups() for _ in range(2)]
+
+    assert (good.total, good.is_complete, good.complete, good.older) == (150, True, None, ())
+    for reading in readings:
+        assert (len(reading.value), reading.total, reading.unreadable, reading.is_complete) == (15, 150, 135, False)
+        assert reading.complete == good
+        assert [group.id for group in reading.older] == [row["id"] for row in full[15:]]
+
+
+def test_a_complete_list_after_a_short_one_forgets_what_is_gone() -> None:
+    before, after = ({"count": count, "items": rows(count)} for count in (3, 2))
+    short = {"count": 3, "items": rows(1)}
+    with scripted_cloud(answer(200, before), answer(200, short), answer(200, short), answer(200, after)) as cloud:
+        client = cloud.client()
+        readings = [client.list_server_groups() for _ in range(3)]
+
+    assert [len(reading.value) for reading in readings] == [3, 1, 2]
+    assert [len(reading.older) for reading in readings] == [0, 2, 0]
+    assert readings[-1].complete is None
+
+
+def test_without_a_complete_list_a_short_one_stands_alone() -> None:
+    with scripted_cloud(answer(200, {"count": 300, "items": rows(15)})) as cloud:
+        client = cloud.client()
+        readings = [client.list_server_groups() for _ in range(2)]
+
+    for reading in readings:
+        assert (len(reading.value), reading.total, reading.complete, reading.older) == (15, 300, None, ())
+
+
+def test_an_outage_after_a_short_list_keeps_the_complete_one_too() -> None:
+    full, short = ({"count": 3, "items": rows(count)} for count in (3, 1))
+    with scripted_cloud(answer(200, full), answer(200, short), answer(200, short), answer(503, {})) as cloud:
+        client = cloud.client()
+        _, incomplete, copy = (client.list_server_groups() for _ in range(3))
+
+    assert isinstance(copy.problem, errors.UnavailableError)
+    assert (copy.value, copy.complete, len(copy.older)) == (incomplete.value, incomplete.complete, 2)
+
+
+def test_a_group_that_appears_between_two_pages_is_no_reason_to_call_the_list_incomplete() -> None:
+    def route(received: Received) -> Act:
+        offset = int(query_of(received)["offset"])
+        return answer(200, {"count": 150 + (offset > 0), "items": rows(151)[offset : offset + 100]})
+
+    with scripted_cloud(route=route) as cloud:
+        reading = cloud.client().list_server_groups()
+
+    assert (len(reading.value), reading.total, reading.is_complete) == (151, 151, True)
+
+
+@pytest.mark.parametrize("items", [rows(15), [*rows(15), {"name": "no id"}]])
+def test_servers_and_sessions_are_not_counted_from_a_short_list(items: list[dict[str, object]]) -> None:
+    with scripted_cloud(answer(200, {"count": 16, "items": items})) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.IncompleteListError, match="15 of 16 rows of ListServers could be read"):
+            client.list_servers()
+        with pytest.raises(errors.IncompleteListError, match="15 of 16 rows of ListSessions could be read"):
+            client.list_sessions(GROUP_ID)
+
+
+# Bounds over all pages
+
+
+def test_a_list_with_more_rows_than_are_read_is_refused_by_its_count() -> None:
+    with scripted_cloud(answer(200, {"count": 100_001, "items": rows(100)})) as cloud:
+        client = cloud.client()
+
+        with pytest.raises(errors.ListTooLargeError, match="has more than 100,000 rows"):
+            client.list_server_groups()
+
+    assert len(cloud.requests) == 1
+
+
+def test_pages_with_more_rows_than_the_count_says_are_bounded_too() -> None:
+    with scripted_cloud(answer(200, {"count": 300, "items": rows(400)})) as cloud:
+        client = cloud.client(limits=replace(PATIENT, list_rows=1000))
+
+        with pytest.raises(errors.ListTooLargeError, match="has more than 1,000 rows"):
+            client.list_server_groups()
+
+    assert len(cloud.requests) == 3
+
+
+def test_no_page_is_asked_for_once_the_bytes_of_all_pages_are_too_many() -> None:
+    big = [{"id": f"group-{number}", "description": "x" * 48_000} for number in range(100)]
+    page = answer(200, {"count": 100_000, "items": big})
+    limits = Limits(connect=5, read=5, whole=30, list_bytes=40_000_000)
+    tracemalloc.start()
+    try:
+        with scripted_cloud(page) as cloud:
+            client = cloud.client(limits=limits)
+            with pytest.raises(errors.ListTooLargeError, match="has more than 40,000,000 bytes"):
+                client.list_server_groups()
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 9 <= len(cloud.requests) <= 9 + PAGES_AT_ONCE  # nine of 4.8 MB pass the bound; others may be under way
+    assert peak < 250_000_000
+
+
+def test_the_last_list_stays_when_the_next_one_is_too_large() -> None:
+    too_large = {"count": 2, "items": [{"id": "a", "description": "x" * 60_000}, {"id": "b"}]}
+    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), answer(200, too_large)) as cloud:
+        client = cloud.client(limits=replace(PATIENT, list_bytes=50_000))
+        good, copy = (client.list_server_groups() for _ in range(2))
+
+    assert copy.value == good.value
+    assert isinstance(copy.problem, errors.ListTooLargeError)
+
+
+def test_each_reading_of_a_shifting_list_has_the_whole_volume() -> None:
+    with scripted_cloud(answer(200, {"count": 4, "items": rows(3)})) as cloud:
+        reading = cloud.client(limits=replace(PATIENT, list_rows=5)).list_server_groups()
+
+    assert len(reading.value) == 3
+    assert len(cloud.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -257,7 +403,6 @@ def test_items_without_an_id_are_left_out() -> None:
         {"items": []},
         {"count": "2", "items": []},
         {"count": -1, "items": []},
-        {"count": 10**9, "items": []},
         {"count": 1, "items": {"id": "a"}},
     ],
 )

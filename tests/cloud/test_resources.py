@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dashboard.cloud import answers
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import (
     Product,
     RoutePolicy,
@@ -186,6 +187,42 @@ def test_text_that_no_page_or_database_can_hold_is_mended() -> None:
 
     assert group is not None
     assert group.name == "a?b\N{REPLACEMENT CHARACTER}c"
+
+
+def test_long_texts_and_lists_of_a_row_are_cut() -> None:
+    row = {
+        "id": "i" * 5000,
+        "description": "é" * 5000,
+        "secondary_server_group_ids": ["s" * 5000] * 5000,
+        "tags": [{"key": "k" * 5000, "value": "v"}] * 5000,
+    }
+
+    group = ServerGroup.from_api(row)
+
+    assert group is not None
+    assert group.id_problem == "is longer than 128 characters"
+    assert group.description == "é" * 999 + "…"
+    assert (len(group.secondary_server_group_ids), len(group.secondary_server_group_ids[0])) == (100, 1000)
+    assert (len(group.tags), len(group.tags[0].key)) == (100, 1000)
+
+
+def test_ids_of_partners_are_text_that_a_page_can_show() -> None:
+    group = ServerGroup.from_api({**SHOWN, "secondary_server_group_ids": ["a\ud800b", "", 7, None, "../x"]})
+
+    assert group is not None
+    assert group.secondary_server_group_ids == ("a?b", "../x")
+
+
+@pytest.mark.parametrize(
+    "group_id", ["..", ".", "", "a/b", "a b", "a\n", "a%2Fb", "a?b", "a#b", "ä", "\u202e", "a" * 129]
+)
+def test_an_id_that_cannot_stand_in_an_address_has_a_problem(group_id: str) -> None:
+    assert id_problem(group_id)
+
+
+@pytest.mark.parametrize("group_id", [GROUP_ID, "a", "A.b-c_d", "-", "a" * 128])
+def test_an_id_that_can_stand_in_an_address_has_none(group_id: str) -> None:
+    assert id_problem(group_id) == ""
 
 
 @pytest.mark.parametrize("data", [None, [], "group", 7, {}, {"id": None}, {"id": ""}, {"id": 7}])

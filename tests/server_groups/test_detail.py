@@ -128,6 +128,21 @@ def test_a_group_that_cannot_be_read_is_not_guessed(
     assert "The cloud does not answer as it should" in said(answer)
 
 
+@pytest.mark.parametrize("members", ["primary_server_group_ids", "secondary_server_group_ids"])
+def test_a_partner_whose_id_cannot_stand_in_an_address_is_text(
+    client_as: People, project: Project, simulator: Simulated, members: str
+) -> None:
+    simulator.control("PUT", f"groups/{DESIGN_POOL}", {members: ["../x", GROUP_IDS["finance-eu"], "a/b"]})
+    client = client_as("administrator")
+
+    answers = [client.get(address(page)) for page in ("", "edit/", "switch/")]
+
+    page = read(answers[0])
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [one.text for one in page.by_class("unusable-id")] == ["../x", "a/b"]
+    assert "finance-eu" in [words(link.text) for link in page.all("a")]
+
+
 def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     simulator.change(name=evil, description=evil, ou_name=evil, image_name=evil, tags=[{"key": evil, "value": evil}])

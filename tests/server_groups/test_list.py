@@ -1,7 +1,9 @@
 """The list of groups: filters, order and pages of the address, its empty states, and the last good copy."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +18,8 @@ from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project, load_projects
 from dashboard.simulator.server import SimulatorServer
+from tests.cloud.scripted import answer as answer_with
+from tests.cloud.scripted import scripted_cloud
 from tests.conftest import PROJECT_ID, Simulated, address
 from tests.markup import Page, read, said, words
 from tests.server_groups.conftest import GROUP_IDS
@@ -354,6 +358,176 @@ def test_a_ledger_that_is_missing_takes_no_page_down(
     for answer in answers[:3]:
         assert "The ledger cannot be read, so nothing can be changed until someone mends it." in said(answer)
         assert "no such table: main.audit_ledgerrow" in said(answer)
+
+
+# A group whose id cannot stand in an address
+
+
+@pytest.mark.parametrize("group_id", ["a/b", "..", "a b,c", '"><img src=x>', "\u202e", "x" * 129])
+def test_a_group_that_cannot_be_opened_is_a_row_without_link_and_switch(
+    client_as: People, project: Project, simulator: Simulated, group_id: str
+) -> None:
+    simulator.change(GROUP_IDS["qa-windows"], id=group_id)
+
+    answer = client_as("administrator").get(LIST + "?q=qa-windows")
+
+    page = read(answer)
+    (row,) = [row for row in page.all("tr") if "unusable" in row.attrs.get("class", "")]
+    why = "is longer than 128 characters" if len(group_id) > 128 else "holds characters that cannot stand in an address"
+    assert f"This group cannot be opened: its id {why}." in said(answer)
+    assert page.by_class("unusable-id")[0].text == group_id
+    assert words(page.by_class("cell-status")[0].text) == "On"
+    assert words(page.by_class("col-image")[1].text) == simulator_image(simulator)
+    assert words(row.text).startswith("On qa-windows")
+    assert page.all("button", role="switch") == []
+    assert page.all("img") == []
+    assert [link.text for link in page.all("a") if group_id in link.attrs["href"]] == []
+
+
+def simulator_image(simulator: Simulated) -> str:
+    return str(simulator.group(GROUP_IDS["qa-windows"])["image_name"])
+
+
+def test_a_group_that_cannot_be_opened_is_counted_and_disturbs_no_other(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.change(GROUP_IDS["qa-windows"], id="a/b", name=None, server_group_status=None)
+    client = client_as("help desk")
+
+    page = shown(client)
+    counts = read(client.get(f"{LIST}counts/", headers=HTMX))
+
+    assert len(page.all("button", role="switch")) == 41
+    for one in (page, counts):
+        assert words(one.by_class("counts")[0].text) == "42 groups 38 on 3 off"
+    assert "a%2Fb" not in page.html
+
+
+def test_the_cloud_check_asks_about_a_group_that_can_be_asked_for(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    listed = client_for(project).list_server_groups().value
+    simulator.change(listed[0].id, id="../x")
+
+    answer = client_as("administrator").get(f"{LIST}cloud-check/")
+
+    assert answer.status_code == 200
+    assert {entry["path"].rsplit("/", 1)[-1] for entry in simulator.requests("GET")} >= {listed[1].id}
+
+
+# A list that lacks groups
+
+
+SHORT = {"match": LISTS, "fault": "wrong_count", "by": 258}
+
+
+def test_a_short_list_says_so_and_counts_what_was_read(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    simulator.play(SHORT)
+
+    answer = client_as("help desk").get(LIST)
+
+    page = read(answer)
+    (alert,) = page.by_class("notice-warning")
+    assert alert.attrs["role"] == "alert"
+    assert words(alert.text) == (
+        "42 of 300 groups could be read. The cloud counts 300 groups and did not send all of them. "
+        "No complete list was read before, so the missing groups are not shown."
+    )
+    assert words(page.by_class("counts")[0].text) == "42 of 300 groups 39 on 3 off"
+    assert {"disabled" in switch.attrs for switch in page.all("button", role="switch")} == {False}
+
+
+@pytest.fixture
+def scripted(settings: Settings) -> Iterator[Callable[..., None]]:
+    """A project whose cloud gives these answers to any question, the last one for ever."""
+    with ExitStack() as stack:
+
+        def answering(*bodies: object) -> None:
+            cloud = stack.enter_context(scripted_cloud(*(answer_with(200, body) for body in bodies)))
+            settings.CLOUD_PROJECTS = load_projects(
+                {
+                    "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
+                    "HUAWEICLOUD_SDK_REGION": "ap-southeast-3",
+                    "WORKSPACE_ENDPOINT": cloud.url,
+                    "WORKSPACE_AUTH_TOKEN": "simulator-token",
+                }
+            )
+
+        yield answering
+        for client in cloud_client._clients.values():
+            client.close()
+        cloud_client._clients.clear()
+
+
+def listed(*names: str, count: int) -> dict[str, object]:
+    items = [{"id": f"id-{name}", "name": name, "server_group_status": name != "c"} for name in names]
+    return {"count": count, "items": items}
+
+
+def test_groups_that_only_the_last_complete_list_has_are_marked_and_locked(
+    client_as: People, scripted: Callable[..., None]
+) -> None:
+    short = listed("a", count=3)
+    scripted(listed("a", "b", "c", count=3), short, short, listed("a", "b", count=2))
+    client = client_as("help desk")
+    shown(client)
+
+    partly, whole = client.get(LIST), client.get(LIST)
+
+    page = read(partly)
+    assert names(page) == ["a", "b", "c"]
+    assert "1 of 3 groups could be read." in said(partly)
+    assert "The last complete list, from just now, has 2 more." in said(partly)
+    assert words(page.by_class("counts")[0].text) == "1 of 3 groups 1 on 0 off"
+    marks = [words(mark.text) for mark in page.by_class("tag-attention")]
+    assert [bool(re.fullmatch(r"not in the latest response, as of \d\d:\d\d UTC", mark)) for mark in marks] == [
+        True
+    ] * 2
+    switches = page.all("button", role="switch")
+    assert [(one.attrs["aria-label"], "disabled" in one.attrs) for one in switches] == [
+        ("a", False),
+        ("b", True),
+        ("c", True),
+    ]
+    assert names(read(whole)) == ["a", "b"]
+    assert "could be read" not in said(whole)
+
+
+def test_a_group_without_an_id_is_said_to_be_unreadable(client_as: People, scripted: Callable[..., None]) -> None:
+    body = listed("a", "b", count=3)
+    scripted({**body, "items": [*body["items"], {"name": "nameless"}]})  # type: ignore[misc]  # a list, as above
+
+    answer = client_as("viewer").get(LIST)
+
+    assert "1 of 3 groups could not be read. The cloud sent it without an id." in said(answer)
+    assert words(read(answer).by_class("counts")[0].text) == "2 of 3 groups 2 on 0 off"
+
+
+def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_project(
+    client_as: People, scripted: Callable[..., None]
+) -> None:
+    scripted({"count": 300, "items": []})
+
+    answer = said(client_as("viewer").get(LIST))
+
+    assert "0 of 300 groups could be read." in answer
+    assert "The cloud counts 300 groups in this project and sent none that can be read." in answer
+    assert "No server groups yet" not in answer
+
+
+def test_a_list_that_is_too_large_leaves_the_last_one_on_show(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
+    client = client_as("help desk")
+    before = names(shown(client))
+    simulator.play({"match": LISTS, "fault": "wrong_count", "by": 100_000})
+
+    answer = client.get(LIST)
+
+    assert names(read(answer)) == before
+    assert "The list has more than 100,000 rows or 160 MB; no more are read." in said(answer)
 
 
 # Beside the list

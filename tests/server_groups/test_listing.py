@@ -38,6 +38,15 @@ UNKNOWN = ServerGroup("id-u")
 ALL = (C, UNKNOWN, B, A)
 
 
+def test_groups_that_the_latest_response_lacks_are_listed_and_not_counted() -> None:
+    listing = list_groups((A, C), Query(), older=(B,))
+
+    assert [group.id for group in listing.groups] == ["id-a", "id-b", "id-c"]
+    assert listing.older == {"id-b"}
+    assert (listing.counts.groups, listing.counts.on, listing.counts.off) == (2, 2, 0)
+    assert "SESSION_DESKTOP_APP" in listing.app_types
+
+
 def found(query: str) -> list[str]:
     return [group.id for group in list_groups(ALL, Query.from_get(QueryDict(query).dict())).groups]
 

@@ -255,6 +255,14 @@ def test_a_wrong_form_is_not_reviewed(client_as: Callable[[str], Client], projec
     assert "Use letters, digits, _ and -; spaces are not allowed." in said(answer)
 
 
+def test_a_standby_whose_id_cannot_be_asked_for_is_named_by_it(project: Project, simulator: Simulated) -> None:
+    simulator.change(secondary_server_group_ids=["a/b", ".."])
+
+    told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
+
+    assert told == ("Application type will also change on the standby: a/b, ...",)
+
+
 def test_a_standby_that_cannot_be_read_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
     simulator.change(secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
 

@@ -15,6 +15,7 @@ from dashboard.audit.differences import LONGEST, Fate, Part, clip, compare, shor
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.explanations import explain
+from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import listing
 from dashboard.server_groups.fields import BY_PATH, FIELDS, EditableField, Surroundings
@@ -148,6 +149,12 @@ def with_tickets(reason: str) -> SafeString:
 def cause(error: CloudError) -> str:
     """What went wrong with the cloud, in words."""
     return explain(error).cause
+
+
+@register.filter
+def can_be_opened(group_id: str) -> bool:
+    """Whether a page can be about a group with this id."""
+    return not id_problem(group_id)
 
 
 @register.filter
