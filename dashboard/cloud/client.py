@@ -225,7 +225,7 @@ class Client:
                     return reply, replace(rule, error=SendAgainError)
                 has_new_token = True
             elif rule.again is Again.AFTER_A_PAUSE and self._waited(
-                resent, reply.retry_after, call.send_by or deadline
+                resent, reply.retry_after, min(deadline, call.send_by or deadline, key=Deadline.left)
             ):
                 resent += 1
             else:

@@ -93,7 +93,7 @@ class Transport:
     def exchange(self, call: Call, auth: AuthBase | None, deadline: Deadline) -> Reply:
         """Sends one request once; it ends with the deadline at the latest, apart from the time DNS takes."""
         request = _prepared(call, auth)
-        if min(deadline.left(), call.send_by.left() if call.send_by else deadline.left()) <= 0:
+        if min(deadline.left(), (call.send_by or deadline).left()) <= 0:
             return Reply(request, Outcome.NEVER_OPENED, "no time was left to send it")
         way = Passage(deadline, call.send_by)
         before = passage.set(way)

@@ -18,6 +18,7 @@ from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project, load_projects
 from dashboard.simulator.server import SimulatorServer
+from dashboard.text import show_direction_marks
 from tests.cloud.scripted import answer as answer_with
 from tests.cloud.scripted import scripted_cloud
 from tests.conftest import PROJECT_ID, Simulated, address
@@ -375,7 +376,7 @@ def test_a_group_that_cannot_be_opened_is_a_row_without_link_and_switch(
     (row,) = [row for row in page.all("tr") if "unusable" in row.attrs.get("class", "")]
     why = "is longer than 128 characters" if len(group_id) > 128 else "holds characters that cannot stand in an address"
     assert f"This group cannot be opened: its id {why}." in said(answer)
-    assert page.by_class("unusable-id")[0].text == group_id
+    assert page.by_class("unusable-id")[0].text == show_direction_marks(group_id)
     assert words(page.by_class("cell-status")[0].text) == "On"
     assert words(page.by_class("col-image")[1].text) == simulator_image(simulator)
     assert words(row.text).startswith("On qa-windows")

@@ -203,7 +203,10 @@ def test_where_nothing_is_left_to_revert_nothing_is_offered(
 def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
-    simulator.play({"match": {"method": "GET"}, "fault": "missing_members", "members": ["ou_name"], "times": 1})
+    simulator.play(
+        fault("missing_members", "GET", members=["ou_name"]),
+        {"match": {"path": "*/app-server-groups"}, "fault": "forbidden", "times": 1},
+    )
     entry = changed(ou_name="OU=A", app_type="SESSION_DESKTOP_APP", name="TEST")
     simulator.change(primary_server_group_ids=["another"])
 

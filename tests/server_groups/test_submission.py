@@ -163,10 +163,12 @@ def test_what_is_not_ours_or_about_another_group_is_nothing(text: str, group_id:
 
 
 def test_what_was_seen_too_long_ago_is_nothing() -> None:
+    signed = sign_seen(SHOWN)
+
     with later(MAX_AGE - timedelta(minutes=1)):
-        assert read_seen(SIGNED, "g-1") == SHOWN
+        assert read_seen(signed, "g-1") == SHOWN
     with later(MAX_AGE + timedelta(minutes=1)):
-        assert read_seen(SIGNED, "g-1") is None
+        assert read_seen(signed, "g-1") is None
 
 
 def test_a_signed_submission_comes_back_with_the_key_and_reason_beside_it() -> None:

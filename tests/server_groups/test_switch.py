@@ -195,7 +195,7 @@ def test_a_refusal_puts_the_switch_back_and_says_why(
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
     assert "design-pool is still on. The cloud refused the change." in said(answer)
-    assert "will be refused again" in said(answer)
+    assert "The cloud would refuse the same change again." in said(answer)
     assert read(answer).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
     assert [entry.outcomes for entry in ledger()] == [["rejected"]]
     assert "HX-Trigger" not in answer.headers
