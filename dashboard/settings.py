@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.server_groups.middleware.CloudLimits",
     "dashboard.http.BehindProxies",
     "dashboard.http.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -1,10 +1,11 @@
 """Reading a list to its end: 100 rows a call, all pages that are known to exist at the same time."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
+
+from dashboard.cloud.request_limits import RequestThreadPool
 
 ROWS = 100  # the API's largest page (workspace-api.md 2)
 PAGES_AT_ONCE = 10
@@ -49,7 +50,7 @@ def _read_once(fetch: Callable[[int], Page[T]], expected: int) -> Sequence[Page[
 def _side_by_side(fetch: Callable[[int], Page[T]], offsets: range) -> list[Page[T]]:
     if len(offsets) < 2:
         return [fetch(offset) for offset in offsets]
-    with ThreadPoolExecutor(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
+    with RequestThreadPool(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
         return list(pool.map(fetch, offsets))
 
 
