@@ -40,6 +40,9 @@ if CHECKPOINT_DIRECTORY:
     with suppress(OSError):  # each checkpoint that cannot be written says so
         Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
 CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
+WORKER = env.str("STREAMWARDEN_WORKER", "embedded")
+if WORKER not in {"embedded", "separate"}:
+    raise ImproperlyConfigured(f"STREAMWARDEN_WORKER is {WORKER!r}; it must be embedded or separate")
 PROXIES = env.int("STREAMWARDEN_PROXIES", 0)
 DEBUG = False
 
@@ -69,6 +72,7 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.audit",
     "dashboard.server_groups",
+    "dashboard.worker",
     "dashboard.simulator",
     "dashboard.demo",
 ]
@@ -78,6 +82,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.server_groups.middleware.CloudLimits",
     "dashboard.http.BehindProxies",
     "dashboard.http.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

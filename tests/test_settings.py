@@ -56,6 +56,7 @@ def show(names: str, **changed: str | None) -> list[str]:
         ({"STREAMWARDEN_AUDIT_KEY": "file:/nowhere/key"}, "STREAMWARDEN_AUDIT_KEY names a file that cannot be read"),
         ({"STREAMWARDEN_ENV": "staging"}, "STREAMWARDEN_ENV is 'staging'; it must be production or development"),
         ({"STREAMWARDEN_ENV": ""}, "STREAMWARDEN_ENV is ''; it must be production or development"),
+        ({"STREAMWARDEN_WORKER": "none"}, "STREAMWARDEN_WORKER is 'none'; it must be embedded or separate"),
         ({"STREAMWARDEN_TICKET_PATTERN": "INC-[0-9]+"}, "STREAMWARDEN_TICKET_URL"),
         (
             {"STREAMWARDEN_TICKET_PATTERN": "INC-[0-9]+", "STREAMWARDEN_TICKET_URL": "https://tickets.example/"},

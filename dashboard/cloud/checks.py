@@ -1,7 +1,6 @@
 """Trying a project's endpoint, clock, credential and permissions without changing anything."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -14,6 +13,7 @@ from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.permissions import ACTIONS, identity_policy
 from dashboard.cloud.projects import Project
+from dashboard.cloud.request_limits import RequestThreadPool, waiting_for_cloud
 from dashboard.cloud.resources import ServerGroup
 from dashboard.cloud.rules import Outcome
 from dashboard.cloud.transport import Reply, Transport
@@ -48,10 +48,10 @@ class _Trial:
         self._auth = auth_for(project, self._transport)
 
     def ask(self, call: Call) -> Reply:
-        """Raises SignInError."""
-        deadline = Deadline(self._limits.whole)
-        self._auth.get_ready(deadline)
-        return self._transport.exchange(call, self._auth, deadline)
+        """Raises SignInError and SlowCloudError."""
+        with waiting_for_cloud(call, Deadline(self._limits.whole)) as deadline:
+            self._auth.get_ready(deadline)
+            return self._transport.exchange(call, self._auth, deadline)
 
     def words(self, reply: Reply) -> str:
         """How the cloud answered."""
@@ -107,7 +107,7 @@ def _credential(trial: _Trial, listed: Reply) -> Check:
 
 def _permissions(project: Project, trial: _Trial, listed: Reply) -> tuple[Check, ...]:
     calls = list(_harmless_calls(Calls(project), listed))
-    with ThreadPoolExecutor(len(calls)) as pool:
+    with RequestThreadPool(len(calls)) as pool:
         replies = dict(zip((call.name for call in calls), pool.map(trial.ask, calls), strict=True))
     replies["ListServerGroups"] = listed
     return tuple(_permission(name, trial, replies.get(name)) for name in ACTIONS)

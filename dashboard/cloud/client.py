@@ -28,6 +28,7 @@ from dashboard.cloud.errors import (
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.paging import ROWS, Identified, Page, Volume, read_all
 from dashboard.cloud.projects import Project
+from dashboard.cloud.request_limits import waiting_for_cloud
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 from dashboard.cloud.restraint import Breaker, RetryBudget
 from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
@@ -200,9 +201,12 @@ class Client:
 
     def _request(self, call: Call, deadline: Deadline | None = None) -> tuple[Reply, int]:
         """The reply of a call that succeeded and the milliseconds it took in all; else raises what the rules say."""
-        begun = time.monotonic()
-        with self._breakers[call.endpoint].watched() as verdict:
-            reply, rule = self._settled(call, deadline or Deadline(self._limits.whole))
+        with (
+            waiting_for_cloud(call, deadline or Deadline(self._limits.whole)) as deadline,
+            self._breakers[call.endpoint].watched() as verdict,
+        ):
+            begun = time.monotonic()
+            reply, rule = self._settled(call, deadline)
             verdict.is_outage = rule.is_outage
         duration_ms = round((time.monotonic() - begun) * 1000)
         if rule.error is not None:

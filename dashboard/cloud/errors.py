@@ -4,6 +4,7 @@ CloudError
 ├── NotSentError                nothing reached the cloud, so nothing was changed
 │   ├── UnreachableError            the connection never opened
 │   ├── SuspendedError              the breaker is open until `retry_at`
+│   ├── SlowCloudError              too many requests wait for the cloud, or this one waited too long
 │   └── SignInError                 no credential the cloud accepts, or sign-in is paused
 ├── SendAgainError              a write was stopped before the service: read the group, then it may be sent once more
 ├── RejectedError               the cloud refused with a 4xx in its own form: nothing was changed
@@ -70,6 +71,10 @@ class SuspendedError(NotSentError):
     def __init__(self, summary: str, *, retry_at: datetime) -> None:
         super().__init__(summary)
         self.retry_at = retry_at
+
+
+class SlowCloudError(NotSentError):
+    """The cloud answers slowly: enough requests wait for it already, or this one has no time left."""
 
 
 class SignInError(NotSentError):

@@ -37,6 +37,9 @@ class Deadline:
         """Seconds that remain; zero or less when it has passed."""
         return self._end - time.monotonic()
 
+    def or_earlier(self, other: "Deadline") -> "Deadline":
+        return other if other.left() < self.left() else self
+
     def within(self, seconds: float | None) -> float:
         """What remains, at most `seconds`, for a single wait. Raises TimeoutError when nothing remains."""
         left = self.left()

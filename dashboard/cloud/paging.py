@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from dashboard.cloud.limits import Limits
+from dashboard.cloud.request_limits import RequestThreadPool
 
 ROWS = 100  # the API's largest page (workspace-api.md 2)
 PAGES_AT_ONCE = 10
@@ -97,5 +97,5 @@ def _side_by_side(fetch: Fetch[T], volume: Volume, offsets: range) -> list[Page[
     """Pages in order. When one fails, `map` cancels those that have not been asked for yet."""
     if len(offsets) < 2:
         return [fetch(offset, volume) for offset in offsets]
-    with ThreadPoolExecutor(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
+    with RequestThreadPool(min(len(offsets), PAGES_AT_ONCE), "cloud-pages") as pool:
         return list(pool.map(lambda offset: fetch(offset, volume), offsets))

@@ -1,6 +1,5 @@
 """What a group may choose from, as far as the cloud lets us read it: images of IMS, disk types, free names."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,6 +9,7 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.explanations import Explanation, explain
 from dashboard.cloud.projects import Project
+from dashboard.cloud.request_limits import RequestThreadPool
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def read_images(project: Project) -> Choices[Image]:
     """The usable images of every type, by name; one type that cannot be read spoils the list."""
     client = client_for(project)
     try:
-        with ThreadPoolExecutor(max_workers=len(IMAGE_QUERIES)) as pool:
+        with RequestThreadPool(max_workers=len(IMAGE_QUERIES)) as pool:
             images = [image for some in pool.map(client.list_images, IMAGE_QUERIES) for image in some]
     except CloudError as error:
         return Choices((), explain(error))

@@ -11,6 +11,18 @@ from django_htmx.http import reselect, reswap, retarget
 from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.errors import CloudError, NotFoundError
 from dashboard.cloud.explanations import explain
+from dashboard.cloud.request_limits import limited_request
+
+
+class CloudLimits:
+    """Limit how long a request waits for the cloud, and how many requests of this process wait at a time."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with limited_request():
+            return self.get_response(request)
 
 
 class ProblemPages:

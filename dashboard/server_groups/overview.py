@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from dashboard.cloud.client import Client, client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.projects import Project
+from dashboard.cloud.request_limits import RequestThreadPool
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
 from dashboard.server_groups.fields import Shown, Surroundings
 
@@ -105,7 +105,7 @@ def read_loads(project: Project) -> dict[str, Load]:
 def read_overview(project: Project, group_id: str) -> Overview:
     """Raises CloudError only when the group itself cannot be read."""
     client = client_for(project)
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with RequestThreadPool(max_workers=3) as pool:
         state = pool.submit(_or_none, lambda: client.show_server_group_state(group_id))
         sessions = pool.submit(_or_none, lambda: client.list_sessions(group_id))
         group = client.show_server_group(group_id)
@@ -116,7 +116,7 @@ def read_overview(project: Project, group_id: str) -> Overview:
 def read_shown(project: Project, group_id: str) -> Shown:
     """The group with what decides which of its fields apply. Only the group itself must be readable."""
     client = client_for(project)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with RequestThreadPool(max_workers=2) as pool:
         restrict = pool.submit(_or_none, client.show_restrict)
         servers = pool.submit(_or_none, lambda: client.list_servers(group_id))
         group = client.show_server_group(group_id)

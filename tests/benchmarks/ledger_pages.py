@@ -1,5 +1,6 @@
 """What Activity costs on a long ledger: whole pages through Django, each filter at each depth."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,6 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.core.signals import request_finished
 from django.test import Client
 from django.utils import timezone
 
@@ -23,7 +23,7 @@ from dashboard.audit.chain import read_head
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.audit.services import find_traces
 from dashboard.cloud.projects import load_projects
-from dashboard.garbage import collect_between_requests, collect_young
+from dashboard.serving import collect_garbage
 
 LEDGER = "/projects/default/audit/"
 ROUNDS = 20
@@ -86,8 +86,7 @@ def measure(_folder: Path) -> dict[str, Any]:
     """Milliseconds (median, p95) of each filter at each depth and of the ledger's other pages; what was slowest."""
     browser, newest = sign_in(), read_head().number
     call_command("check", databases=["default"], stdout=StringIO())
-    collect_between_requests()  # both as wsgi.py does
-    request_finished.disconnect(collect_young)  # the test client would count it as part of the page
+    gc.freeze()  # both as a web process does
     depths = _depths(newest)
     cells = _take_turns(
         {
@@ -188,7 +187,7 @@ def _take_turns(pages: Mapping[K, Callable[[int], None]]) -> dict[K, Times]:
             page(place)
             times[name].all.append((time.perf_counter() - begun) * 1000)
             times[name].busy.append((time.process_time() - begun_busy) * 1000)
-            collect_young()
+            collect_garbage()
     return times
 
 

@@ -24,7 +24,7 @@ from dashboard.audit.guards import missing_guards  # noqa: E402 (Django is set u
 from dashboard.audit.models import EventKind  # noqa: E402 (Django is set up above)
 from dashboard.audit.services import Event, list_unsettled, record_event  # noqa: E402
 from dashboard.audit.verification import verify  # noqa: E402
-from dashboard.server_groups.worker import Worker  # noqa: E402
+from dashboard.worker.jobs import Worker  # noqa: E402
 from tests.crash.dashboards import PASSWORD  # noqa: E402
 from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
 from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from dashboard.server_groups import proof, settling, worker
+from dashboard.server_groups import proof, settling
+from dashboard.worker import jobs
 
 LEASE_SECONDS = 1.5
 
@@ -11,4 +12,4 @@ def shorten(lease: float = LEASE_SECONDS) -> None:
     proof.CALL_SECONDS = 1.0  # type: ignore[assignment]  # seconds, not whole
     proof.WAITS, proof.WAITS_IN_REQUEST = (0.1, 0.2, 0.4, 0.8), (0.02, 0.05)
     settling.LEASE = timedelta(seconds=lease)
-    worker.EVERY_SECONDS = 0.5
+    jobs.EVERY_SECONDS = 0.5

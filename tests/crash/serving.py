@@ -54,12 +54,12 @@ class Served:
 
 
 @contextmanager
-def served(environ: Mapping[str, str], log: Path) -> Iterator[Served]:
+def served(environ: Mapping[str, str], log: Path, *, threads: int = 4) -> Iterator[Served]:
     """A process without the right to write what is read-only, as in a deployment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "tests.crash.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
-    command += ["--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "tests.crash.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command += ["--threads", str(threads)]
     unprivileged = AS_ONE_WHO_MAY_NOT if os.geteuid() == 0 and shutil.which("setpriv") else ()
     with (
         log.open("wb") as out,

@@ -8,6 +8,6 @@ from tests.crash.quick import shorten  # noqa: E402 (Django is set up above)
 
 shorten()
 
-from dashboard.wsgi import application  # noqa: E402 (its worker starts with it)
+from dashboard.wsgi import application  # noqa: E402 (Django is set up above)
 
 __all__ = ["application"]

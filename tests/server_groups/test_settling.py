@@ -33,9 +33,10 @@ from dashboard.audit.services import (
 )
 from dashboard.audit.verification import check_against, verify
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof, services, worker
+from dashboard.server_groups import proof, services
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
-from dashboard.server_groups.worker import Worker
+from dashboard.worker import jobs
+from dashboard.worker.jobs import Worker
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
 from tests.server_groups.conftest import told
@@ -366,14 +367,14 @@ def test_the_worker_tries_the_young_at_each_turn_and_the_old_now_and_then(
         rounds.append([one.intent.number for one in tried])
         return tried
 
-    monkeypatch.setattr(worker, "settle_unsettled", watched)
+    monkeypatch.setattr(jobs, "settle_unsettled", watched)
     settler = Worker()
 
     settler.settle()
     settler.settle()
-    pause(worker.YOUNG + timedelta(seconds=1))
+    pause(jobs.YOUNG + timedelta(seconds=1))
     settler.settle()
-    settler._old_at -= worker.OLD_EVERY_SECONDS
+    settler._old_at -= jobs.OLD_EVERY_SECONDS
     settler.settle()
 
     assert rounds == [[lost.number], [lost.number], [], [lost.number]]
@@ -389,9 +390,9 @@ def test_the_worker_hands_each_new_checkpoint_to_the_hook_but_not_too_often(
     record_event(Event(EventKind.SIGN_IN))
     settler.send_checkpoint()
     first = numbers(tmp_path / "sent")
-    settler._sent_at -= worker.HOOK_EVERY_SECONDS
+    settler._sent_at -= jobs.HOOK_EVERY_SECONDS
     settler.send_checkpoint()
-    settler._sent_at -= worker.HOOK_EVERY_SECONDS
+    settler._sent_at -= jobs.HOOK_EVERY_SECONDS
     settler.send_checkpoint()
 
     assert (first, numbers(tmp_path / "sent")) == ([lost.number + 1], [lost.number + 1, lost.number + 2])
@@ -405,7 +406,7 @@ def test_a_checkpoint_that_the_hook_did_not_take_is_handed_over_again(
 
     settler.send_checkpoint()
     (tmp_path / "open").touch()
-    settler._sent_at -= worker.HOOK_EVERY_SECONDS
+    settler._sent_at -= jobs.HOOK_EVERY_SECONDS
     settler.send_checkpoint()
 
     assert numbers(tmp_path / "sent") == [lost.number + 1]
@@ -469,13 +470,15 @@ def test_the_worker_survives_whatever_goes_wrong(caplog: pytest.LogCaptureFixtur
     def job() -> None:
         raise RuntimeError("unheard of")
 
-    worker.attempt(job)
+    jobs.attempt(job)
 
     assert "unheard of" in caplog.text
 
 
 def test_a_job_that_hangs_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = {job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint", "verify")}
+    turns = {
+        job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions")
+    }
 
     def hanging(job: str) -> Callable[[Worker], None]:
         def hang(_worker: Worker) -> None:
@@ -484,7 +487,7 @@ def test_a_job_that_hangs_keeps_no_other_from_its_turn(monkeypatch: pytest.Monke
 
         return hang
 
-    monkeypatch.setattr(worker, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(jobs, "EVERY_SECONDS", 0.01)
     for job in turns:
         monkeypatch.setattr(Worker, job, hanging(job))
 

@@ -76,14 +76,15 @@ def _make_person(name: str, role: str, password: str) -> None:
 
 def _dashboard(port: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "gunicorn", "dashboard.wsgi", "--bind", f"{HOST}:{port}", "--threads", "8"),
-        *("--log-level", "warning", "--no-control-socket"),
+        *(sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"{HOST}:{port}"),
+        *("--log-level", "warning"),
     ]
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
     """Its own process group: Ctrl-C reaches only this command, which then stops both in order."""
-    return subprocess.Popen(command, cwd=settings.BASE_DIR, env=os.environ, start_new_session=True)  # noqa: S603 (our own commands)
+    environ = {**os.environ, "STREAMWARDEN_WORKER": "embedded"}  # nobody starts `manage.py worker` beside the demo
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, start_new_session=True)  # noqa: S603 (our own commands)
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], name: str, port: int) -> None:

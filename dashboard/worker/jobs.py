@@ -1,0 +1,121 @@
+"""The background work: settle unknown changes, publish checkpoints, verify the ledger, delete expired sessions.
+
+Each job runs in a thread of its own, in every web process or in `manage.py worker`. Threads need no second service
+such as a task queue. Leases in the database keep several processes from doing the same work. A job that one process
+does not finish is found by the next one, because the list of work is in the database.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import close_old_connections, connections
+from django.utils import timezone
+
+from dashboard.audit.chain import read_head
+from dashboard.audit.checkpoints import is_written_down, send_to_hook, write_down
+from dashboard.audit.watch import keep_watch
+from dashboard.server_groups.settling import observe_due, settle_unsettled
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 15.0
+YOUNG = timedelta(minutes=10)
+"""Changes younger than this are tried in every round, older ones every `OLD_EVERY_SECONDS`."""
+OLD_EVERY_SECONDS = 600.0
+HOOK_EVERY_SECONDS = 45.0
+"""With EVERY_SECONDS added, the hook gets a checkpoint within a minute."""
+SESSIONS_EVERY_SECONDS = 24 * 3600.0
+STOP_SECONDS = 20.0
+"""Longer than one call to the cloud may take."""
+
+
+class Worker:
+    def __init__(self) -> None:
+        self._is_new = True
+        self._started = timezone.now()
+        self._sent_number = 0
+        self._sent_at = self._old_at = -OLD_EVERY_SECONDS
+        self._cleared_at = -SESSIONS_EVERY_SECONDS
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start a daemon thread for each job. A hook that hangs does not delay the settling of changes.
+
+        A process may end at any time without `stop()`: every job survives a kill.
+        """
+        jobs = (
+            *(self.settle, self.observe, self.verify),
+            *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions),
+        )
+        for job in jobs:
+            thread = threading.Thread(target=self._repeat, args=(job,), name=job.__name__, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Wait until the current round of each job has ended, for at most `STOP_SECONDS` in all."""
+        self._stopping.set()
+        give_up = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, give_up - time.monotonic()))
+
+    def settle(self) -> None:
+        is_time_for_old_ones = time.monotonic() - self._old_at >= OLD_EVERY_SECONDS
+        for tried in settle_unsettled(younger_than=None if is_time_for_old_ones else YOUNG):
+            logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
+        if is_time_for_old_ones:
+            self._old_at = time.monotonic()
+
+    def observe(self) -> None:
+        """Correct the outcome of changes that the cloud applied late."""
+        for tried in observe_due():
+            logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
+
+    def write_checkpoint(self) -> None:
+        """Write the head to the checkpoint file if the process that committed it could not.
+
+        Nobody can ask the log which checkpoints it has, so the first round always writes one.
+        """
+        head = read_head()
+        if head.number and (self._is_new or not is_written_down(head)):
+            write_down(head)
+        self._is_new = False
+
+    def send_checkpoint(self) -> None:
+        """Send a new head to the hook, and again while the hook does not accept it."""
+        if not settings.CHECKPOINT_HOOK or time.monotonic() - self._sent_at < HOOK_EVERY_SECONDS:
+            return
+        head = read_head()
+        if head.number != self._sent_number:
+            self._sent_at = time.monotonic()
+            if send_to_hook(head):
+                self._sent_number = head.number
+
+    def verify(self) -> None:
+        keep_watch(started=self._started)
+
+    def clear_sessions(self) -> None:
+        """Delete expired sessions once a day."""
+        if time.monotonic() - self._cleared_at >= SESSIONS_EVERY_SECONDS:
+            call_command("clearsessions")
+            self._cleared_at = time.monotonic()
+
+    def _repeat(self, job: Callable[[], None]) -> None:
+        while not self._stopping.wait(EVERY_SECONDS):
+            attempt(job)
+            close_old_connections()
+        connections.close_all()
+
+
+def attempt(job: Callable[[], None]) -> None:
+    """Run one round of a job. Every error is logged, and the next round tries again."""
+    try:
+        job()
+    except Exception:
+        logger.exception("The background work failed and is tried again: %s", job.__name__)

@@ -1,0 +1,110 @@
+"""How a web process starts: what the hooks in gunicorn.conf.py do, and what an import does not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+JOBS = {"settle", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"}
+IMPORT = """
+import json, threading
+import dashboard.wsgi
+from django.db import connection
+print(json.dumps({"threads": threading.active_count(), "is_connected": connection.connection is not None}))
+"""
+START = """
+import gc, json, runpy, threading, weakref
+from types import SimpleNamespace
+import dashboard.wsgi
+from django.core.management import call_command
+
+class Entry:
+    def __init__(self):
+        self.entry = self
+
+call_command("migrate", verbosity=0)
+gc.disable()
+hooks = runpy.run_path("gunicorn.conf.py")
+hooks["post_worker_init"](SimpleNamespace(cfg=SimpleNamespace(threads=8)))
+left = weakref.ref(Entry())
+is_left = left() is not None
+hooks["post_request"](None, None, None, None)
+print(json.dumps({
+    "jobs": [thread.name for thread in threading.enumerate() if thread.daemon],
+    "are_modules_frozen": gc.get_freeze_count() > 10_000,
+    "garbage": [is_left, left() is not None],
+}))
+"""
+MIGRATE = """
+import django
+django.setup()
+from django.core.management import call_command
+from django.db import connection
+call_command("migrate", verbosity=0)
+connection.cursor().execute("DROP TRIGGER audit_ledgerrow_refuses_update")
+"""
+
+
+def python(*command: str, database: str, **changed: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+        "STREAMWARDEN_ENV": "development",
+        "STREAMWARDEN_CHECKPOINTS": "",
+        "DATABASE_URL": database,
+        **changed,
+    }
+    return subprocess.run(  # noqa: S603 (ours)
+        [sys.executable, *command],
+        env=environ,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def findings(code: str, *, database: str, **changed: str) -> Any:
+    done = python("-c", code, database=database, **changed)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_importing_the_application_starts_nothing(tmp_path: Path) -> None:
+    found = findings(IMPORT, database=f"sqlite:///{tmp_path}/db.sqlite3")
+
+    assert found == {"threads": 1, "is_connected": False}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("worker", "jobs"), [("embedded", JOBS), ("separate", set())])
+def test_a_web_process_does_the_background_work_unless_it_is_separate(
+    worker: str, jobs: set[str], tmp_path: Path
+) -> None:
+    found = findings(START, database=f"sqlite:///{tmp_path}/db.sqlite3", STREAMWARDEN_WORKER=worker)
+
+    assert set(found["jobs"]) == jobs
+
+
+def test_garbage_of_a_request_is_collected_after_it_and_modules_are_left_out(tmp_path: Path) -> None:
+    found = findings(START, database=f"sqlite:///{tmp_path}/db.sqlite3")
+
+    assert (found["garbage"], found["are_modules_frozen"]) == ([True, False], True)
+
+
+def test_the_dashboard_does_not_start_without_a_guard_of_the_ledger(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/db.sqlite3"
+    assert python("-c", MIGRATE, database=database).returncode == 0
+
+    started = python("-m", "gunicorn", "--bind", "127.0.0.1:0", database=database)
+    worker = python("manage.py", "worker", database=database)
+
+    missing = "Ledger: audit_ledgerrow_refuses_update is missing, off or altered."
+    assert (started.returncode, missing in started.stderr) == (3, True)
+    assert (worker.returncode, missing in worker.stderr) == (1, True)
