@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
@@ -202,18 +202,20 @@ def list_unsettled(*, project: str = "", since: datetime | None = None, before: 
         return list(rows.values_list("number", flat=True))
 
 
-def list_observed(*, due_at: datetime) -> list[int]:
-    """Numbers of the changes under observation whose next read is due, oldest first."""
+def list_observed(*, project: str = "", due_at: datetime | None = None) -> list[int]:
+    """Numbers of the changes under observation, oldest first; with `due_at` those whose next read is due then."""
+    rows = OpenChange.objects.observed()
+    if project:
+        rows = rows.filter(project=project)
+    if due_at:
+        rows = rows.filter(Q(next_read_at=None) | Q(next_read_at__lte=due_at))
     with reading_ledger():
-        rows = OpenChange.objects.observed().filter(Q(next_read_at=None) | Q(next_read_at__lte=due_at))
         return list(rows.values_list("number", flat=True))
 
 
 def find_corrected(project: str, *, since: datetime) -> ChangeIntentQuerySet:
     """Changes reported as not made that the cloud applied after all, newest first."""
-    first = ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values_list("number", flat=True).first()
-    if first is None:
-        return ChangeIntent.objects.none()
+    first = Subquery(ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values("number")[:1])
     applied_later = ChangeOutcome.objects.filter(
         intent=OuterRef("intent"), number__gt=OuterRef("number"), outcome=Outcome.APPLIED
     )

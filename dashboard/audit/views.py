@@ -10,8 +10,8 @@ from dashboard.audit.activity import KINDS, OUTCOMES, find_activity, find_events
 from dashboard.audit.export import FORMATS, rows_of
 from dashboard.audit.filters import Cursor, Filters, Search
 from dashboard.audit.models import ChangeIntent, ChangeOutcome
-from dashboard.audit.services import list_unsettled, reading_ledger
-from dashboard.audit.templatetags.audit import ATTENTION_AFTER
+from dashboard.audit.services import find_corrected, list_observed, list_unsettled, reading_ledger
+from dashboard.audit.templatetags.audit import ATTENTION_AFTER, CORRECTED_FOR
 from dashboard.http import Project, SignedInRequest, requires
 
 ATTENTION_SIZE = 100
@@ -33,9 +33,12 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
 @require_safe
 @requires(VIEW_LEDGER)
 def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
-    """Changes that no read could settle, and what to do about them."""
+    """Changes with an unknown outcome, late applications and changes under observation, and what to do about them."""
+    now = timezone.now()
     with reading_ledger():
-        numbers = list_unsettled(project=project.slug, before=timezone.now() - ATTENTION_AFTER)
+        corrected = find_corrected(project.slug, since=now - CORRECTED_FOR).values_list("number", flat=True)
+        unsettled = list_unsettled(project=project.slug, before=now - ATTENTION_AFTER)
+        numbers = [*unsettled, *corrected, *list_observed(project=project.slug)]
         entries = list(ChangeIntent.objects.filter(number__in=numbers).with_rows()[:ATTENTION_SIZE])
     return render(request, "audit/attention.html", {"entries": entries, "count": len(numbers)})
 

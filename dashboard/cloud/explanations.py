@@ -89,6 +89,7 @@ BY_ERROR: Mapping[type[CloudError], Words] = {
     errors.SuspendedError: ("The cloud failed several times in a row and is left alone for a moment.", Mender.TIME),
     errors.SlowCloudError: ("The cloud answers slowly; try again in a moment.", Mender.TIME),
     errors.SignInError: ("This dashboard could not sign in to the cloud.", Mender.OPERATOR),
+    errors.SendAgainError: ("The gateway stopped the request.", Mender.TIME),
     errors.RejectedError: ("The cloud refused the request.", Mender.YOU),
     errors.UnavailableError: ("The cloud did not answer.", Mender.TIME),
     errors.ListTooLargeError: (

@@ -7,20 +7,25 @@ from django.utils import timezone
 
 from dashboard.audit.models import ChangeIntent, Verification
 from dashboard.audit.reverts import entries_reverting, entry_reverted
-from dashboard.audit.services import LedgerError, list_unsettled, reading_ledger
+from dashboard.audit.services import LedgerError, find_corrected, list_unsettled, reading_ledger
 from dashboard.audit.watch import last_verification
 
 register = template.Library()
 
 ATTENTION_AFTER = timedelta(minutes=1)
 """Until then a page asks by itself."""
+CORRECTED_FOR = timedelta(days=1)
+"""How long a change that was applied late is listed."""
 
 
 @register.simple_tag
 def count_needing_attention(project: str) -> int:
-    """How many changes nobody could settle. A ledger that is away has its own words on the page."""
+    """Count changes with an unknown outcome and late applications. An unavailable ledger has its own message."""
+    now = timezone.now()
     try:
-        return len(list_unsettled(project=project, before=timezone.now() - ATTENTION_AFTER))
+        with reading_ledger():
+            corrected = find_corrected(project, since=now - CORRECTED_FOR).count()
+        return corrected + len(list_unsettled(project=project, before=now - ATTENTION_AFTER))
     except LedgerError:
         return 0
 

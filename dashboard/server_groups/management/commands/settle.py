@@ -1,4 +1,4 @@
-"""`manage.py settle`: reads the cloud to find out what came of changes of which nobody knows. Sends nothing."""
+"""`manage.py settle`: settle unknown outcomes and correct late ones by reading the cloud. Sends nothing."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.audit.services import LedgerError
 from dashboard.cloud.answers import one_line
-from dashboard.server_groups.settling import Attempted, settle_unsettled
+from dashboard.server_groups.settling import Attempted, observe_due, settle_unsettled
 
 
 class Command(BaseCommand):
@@ -18,6 +18,8 @@ class Command(BaseCommand):
         try:
             for one in settle_unsettled():
                 count, left = count + 1, left + (not one.intent.is_settled)
+                self.stdout.write(f"{one.intent.number}  {one_line(one.intent.group_name)}  {_say(one)}")
+            for one in observe_due():
                 self.stdout.write(f"{one.intent.number}  {one_line(one.intent.group_name)}  {_say(one)}")
         except LedgerError as error:
             raise CommandError(f"The ledger cannot be read: {error}", returncode=2) from error
