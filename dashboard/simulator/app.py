@@ -55,7 +55,10 @@ class Simulator:
         drawn = self._faults.draw(request.method, request.path)
         body = _read(request, drawn)
         number = self._world.log.arrived(request, body)
+        resets = self._world.resets
         self._pause(self._latency + (drawn.fault.delay_ms / 1000 if drawn else 0))
+        if self._world.resets != resets:
+            raise ConnectionAbortedError("the simulator was reset while the request waited")
         exchange = Exchange(request, body, number, self._world, self._later)
         answer = self._played(drawn, exchange)
         answer = replace(answer, headers={"X-Request-Id": exchange.request_id, **answer.headers})

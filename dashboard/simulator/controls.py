@@ -43,6 +43,8 @@ class Controls:
             ("GET", "permissions/([^/]+)", self._show_permissions),
             ("PUT", "permissions/([^/]+)", self._take_permissions),
             ("POST", "tokens/expire", self._expire_tokens),
+            ("GET", "late", self._show_late),
+            ("POST", "late", self._apply_late),
             ("POST", "reset", self._reset),
         )
 
@@ -134,6 +136,13 @@ class Controls:
     def _expire_tokens(self, _name: str, _body: Any) -> Answer:
         self._world.door.expire_tokens()
         return Answer(204)
+
+    def _show_late(self, _name: str, _body: Any) -> Answer:
+        return json_answer({"waiting": len(self._later)})
+
+    def _apply_late(self, _name: str, _body: Any) -> Answer:
+        """Applies at once what waits to be applied later, so that a test need not wait."""
+        return json_answer({"applied": self._later.run_all()})
 
     def _reset(self, _name: str, _body: Any) -> Answer:
         self._later.cancel()

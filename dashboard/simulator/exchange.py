@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from werkzeug.wrappers import Request
@@ -44,24 +45,41 @@ HANDLERS: dict[str, Callable[[Call], Answer]] = {
 
 
 class Later:
-    """What happens after the answer, unless the simulator is reset or stopped first."""
+    """Requests that are applied after their answer, unless the simulator is reset or stopped first."""
 
     def __init__(self) -> None:
-        self._timers: set[threading.Timer] = set()
+        self._waiting: dict[threading.Timer, Callable[[], object]] = {}
         self._lock = threading.Lock()
+        """Held while a request is applied, so that none is applied once `cancel` has returned."""
 
     def do(self, seconds: float, action: Callable[[], object]) -> None:
-        timer = threading.Timer(seconds, action)
+        timer = threading.Timer(seconds, lambda: self._run(timer))
         timer.daemon = True
         with self._lock:
-            self._timers = {waiting for waiting in self._timers if waiting.is_alive()} | {timer}
+            self._waiting[timer] = action
             timer.start()
+
+    def _run(self, timer: threading.Timer) -> None:
+        with self._lock:
+            if action := self._waiting.pop(timer, None):
+                action()
+
+    def run_all(self) -> int:
+        """Apply everything that waits, without waiting for its time."""
+        timers = list(self._waiting)
+        for timer in timers:
+            timer.cancel()
+            self._run(timer)
+        return len(timers)
 
     def cancel(self) -> None:
         with self._lock:
-            timers, self._timers = self._timers, set()
+            timers, self._waiting = self._waiting, {}
         for timer in timers:
             timer.cancel()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
 
 class Exchange:
@@ -80,6 +98,18 @@ class Exchange:
 
     def perform(self, call: Call) -> Answer:
         return HANDLERS[call.operation.name](call)
+
+    def perform_later(self, call: Call, seconds: float) -> None:
+        """Perform the call that many seconds after its answer, or now. Nobody hears of an error."""
+
+        def perform() -> None:
+            with suppress(CloudError):
+                self.perform(call)
+
+        if seconds:
+            self.later.do(seconds, perform)
+        else:
+            perform()
 
     def refusal(self, error: CloudError) -> Answer:
         return error_answer(error, self.request_id)

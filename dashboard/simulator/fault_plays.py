@@ -4,9 +4,13 @@ A play gets the exchange and the options of its fault and returns the answer. On
 the request performed for real; one that does not has kept it from the service.
 """
 
+import base64
+import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +20,7 @@ from urllib.parse import quote
 from dashboard.simulator.answers import Answer, Manner, json_answer
 from dashboard.simulator.errors import CloudError, Code
 from dashboard.simulator.exchange import Exchange
+from dashboard.simulator.spoilers import edited
 from dashboard.simulator.world import Call
 
 Options = Mapping[str, Any]
@@ -38,14 +43,46 @@ def plain(playing: Playing) -> Answer:
     return playing.exchange.answer()
 
 
+INSTEAD = {"applied": False, "after_ms": 0, "changes": {}}
+"""The options of every fault that sends another response instead of the true one."""
+
+
+def instead(respond: Play) -> Play:
+    """Send another response. The request is performed if `applied` says so, or so long after as `after_ms` says.
+    `changes` is what someone else changes in the group at the same moment.
+    """
+
+    def play(playing: Playing) -> Answer:
+        exchange, options = playing.exchange, playing.options
+        with suppress(CloudError):
+            call = exchange.call()
+            if options["applied"] or options["after_ms"]:
+                exchange.perform_later(call, options["after_ms"] / 1000)
+            change_group(exchange, call, options["changes"])
+        return respond(playing)
+
+    return play
+
+
+def change_group(exchange: Exchange, call: Call, changes: Mapping[str, Any]) -> None:
+    """Change the group of the call, if it has one, as someone else would. Objects are merged with the stored ones."""
+    if changes and "server_group_id" in call.path:
+        group = call.group
+        merged = {
+            name: {**group[name], **value} if isinstance(value, dict) and isinstance(group.get(name), dict) else value
+            for name, value in changes.items()
+        }
+        exchange.world.store.change(call.project, group["id"], merged, None)
+
+
 def refused(code: Code, detail: str = "") -> Play:
-    """The gateway or the service answers with a well-made error, and nothing is applied."""
-    return lambda playing: playing.exchange.refusal(CloudError(code, detail))
+    """Answer with a well-formed error of the gateway or the service."""
+    return instead(lambda playing: playing.exchange.refusal(CloudError(code, detail)))
 
 
 def odd_status(status: int, code: str, message: str) -> Play:
-    """A status that the table of codes has no row for, in the service's shape."""
-    return lambda _playing: json_answer({"error_code": code, "error_msg": message}, status)
+    """Answer with a status that the table of codes has no row for, in the service's shape."""
+    return instead(lambda _playing: json_answer({"error_code": code, "error_msg": message}, status))
 
 
 def fixed(playing: Playing) -> Answer:
@@ -60,7 +97,44 @@ def fixed(playing: Playing) -> Answer:
 
 def failing_with(body: bytes, content_type: str = "application/json") -> Play:
     """An error whose body is not what the documents say; option `status`."""
-    return lambda playing: Answer(playing.options["status"], body, {"Content-Type": content_type})
+    return instead(lambda playing: Answer(playing.options["status"], body, {"Content-Type": content_type}))
+
+
+_ENCODINGS: Mapping[str, Callable[[str], str]] = {
+    "plain": str,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "url": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "json": lambda text: "".join(f"\\u{ord(character):04x}" for character in text),
+    "hex": lambda text: text.encode().hex(),
+}
+ENCODINGS = tuple(_ENCODINGS)
+
+
+def echo_credential(playing: Playing) -> Answer:
+    """Answer with an error that repeats the request's credential, whole or in part, in the body or a header.
+
+    `json` writes each character as a \\u escape that is still an escape after the body was parsed.
+    """
+    options = playing.options
+    credential = _credential(playing.exchange)
+    part = credential[options["start"] :][: options["length"] or None]
+    text = "x" * options["padding"] + _ENCODINGS[options["encoding"]](part)
+    in_body, in_header = options["where"] != "header", options["where"] != "body"
+    document = {"error_code": "APIGW.0301", "error_msg": f"Incorrect token: {text if in_body else 'not shown'}"}
+    headers = {"X-Request-Id": text} if in_header else {}
+    return replace(json_answer(document, options["status"]), headers={"Content-Type": "application/json", **headers})
+
+
+def _credential(exchange: Exchange) -> str:
+    """The token or signature of the request; for a sign-in the password."""
+    headers = exchange.request.headers
+    if given := headers.get("X-Auth-Token") or headers.get("Authorization"):
+        return given
+    try:
+        password: str = json.loads(exchange.body)["auth"]["identity"]["password"]["user"]["password"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return password
 
 
 def waiting(retry_after: Callable[[int], str]) -> Play:
@@ -72,7 +146,7 @@ def waiting(retry_after: Callable[[int], str]) -> Play:
         refusal = playing.exchange.refusal(CloudError(code))
         return replace(refusal, status=options["status"]).with_headers(Retry_After=retry_after(options["seconds"]))
 
-    return play
+    return instead(play)
 
 
 def http_date(seconds: int) -> str:
@@ -102,14 +176,8 @@ def _is_let_in(earlier: list[float], limit: int, seconds: int) -> bool:
 
 
 def replaced(body: bytes, content_type: str) -> Play:
-    """200 with something else in the body; option `applied` says whether the request was performed before."""
-
-    def play(playing: Playing) -> Answer:
-        if playing.options["applied"]:
-            playing.exchange.answer()
-        return Answer(200, body, {"Content-Type": content_type})
-
-    return play
+    """Answer 200 with another body."""
+    return instead(lambda _playing: Answer(200, body, {"Content-Type": content_type}))
 
 
 def spoilt(spoil: Callable[[Answer, Options], Answer]) -> Play:
@@ -134,24 +202,24 @@ def unanswered(manner: Manner) -> Play:
     return lambda playing: Answer(200, manner=manner, seconds=playing.options.get("seconds", 0.0))
 
 
+LATE_ANSWERS: Mapping[str, Play] = {
+    "gateway_timeout": lambda playing: playing.exchange.refusal(CloudError(Code.BACKEND_TIMEOUT)),
+    "drop": lambda _playing: Answer(200, manner=Manner.DROP),
+    "reset": lambda _playing: Answer(200, manner=Manner.RESET),
+    "silence": lambda _playing: Answer(200, manner=Manner.SILENCE, seconds=60.0),
+    "null": lambda _playing: json_answer(None),
+}
+
+
 def apply_late(playing: Playing) -> Answer:
-    """The request is accepted, the answer says it failed, and it is applied seconds after."""
+    """Accept the request, answer as option `answer` says, and apply it `after_ms` later."""
     exchange, options = playing.exchange, playing.options
     try:
         call = exchange.call()
     except CloudError as error:
         return exchange.refusal(error)
-    exchange.later.do(options["after_ms"] / 1000, lambda: _perform_quietly(exchange, call))
-    if options["answer"] == "gateway_timeout":
-        return exchange.refusal(CloudError(Code.BACKEND_TIMEOUT))
-    return Answer(200, manner={"drop": Manner.DROP, "reset": Manner.RESET}[options["answer"]])
-
-
-def _perform_quietly(exchange: Exchange, call: Call) -> None:
-    try:
-        exchange.perform(call)
-    except CloudError:
-        return
+    exchange.perform_later(call, options["after_ms"] / 1000)
+    return LATE_ANSWERS[options["answer"]](playing)
 
 
 def apply_partly(playing: Playing) -> Answer:
@@ -179,14 +247,11 @@ def answer_only(playing: Playing) -> Answer:
 
 
 def overtake(playing: Playing) -> Answer:
-    """Someone else changes the same group, right before or right after; options `changes`, `when`. A call about no
-    single group is left alone.
-    """
+    """Change the same group as someone else would, right before or right after; options `changes`, `when`."""
     exchange, options = playing.exchange, playing.options
 
     def interfere(call: Call) -> Call:
-        if "server_group_id" in call.path:
-            exchange.world.store.change(call.project, call.group["id"], options["changes"], None)
+        change_group(exchange, call, options["changes"])
         return call
 
     if options["when"] == "before":
@@ -203,14 +268,53 @@ def read_stale(playing: Playing) -> Answer:
 
 
 def shift_pages(playing: Playing) -> Answer:
-    """Every page but the first begins `places` too early (as if groups were added) or, negative, too late."""
+    """Each page begins `places` earlier than the one before should (as if groups were added between the reads), and
+    repeats rows; if negative, later, and loses rows.
+    """
     places = playing.options["places"]
 
     def shifted(call: Call) -> Call:
         offset = call.query.get("offset", 0)
-        return call.with_query(offset=max(0, offset - places)) if offset else call
+        return call.with_query(offset=max(0, offset - places * (offset // call.query["limit"]))) if offset else call
 
     return playing.exchange.answer(shifted)
+
+
+def shorten_list(playing: Playing) -> Answer:
+    """The list ends after `rows` rows, and its count says `count`."""
+    rows, count = playing.options["rows"], playing.options["count"]
+
+    def first_rows(call: Call) -> Call:
+        offset, limit = call.query.get("offset", 0), call.query.get("limit", 0)
+        return call.with_query(limit=max(0, min(limit, rows - offset)))
+
+    def counted(document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**document, "count": count} if "count" in document else document
+
+    return edited(playing.exchange.answer(first_rows), counted)
+
+
+def lengthen_list(playing: Playing) -> Answer:
+    """A list of `rows` rows, each about `row_bytes` long. Each page is made when it is asked for."""
+    rows, size = playing.options["rows"], playing.options["row_bytes"]
+    query: dict[str, Any] = {}
+
+    def first_row(call: Call) -> Call:
+        query.update(call.query)
+        return call.with_query(offset=0, limit=1)
+
+    def page(document: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not document.get("items"):
+            return document
+        numbers = range(query["offset"], min(query["offset"] + query["limit"], rows))
+        return {"count": rows, "items": [_numbered(document["items"][0], number, size) for number in numbers]}
+
+    return edited(playing.exchange.answer(first_row), page)
+
+
+def _numbered(row: Mapping[str, Any], number: int, size: int) -> dict[str, Any]:
+    numbered = {**row, "id": str(uuid.UUID(int=number, version=4)), "name": f"generated-{number:07}", "description": ""}
+    return {**numbered, "description": "x" * max(0, size - len(json.dumps(numbered)))}
 
 
 def redirect(playing: Playing) -> Answer:

@@ -30,43 +30,74 @@ class Kind:
 
 
 _STATUSES = (
-    Kind("status", "a fixed answer; nothing is applied", plays.fixed, {"status": 500, "body": None, "headers": {}}),
-    Kind("bad_request", "400 from the service", plays.refused(Code.INVALID)),
+    Kind(
+        "status",
+        "a response of any status, body and headers",
+        plays.instead(plays.fixed),
+        {"status": 500, "body": None, "headers": {}, **plays.INSTEAD},
+    ),
+    Kind("bad_request", "400 from the service", plays.refused(Code.INVALID), plays.INSTEAD),
     Kind(
         "unauthorized",
         "401 from the gateway: the token means nothing",
         plays.refused(Code.NOT_AUTHENTICATED, "decrypt token fail"),
+        plays.INSTEAD,
     ),
     Kind(
         "expired_token",
         "401 from the gateway: the token has expired",
         plays.refused(Code.NOT_AUTHENTICATED, "token expires, expires_at: 2026-01-01T00:00:00.000000Z"),
+        plays.INSTEAD,
     ),
-    Kind("forbidden", "403 from the service: an action is missing", plays.refused(Code.FORBIDDEN)),
-    Kind("gateway_forbidden", "403 from the gateway", plays.refused(Code.NOT_AUTHORIZED)),
-    Kind("not_found", "404 from the service", plays.refused(Code.GROUP_NOT_FOUND)),
-    Kind("method_not_allowed", "405 from the service", plays.refused(Code.METHOD_NOT_ALLOWED)),
-    Kind("request_timeout", "408", plays.odd_status(408, "APIGW.0201", "Request timeout.")),
+    Kind("forbidden", "403 from the service: an action is missing", plays.refused(Code.FORBIDDEN), plays.INSTEAD),
+    Kind("gateway_forbidden", "403 from the gateway", plays.refused(Code.NOT_AUTHORIZED), plays.INSTEAD),
+    Kind("not_found", "404 from the service", plays.refused(Code.GROUP_NOT_FOUND), plays.INSTEAD),
+    Kind("method_not_allowed", "405 from the service", plays.refused(Code.METHOD_NOT_ALLOWED), plays.INSTEAD),
+    Kind("request_timeout", "408", plays.odd_status(408, "APIGW.0201", "Request timeout."), plays.INSTEAD),
     Kind(
         "conflict",
         "409",
         plays.odd_status(409, "WKS.00211103", "The request could not be completed due to a conflict of the resource."),
+        plays.INSTEAD,
     ),
-    Kind("too_large", "413 from the gateway", plays.refused(Code.TOO_LARGE)),
-    Kind("unsupported_type", "415", plays.odd_status(415, "WKS.00129901", "The request message is invalid.")),
+    Kind("too_large", "413 from the gateway", plays.refused(Code.TOO_LARGE), plays.INSTEAD),
+    Kind(
+        "too_early",
+        "425",
+        plays.odd_status(425, "APIGW.0201", "Too early."),
+        plays.INSTEAD,
+    ),
+    Kind(
+        "client_closed_request",
+        "499 from the gateway",
+        plays.odd_status(499, "APIGW.0201", "Client closed request."),
+        plays.INSTEAD,
+    ),
+    Kind(
+        "unsupported_type",
+        "415",
+        plays.odd_status(415, "WKS.00129901", "The request message is invalid."),
+        plays.INSTEAD,
+    ),
     Kind(
         "throttled",
         "429 from the gateway, without Retry-After",
         plays.refused(Code.THROTTLED, "policy user over ratelimit,limit:10,time:1 second"),
+        plays.INSTEAD,
     ),
-    Kind("internal_error", "500 from the service; nothing is applied", plays.refused(Code.FAILED)),
-    Kind("bad_gateway", "502 from the gateway; nothing is applied", plays.refused(Code.BACKEND_UNAVAILABLE)),
-    Kind("unavailable", "503 from the service; nothing is applied", plays.refused(Code.UNAVAILABLE)),
-    Kind("gateway_timeout", "504 from the gateway; nothing is applied", plays.refused(Code.BACKEND_TIMEOUT)),
+    Kind("internal_error", "500 from the service", plays.refused(Code.FAILED), plays.INSTEAD),
+    Kind("bad_gateway", "502 from the gateway", plays.refused(Code.BACKEND_UNAVAILABLE), plays.INSTEAD),
+    Kind("unavailable", "503 from the service", plays.refused(Code.UNAVAILABLE), plays.INSTEAD),
+    Kind("gateway_timeout", "504 from the gateway", plays.refused(Code.BACKEND_TIMEOUT), plays.INSTEAD),
 )
 
 _WRONG_ERRORS = tuple(
-    Kind(f"error_{name}", f"an error whose body is {what}", plays.failing_with(body, content_type), {"status": 500})
+    Kind(
+        f"error_{name}",
+        f"an error whose body is {what}",
+        plays.failing_with(body, content_type),
+        {"status": 500, **plays.INSTEAD},
+    )
     for name, what, body, content_type in (
         ("html", "a page of HTML", _HTML, _HTML_TYPE),
         ("empty", "empty", b"", _JSON),
@@ -82,11 +113,24 @@ _WRONG_ERRORS = tuple(
             b'{"error_code":"WKS.1","error_msg":"a\\r\\nb\\u001b[31m\\u0000"}',
             _JSON,
         ),
+        (
+            "bidi_controls",
+            "with bidirectional control characters",
+            b'{"error_code":"WKS.1","error_msg":"\\u202eevil\\u2066 text\\u202a"}',
+            _JSON,
+        ),
         ("encoded", "one with encoded_authorization_message", _ENCODED, _JSON),
     )
 )
+_ECHO = Kind(
+    "error_echoes_credential",
+    "an error that repeats the request's credential, whole (`length` 0) or in part",
+    plays.instead(plays.echo_credential),
+    {"status": 401, "encoding": "plain", "where": "body", "padding": 0, "start": 0, "length": 0, **plays.INSTEAD},
+    choices={"encoding": plays.ENCODINGS, "where": ("body", "header", "both")},
+)
 
-_WAITING = {"status": 429, "seconds": 1}
+_WAITING = {"status": 429, "seconds": 1, **plays.INSTEAD}
 _RETRY_AFTER = (
     Kind("retry_after_seconds", "429 or 503 with Retry-After in seconds", plays.waiting(str), _WAITING),
     Kind("retry_after_date", "the same as a date", plays.waiting(plays.http_date), _WAITING),
@@ -101,8 +145,8 @@ _RETRY_AFTER = (
     ),
 )
 
-_APPLIED = {"applied": True}
-_NAMES = {"members": ["name"]}
+_APPLIED = {**plays.INSTEAD, "applied": True}
+_NAMES = {"members": ["name"], "rows": []}
 _BODIES = (
     Kind("html", "200 with a page of HTML", plays.replaced(_HTML, _HTML_TYPE), _APPLIED),
     Kind("empty", "200 with an empty body", plays.replaced(b"", _JSON), _APPLIED),
@@ -112,11 +156,28 @@ _BODIES = (
         "error_in_200",
         "200 with an error body",
         plays.replaced(b'{"error_code":"WKS.00211401","error_msg":"Failed."}', _JSON),
-        {"applied": False},
+        plays.INSTEAD,
     ),
     Kind("cut_json", "200 with JSON that stops in the middle", plays.spoilt(spoilers.cut_json)),
     Kind("duplicate_keys", "a member twice", plays.spoilt(spoilers.with_duplicate_keys)),
-    Kind("wrong_types", "members of other types", plays.spoilt(spoilers.with_wrong_types)),
+    Kind(
+        "wrong_types",
+        "the named members, or all, of other types",
+        plays.spoilt(spoilers.with_wrong_types),
+        {"members": [], "rows": []},
+    ),
+    Kind(
+        "changed_values",
+        "other values in the members that `values` names, such as an id with a slash",
+        plays.spoilt(spoilers.with_values),
+        {"values": {"id": "a/b"}, "rows": []},
+    ),
+    Kind(
+        "bidi_controls",
+        "bidirectional control characters in the named members",
+        plays.spoilt(spoilers.with_bidi_controls),
+        {"members": ["name", "description"], "rows": []},
+    ),
     Kind("unknown_enums", "enumerations with a new word", plays.spoilt(spoilers.with_unknown_enums)),
     Kind("missing_members", "without the named members", plays.spoilt(spoilers.without_members), _NAMES),
     Kind("null_members", "null in the named members", plays.spoilt(spoilers.with_nulls), _NAMES),
@@ -168,7 +229,7 @@ _EFFECTS = (
         "applied seconds after an answer that says it failed",
         plays.apply_late,
         {"after_ms": 8000, "answer": "gateway_timeout"},
-        choices={"answer": ("gateway_timeout", "drop", "reset")},
+        choices={"answer": tuple(plays.LATE_ANSWERS)},
     ),
     Kind("stale_reads", "reads show the groups as they were some seconds ago", plays.read_stale, {"seconds": 5.0}),
     Kind(
@@ -186,11 +247,18 @@ _EFFECTS = (
         choices={"when": ("before", "after")},
     ),
     Kind("shifting_list", "the list shifts between two pages", plays.shift_pages, {"places": 1}),
+    Kind("short_list", "a list that ends before its count", plays.shorten_list, {"count": 300, "rows": 15}),
+    Kind(
+        "long_list",
+        "a list of many large rows, made as they are read",
+        plays.lengthen_list,
+        {"rows": 100_000, "row_bytes": 48_000},
+    ),
     Kind(
         "redirect",
         "a redirect to another host",
-        plays.redirect,
-        {"status": 307, "location": "http://elsewhere.example"},
+        plays.instead(plays.redirect),
+        {"status": 307, "location": "http://elsewhere.example", **plays.INSTEAD},
     ),
     Kind("short_lived_token", "IAM issues a token for a few seconds", plays.shorten_token, {"seconds": 1.0}),
     Kind("revoked_tokens", "every issued token ends before the request is judged", plays.expire_token),
@@ -199,6 +267,6 @@ _EFFECTS = (
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
-    for kinds in (_STATUSES, _WRONG_ERRORS, _RETRY_AFTER, _BODIES, _CONNECTION, _EFFECTS)
+    for kinds in (_STATUSES, _WRONG_ERRORS, (_ECHO,), _RETRY_AFTER, _BODIES, _CONNECTION, _EFFECTS)
     for kind in kinds
 }

@@ -2,8 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from dashboard.simulator.answers import Answer
@@ -15,38 +16,87 @@ _ENUMS = frozenset(
 ) | {"status", "vm_status", "session_state"}
 
 
-def _edited(answer: Answer, edit: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Answer:
-    """Edits what the answer is about: each item of a list, or the one object."""
-    document = json.loads(answer.body or b"null")
+Document = dict[str, Any]
+_ABSENT = object()
+
+
+def edited(answer: Answer, edit: Callable[[Document], Mapping[str, Any]]) -> Answer:
+    """The answer with its JSON object edited; an error or a body that is no object stays as it is."""
+    document = json.loads(answer.body or b"null") if answer.status < 300 else None
     if not isinstance(document, dict):
         return answer
-    items = next((name for name in ("items", "images", "tags", "volume_types") if name in document), None)
-    if items is None or "name" in document:
-        edited = edit(document)
-    else:
-        edited = {**document, items: [edit(item) for item in document[items]]}
-    return replace(answer, body=json.dumps(edited, ensure_ascii=False).encode())
+    return replace(answer, body=json.dumps(edit(document), ensure_ascii=False).encode())
+
+
+def _with_items(answer: Answer, edit: Callable[[Document], Document], rows: Sequence[int] = ()) -> Answer:
+    """Edit what the answer is about: the one object, or those items of a list (all if none are given)."""
+
+    def edit_items(document: Document) -> Document:
+        items = next((name for name in ("items", "images", "tags", "volume_types") if name in document), None)
+        if items is None or "name" in document:
+            return edit(document)
+        chosen = [edit(item) if not rows or row in rows else item for row, item in enumerate(document[items])]
+        return {**document, items: chosen}
+
+    return edited(answer, edit_items)
+
+
+def _at_path(document: Any, path: str, edit: Callable[[Any], Any]) -> Any:
+    """The document with the member at a path such as `route_policy.cpu_threshold` edited, if there is one."""
+    name, _, rest = path.partition(".")
+    if not isinstance(document, dict) or name not in document:
+        return document
+    value = _at_path(document[name], rest, edit) if rest else edit(document[name])
+    others = {key: other for key, other in document.items() if key != name}
+    return others if value is _ABSENT else {**document, name: value}
+
+
+def _at_members(answer: Answer, options: Options, edit: Callable[[Any], Any]) -> Answer:
+    """Edit the named members, or all but the id if none are named."""
+
+    def edit_item(item: Document) -> Document:
+        paths = options["members"] or [name for name in item if name != "id"]
+        return reduce(lambda document, path: _at_path(document, path, edit), paths, item)
+
+    return _with_items(answer, edit_item, options["rows"])
 
 
 def without_members(answer: Answer, options: Options) -> Answer:
-    return _edited(answer, lambda item: {key: value for key, value in item.items() if key not in options["members"]})
+    return _at_members(answer, options, lambda _value: _ABSENT)
 
 
 def with_nulls(answer: Answer, options: Options) -> Answer:
-    return _edited(answer, lambda item: {key: None if key in options["members"] else item[key] for key in item})
+    return _at_members(answer, options, lambda _value: None)
+
+
+def with_wrong_types(answer: Answer, options: Options) -> Answer:
+    return _at_members(answer, options, _other)
+
+
+def with_bidi_controls(answer: Answer, options: Options) -> Answer:
+    """Each text begins with an override and ends with an isolate, and both stay open."""
+    return _at_members(answer, options, lambda value: f"\u202e\u202a{value}\u2066\u2067")
+
+
+def with_values(answer: Answer, options: Options) -> Answer:
+    """Other values in place of the true ones; `values` names them by path."""
+
+    def edit_item(item: Document) -> Document:
+        return reduce(lambda document, path: _at_path(document, *_constant(path, options)), options["values"], item)
+
+    return _with_items(answer, edit_item, options["rows"])
+
+
+def _constant(path: str, options: Options) -> tuple[str, Callable[[Any], Any]]:
+    return path, lambda _value: options["values"][path]
 
 
 def with_extra_members(answer: Answer, _options: Options) -> Answer:
-    return _edited(answer, lambda item: {**item, "x_new": {"nested": [1, None]}, "": 0, "__proto__": "x"})
+    return _with_items(answer, lambda item: {**item, "x_new": {"nested": [1, None]}, "": 0, "__proto__": "x"})
 
 
 def with_unknown_enums(answer: Answer, _options: Options) -> Answer:
-    return _edited(answer, lambda item: {key: "BRAND_NEW" if key in _ENUMS else item[key] for key in item})
-
-
-def with_wrong_types(answer: Answer, _options: Options) -> Answer:
-    """All members but the id, by which the item is still found."""
-    return _edited(answer, lambda item: {key: value if key == "id" else _other(value) for key, value in item.items()})
+    return _with_items(answer, lambda item: {key: "BRAND_NEW" if key in _ENUMS else item[key] for key in item})
 
 
 def _other(value: Any) -> Any:
@@ -72,10 +122,7 @@ def with_duplicate_keys(answer: Answer, _options: Options) -> Answer:
 
 
 def with_wrong_count(answer: Answer, options: Options) -> Answer:
-    document = json.loads(answer.body or b"null")
-    if not isinstance(document, dict) or "count" not in document:
-        return answer
-    return replace(answer, body=json.dumps({**document, "count": document["count"] + options["by"]}).encode())
+    return edited(answer, lambda document: _at_path(document, "count", lambda count: count + options["by"]))
 
 
 def huge(answer: Answer, options: Options) -> Answer:

@@ -29,8 +29,10 @@ class World:
         self.store = Store(settings.groups, settings.seed)
         self.door = Door(self.switches)
         self.log = RequestLog()
+        self.resets = 0
 
     def reset(self) -> None:
+        self.resets += 1
         self.switches.reset()
         self.store.reset()
         self.door.reset()

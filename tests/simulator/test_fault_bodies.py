@@ -62,6 +62,52 @@ class TestBodies:
 
         assert not {"name", "route_policy"} & set(cloud.show())
 
+    def test_lack_a_member_only_where_the_path_says(self, cloud: Cloud) -> None:
+        match = {"method": "GET", "path": "*/app-server-groups/*"}
+        cloud.faults({"fault": "missing_members", "members": ["server_group_status"], "match": match})
+
+        shown = [cloud.show() for _ in range(3)]
+
+        assert all("server_group_status" not in group for group in shown)
+        assert all("server_group_status" in group for group in cloud.groups(limit=100).json()["items"])
+
+    def test_lack_a_nested_member(self, cloud: Cloud) -> None:
+        play(cloud, "missing_members", members=["route_policy.cpu_threshold", "no.such.member"])
+
+        assert set(cloud.show()["route_policy"]) == {"max_session", "gpu_threshold", "mem_threshold"}
+
+    def test_lack_ids_in_some_rows(self, cloud: Cloud) -> None:
+        play(cloud, "missing_members", members=["id"], rows=[0, 2])
+
+        assert ["id" in item for item in cloud.groups(limit=4).json()["items"]] == [False, True, False, True]
+
+    def test_are_of_other_types_in_named_members(self, cloud: Cloud) -> None:
+        play(cloud, "wrong_types", members=["route_policy.cpu_threshold", "server_group_status"])
+
+        group = cloud.show()
+
+        assert (group["server_group_status"], group["name"]) == ("yes", "design-pool")
+        assert (group["route_policy"]["cpu_threshold"], group["route_policy"]["mem_threshold"]) == ("80", 85)
+
+    def test_have_ids_with_a_slash(self, cloud: Cloud) -> None:
+        play(cloud, "changed_values", rows=[1])
+
+        items = cloud.groups(limit=3).json()["items"]
+
+        assert [item["id"] == "a/b" for item in items] == [False, True, False]
+
+    def test_have_other_values(self, cloud: Cloud) -> None:
+        play(cloud, "changed_values", values={"name": ["x"], "route_policy.max_session": -1, "unknown": 1})
+
+        group = cloud.show()
+
+        assert (group["name"], group["route_policy"]["max_session"], "unknown" in group) == (["x"], -1, False)
+
+    def test_have_bidirectional_control_characters(self, cloud: Cloud) -> None:
+        play(cloud, "bidi_controls", members=["name"])
+
+        assert cloud.show()["name"] == "\u202e\u202adesign-pool\u2066\u2067"
+
     def test_have_nulls(self, cloud: Cloud) -> None:
         play(cloud, "null_members", members=["name", "tags"])
 

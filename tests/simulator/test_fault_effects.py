@@ -27,6 +27,28 @@ class TestLate:
         waited = datetime.fromisoformat(change["time"]) - datetime.fromisoformat(request["time"])
         assert (change["request"], waited >= timedelta(milliseconds=149)) == (1, True)
 
+    def test_may_say_that_it_is_done(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=60_000, answer="null")
+
+        assert (cloud.patch({"name": "TEST"}).text, cloud.show()["name"]) == ("null", "design-pool")
+
+    def test_may_let_the_client_wait_in_vain(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=60_000, answer="silence")
+
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            cloud.call("PATCH", GROUP, json={"name": "TEST"}, timeout=0.2)
+
+        assert cloud.control("GET", "late").json() == {"waiting": 1}
+
+    def test_can_be_brought_forward(self, cloud: Cloud) -> None:
+        play(cloud, "late", after_ms=40_000)
+        cloud.patch({"name": "TEST"})
+
+        assert cloud.show()["name"] == "design-pool"
+        assert cloud.control("POST", "late").json() == {"applied": 1}
+        assert cloud.show()["name"] == "TEST"
+        assert cloud.control("POST", "late").json() == {"applied": 0}
+
     @pytest.mark.parametrize("answer", ["drop", "reset"])
     def test_may_end_the_connection(self, cloud: Cloud, answer: str) -> None:
         play(cloud, "late", after_ms=50, answer=answer)
@@ -56,6 +78,19 @@ class TestLate:
         time.sleep(0.2)
 
         assert not is_applied(cloud)
+
+
+def test_reset_ends_a_request_that_waits(cloud: Cloud) -> None:
+    play(cloud, "delay", delay_ms=300)
+    with ThreadPoolExecutor(1) as pool:
+        patch = pool.submit(cloud.patch, {"name": "TEST"})
+        assert wait_for(lambda: bool(cloud.requests()))
+
+        cloud.control("POST", "reset")
+
+        with pytest.raises(requests.exceptions.ConnectionError):
+            patch.result()
+    assert not is_applied(cloud)
 
 
 class TestEffects:
@@ -139,6 +174,42 @@ class TestEffects:
         ids = [group["id"] for page in pages for group in page]
         assert len(set(ids)) <= 41
         assert len(set(ids)) >= distinct
+
+    def test_a_shifting_list_loses_rows_at_every_read(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "shifting_list", "places": -1})
+
+        for _ in range(2):
+            pages = [cloud.groups(offset=offset, limit=12).json() for offset in (0, 12, 24, 36)]
+            assert {page["count"] for page in pages} == {42}
+            assert len({group["id"] for page in pages for group in page["items"]}) == 39
+
+    def test_a_short_list_counts_more_than_it_has(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "short_list"})
+
+        pages = [cloud.groups(offset=offset, limit=10).json() for offset in (0, 10, 20)]
+
+        assert [(page["count"], len(page["items"])) for page in pages] == [(300, 10), (300, 5), (300, 0)]
+        assert cloud.show()["name"] == "design-pool"
+
+    def test_a_long_list_is_made_as_it_is_read(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "long_list", "rows": 100_000, "row_bytes": 5_000})
+
+        first, last = (cloud.groups(offset=offset, limit=100) for offset in (0, 99_950))
+
+        assert (first.json()["count"], len(first.json()["items"]), len(last.json()["items"])) == (100_000, 100, 50)
+        assert 490_000 < len(first.content) < 520_000
+        assert len({group["id"] for page in (first, last) for group in page.json()["items"]}) == 150
+
+    def test_a_long_list_has_rows_only_where_a_list_has(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "long_list"})
+
+        assert cloud.show()["name"] == "design-pool"
+        assert cloud.groups(server_group_name="no-such-group").json() == {"count": 0, "items": []}
+
+    def test_only_reads_may_be_slow(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "delay", "delay_ms": 300, "match": {"method": "GET"}})
+
+        assert cloud.patch({"name": "TEST"}).elapsed < timedelta(milliseconds=300) <= cloud.groups().elapsed
 
     def test_redirect_names_another_host(self, cloud: Cloud) -> None:
         play(cloud, "redirect", status=302)

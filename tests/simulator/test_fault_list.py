@@ -104,7 +104,10 @@ WRONG: list[tuple[Any, str]] = [
     ([{"fault": "late", "after": 1}], "Fault 1: late has no option after. Its options: after_ms, answer."),
     ([{"fault": "late", "after_ms": "8"}], "Fault 1: after_ms must be like 8000."),
     ([{"fault": "late", "after_ms": True}], "Fault 1: after_ms must be like 8000."),
-    ([{"fault": "late", "answer": "maybe"}], "Fault 1: answer must be gateway_timeout or drop or reset."),
+    (
+        [{"fault": "late", "answer": "maybe"}],
+        "Fault 1: answer must be gateway_timeout or drop or reset or silence or null.",
+    ),
     ([{"fault": "html", "applied": 1}], "Fault 1: applied must be like True."),
     ([{"fault": "drip", "seconds": -1}], "Fault 1: seconds must be like 1.0."),
 ]
@@ -140,6 +143,9 @@ def test_shows_what_is_left(cloud: Cloud) -> None:
             "probability": 1.0,
             "delay_ms": 0,
             "fault": "unavailable",
+            "applied": False,
+            "after_ms": 0,
+            "changes": {},
             "left": 2,
             "played": 1,
         }

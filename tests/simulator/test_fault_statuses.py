@@ -1,12 +1,14 @@
 """Faults that are a status: right bodies, wrong bodies, every kind of Retry-After."""
 
+import base64
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
+import requests
 
 from tests.simulator.conftest import Cloud
-from tests.simulator.wire import is_applied, play
+from tests.simulator.wire import GROUP, is_applied, play, wait_for
 
 
 class TestStatuses:
@@ -22,6 +24,8 @@ class TestStatuses:
             ("method_not_allowed", 405, "WKS.00000405"),
             ("request_timeout", 408, "APIGW.0201"),
             ("conflict", 409, "WKS.00211103"),
+            ("too_early", 425, "APIGW.0201"),
+            ("client_closed_request", 499, "APIGW.0201"),
             ("too_large", 413, "APIGW.0201"),
             ("unsupported_type", 415, "WKS.00129901"),
             ("throttled", 429, "APIGW.0308"),
@@ -76,6 +80,139 @@ class TestStatuses:
         assert (cloud.groups().status_code, cloud.groups().status_code) == (494, 200)
 
 
+class TestAppliedAllTheSame:
+    """A fault that sends another response can still have the request applied."""
+
+    @pytest.mark.parametrize(
+        ("entry", "status"),
+        [
+            *(({"fault": "status", "status": status}, status) for status in (307, 400, 408, 409, 425, 429, 499, 500)),
+            ({"fault": "status", "status": 400, "body": "<h1>No</h1>", "headers": {"Content-Type": "text/html"}}, 400),
+            ({"fault": "status", "status": 400, "body": ""}, 400),
+            ({"fault": "error_html", "status": 409}, 409),
+            ({"fault": "error_empty", "status": 408}, 408),
+            ({"fault": "bad_request"}, 400),
+            ({"fault": "conflict"}, 409),
+            ({"fault": "too_early"}, 425),
+            ({"fault": "client_closed_request"}, 499),
+            ({"fault": "retry_after_seconds", "seconds": 600}, 429),
+            ({"fault": "retry_after_garbage", "status": 503}, 503),
+            ({"fault": "redirect"}, 307),
+            ({"fault": "error_in_200"}, 200),
+        ],
+        ids=str,
+    )
+    def test_applies_a_change_that_it_refuses(self, cloud: Cloud, entry: dict[str, Any], status: int) -> None:
+        cloud.faults({**entry, "applied": True, "times": 1})
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.status_code, cloud.show()["name"]) == (status, "TEST")
+
+    def test_applies_a_change_later(self, cloud: Cloud) -> None:
+        play(cloud, "conflict", after_ms=100)
+
+        assert cloud.patch({"name": "TEST"}).status_code == 409
+
+        assert cloud.show()["name"] == "design-pool"
+        assert wait_for(lambda: bool(cloud.show()["name"] == "TEST"))
+
+    def test_does_not_apply_what_no_credential_allows(self, cloud: Cloud) -> None:
+        play(cloud, "conflict", applied=True)
+
+        answer = cloud.call("PATCH", GROUP, json={"name": "TEST"}, headers={"X-Auth-Token": "guess"})
+
+        assert answer.status_code == 409
+        assert not is_applied(cloud)
+
+    @pytest.mark.parametrize("changes", [{"name": "theirs"}, {"description": "theirs"}])
+    def test_a_throttled_change_meets_an_outside_change(self, cloud: Cloud, changes: dict[str, str]) -> None:
+        play(cloud, "retry_after_seconds", seconds=60, changes=changes)
+
+        answer = cloud.patch({"name": "ours"})
+
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+        assert changes.items() <= cloud.show().items()
+        assert [change["request"] for change in cloud.history()] == [None]
+
+    def test_an_outside_change_keeps_the_other_thresholds(self, cloud: Cloud) -> None:
+        play(cloud, "throttled", changes={"route_policy": {"cpu_threshold": 11}})
+
+        cloud.patch({"name": "ours"})
+
+        assert cloud.show()["route_policy"] == {
+            "max_session": 6,
+            "cpu_threshold": 11,
+            "gpu_threshold": 75,
+            "mem_threshold": 85,
+        }
+
+    def test_an_outside_change_needs_a_single_group(self, cloud: Cloud) -> None:
+        play(cloud, "throttled", changes={"name": "theirs"})
+
+        assert cloud.groups().status_code == 429
+        assert cloud.history() == []
+
+
+TOKEN = "simulator-token"
+
+
+class TestEchoedCredentials:
+    @pytest.mark.parametrize(
+        ("encoding", "text"),
+        [
+            ("plain", TOKEN),
+            ("base64", base64.b64encode(TOKEN.encode()).decode()),
+            ("url", "".join(f"%{ord(character):02X}" for character in TOKEN)),
+            ("json", "".join(f"\\u{ord(character):04x}" for character in TOKEN)),
+            ("hex", TOKEN.encode().hex()),
+        ],
+    )
+    def test_are_encoded(self, cloud: Cloud, encoding: str, text: str) -> None:
+        play(cloud, "error_echoes_credential", encoding=encoding)
+
+        answer = cloud.groups()
+
+        assert (answer.status_code, answer.json()["error_msg"]) == (401, f"Incorrect token: {text}")
+
+    def test_come_in_part_and_after_other_text(self, cloud: Cloud) -> None:
+        play(cloud, "error_echoes_credential", start=4, length=6, padding=3, status=400, applied=True)
+
+        answer = cloud.patch({"name": "TEST"})
+
+        assert (answer.status_code, answer.json()["error_msg"]) == (400, "Incorrect token: xxxlator-")
+        assert is_applied(cloud)
+
+    @pytest.mark.parametrize(("where", "in_body"), [("header", False), ("both", True)])
+    def test_come_in_a_header(self, cloud: Cloud, where: str, in_body: bool) -> None:
+        play(cloud, "error_echoes_credential", where=where)
+
+        answer = cloud.groups()
+
+        assert (answer.headers["X-Request-Id"], TOKEN in answer.text) == (TOKEN, in_body)
+
+    @pytest.mark.parametrize(
+        ("body", "text"),
+        [
+            ({"auth": {"identity": {"password": {"user": {"password": "canary"}}}}}, "canary"),
+            ({"auth": []}, ""),
+        ],
+    )
+    def test_may_be_the_password_of_a_sign_in(self, cloud: Cloud, body: Any, text: str) -> None:
+        play(cloud, "error_echoes_credential")
+
+        answer = requests.post(f"{cloud.url}/v3/auth/tokens", json=body, timeout=10)
+
+        assert answer.json()["error_msg"] == f"Incorrect token: {text}"
+
+    def test_may_be_a_signature(self, cloud: Cloud) -> None:
+        play(cloud, "error_echoes_credential")
+
+        answer = requests.get(cloud.url + GROUP, headers={"Authorization": "canary"}, timeout=10)
+
+        assert answer.json()["error_msg"] == "Incorrect token: canary"
+
+
 class TestWrongErrors:
     @pytest.mark.parametrize(
         ("name", "text"),
@@ -89,6 +226,7 @@ class TestWrongErrors:
             ("error_nested", '{"error":{'),
             ("error_wrong_types", '"error_code":500'),
             ("error_control_characters", "\\u001b[31m"),
+            ("error_bidi_controls", "\\u202eevil\\u2066"),
             ("error_encoded", "encoded_authorization_message"),
         ],
     )
