@@ -122,7 +122,7 @@ def _roles_after_a_flush(request: pytest.FixtureRequest) -> None:
         return
     request.getfixturevalue("_django_db_helper")
     if not Group.objects.exists():
-        import_module("dashboard.accounts.migrations.0002_roles").make_roles(apps, None)
+        import_module("dashboard.accounts.migrations.0001_initial").make_roles(apps, None)
 
 
 @pytest.fixture

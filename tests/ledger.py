@@ -109,7 +109,7 @@ def without_table() -> Iterator[None]:
             cursor.execute("PRAGMA legacy_alter_table=OFF")
 
 
-_UNSETTLED = f"""
+UNSETTLED = f"""
     INSERT INTO audit_openchange (number, project, group_id, begun_at)
     SELECT number, project, group_id, at FROM {GUARDED[0]} AS intent
     WHERE subject = number AND project <> '' AND 'unknown' = coalesce(
@@ -124,4 +124,4 @@ def grow_ledger(count: int, seed: int = 1) -> None:
             f"INSERT INTO {GUARDED[0]} (number, facts, hash, mac) VALUES (%s, %s, %s, %s)",
             made_up_rows(count, seed),  # type: ignore[arg-type]  # the database takes them one by one
         )
-        cursor.execute(_UNSETTLED)
+        cursor.execute(UNSETTLED)

@@ -1,8 +1,8 @@
-"""Takes old rows out of the ledger, for who must delete: into a file, checked, and only then out of the database.
+"""Moves old rows from the ledger to a file, for deployments that must delete old records.
 
-The ledger says so itself: a row of its own, the tombstone, names the last row that was archived, its hash and the hash
-of the file. It is written in the transaction that deletes, so that a crash leaves all or nothing; and what remains
-follows from it, so that who deletes rows without the key is found (`verification`, `verify_export`).
+A new row, the archive marker, names the last archived row, its hash and the hash of the file. It is written in the
+transaction that deletes, so that a crash leaves all or nothing. The rows that stay follow from it, so that rows deleted
+without the key are found (`verification`, `verify_export`).
 """
 
 import os
@@ -17,13 +17,13 @@ from typing import Any
 
 from django.db import connection
 
+from dashboard.audit.archive_markers import FIELDS, LABELS, ArchiveMarker, newest_marker
 from dashboard.audit.chain import audit_key
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import EventKind, OpenChange, Value
 from dashboard.audit.schema import GUARDED, TABLE, guards
 from dashboard.audit.services import Change, Event, appending, reading_ledger, record_event
-from dashboard.audit.tombstones import FIELDS, LABELS, Tombstone, newest_tombstone
 from dashboard.audit.verification import verify
 from dashboard.audit.verify_export import Broken, check
 
@@ -36,7 +36,7 @@ class RefusedError(Exception):
 class Part:
     """The rows to archive, from the oldest in the ledger to `last`; `hash` is the last one's."""
 
-    earlier: Tombstone
+    earlier: ArchiveMarker
     last: int
     hash: str
 
@@ -87,7 +87,7 @@ def _refuse_without_rights() -> None:
 
 def _choose(before: datetime) -> Part:
     """Up to the last row from before, or less, so that no change loses what came of it."""
-    earlier, last = newest_tombstone(), _last_before(before)
+    earlier, last = newest_marker(), _last_before(before)
     while (begun := _first_that_goes_on_after(last)) is not None:
         last = begun - 1
     if last <= earlier.last:
@@ -156,11 +156,11 @@ def _read_back(path: Path, part: Part) -> str:
 
 
 def _take_out(part: Part, name: str, digest: str, *, by: str) -> None:
-    """The tombstone, and the rows it stands for: both or neither."""
+    """The archive marker, and the rows it stands for: both or neither."""
     with appending():
-        if newest_tombstone() != part.earlier:
+        if newest_marker() != part.earlier:
             raise RefusedError("someone else archived rows meanwhile")
-        record_event(_tombstone(part, name, digest, by=by))
+        record_event(_marker(part, name, digest, by=by))
         with _without_guards("DELETE"), connection.cursor() as cursor:
             for table in GUARDED:
                 cursor.execute(f"DELETE FROM {table} WHERE number <= %s", [part.last])
@@ -168,7 +168,7 @@ def _take_out(part: Part, name: str, digest: str, *, by: str) -> None:
             raise RefusedError(f"afterwards {problems[0]}")
 
 
-def _tombstone(part: Part, name: str, digest: str, *, by: str) -> Event:
+def _marker(part: Part, name: str, digest: str, *, by: str) -> Event:
     earlier = part.earlier
     before: Sequence[Value] = (earlier.last, earlier.hash, earlier.file) if earlier.last else (None, None, None)
     after: Sequence[Value] = (part.last, part.hash, digest)

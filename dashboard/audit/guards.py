@@ -54,7 +54,7 @@ def altered_views() -> list[str]:
     problems = []
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in schema.views("postgresql"):
-            name = _name(statement)
+            name = schema.name_of(statement)
             cursor.execute("SELECT pg_get_viewdef(to_regclass(%s))", [name])
             (found,) = cursor.fetchone()
             cursor.execute(statement.replace("CREATE VIEW", "CREATE TEMPORARY VIEW", 1))
@@ -69,7 +69,7 @@ def _missing_on_sqlite() -> list[str]:
     """SQLite keeps each statement as it was written. An index only makes things fast, unless it is unique."""
     statements = [made_by for made_by in schema.statements("sqlite") if not made_by.startswith("CREATE INDEX")]
     present = _read("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    problems = _differences({_name(made_by): made_by for made_by in statements}, present)
+    problems = _differences({schema.name_of(made_by): made_by for made_by in statements}, present)
     if not _read("SELECT 'is on', recursive_triggers FROM pragma_recursive_triggers WHERE recursive_triggers"):
         problems.append("recursive_triggers is off, so that REPLACE passes the guards")
     return problems
@@ -77,7 +77,7 @@ def _missing_on_sqlite() -> list[str]:
 
 def _missing_on_postgresql() -> list[str]:
     """PostgreSQL words a table in its own way, so that of those only the columns are looked at."""
-    bodies = {_name(made_by): made_by.split("$$")[1] for made_by in schema.functions("postgresql")}
+    bodies = {schema.name_of(made_by): made_by.split("$$")[1] for made_by in schema.functions("postgresql")}
     generated = _read(_GENERATED)
     return [
         *_differences(
@@ -102,18 +102,13 @@ def _differences(expected: Mapping[str, str], present: Mapping[str, str]) -> lis
     ]
 
 
-def _name(statement: str) -> str:
-    """What a statement makes."""
-    return statement.removeprefix("CREATE UNIQUE ").removeprefix("CREATE ").split()[1].partition("(")[0]
-
-
 def _plain(statement: str) -> str:
-    """PostgreSQL names the schema and writes its own blanks, SQLite quotes the name of what was renamed."""
+    """PostgreSQL names the schema and lays its statements out anew, SQLite quotes the name of what was renamed."""
     return re.sub(r"\s+", " ", statement.replace("public.", "").replace('"', "")).strip()
 
 
 def _is_migrated() -> bool:
-    """A ledger that is still to be made, or made anew by a newer version, is not held to what it will be."""
+    """Do not expect guards before the migrations have made them."""
     loader = MigrationLoader(connection)
     return set(loader.graph.leaf_nodes("audit")) <= set(loader.applied_migrations)
 

@@ -1,8 +1,12 @@
-"""The ledger as pages read it: what someone was about to change, and what came of it.
+"""The ledger as pages read it: changes, their outcomes and fields, and system events.
 
-The rows themselves are in one table that only `services` adds to; these models are views of it (`schema.py`). The
-outcome of a change is the newest of its outcome rows; a change without one is still under way, or was cut short and
-waits to be settled by a read. A change that ended before anything was sent is one row, intent and outcome at once.
+The models are views, because the ledger is one append-only table, `audit_ledgerrow` (`sql/`). A row is sealed as one
+canonical JSON text, and one table gives one chain with one order. A view derives each column from that sealed text, so
+a page cannot show a value that verification did not cover. Nothing can write through a view: only `services` adds rows.
+The views need no storage, and the filters of the pages use the indexes of the table.
+
+The outcome of a change is its newest outcome row. A change without an outcome row is still in progress, or it was
+interrupted and a read settles it. A change that ended before anything was sent is one row, intent and outcome at once.
 """
 
 from datetime import datetime, timedelta
@@ -62,7 +66,6 @@ class EventKind(models.TextChoices):
     ROLES = "roles", "had roles changed"
     ACCOUNT = "account", "had the account changed"
     ARCHIVED = "archived", "took old rows out of the ledger"
-    SEALED = "sealed", "sealed the ledger"
 
 
 OBSERVED_FOR = timedelta(hours=1)

@@ -2,7 +2,7 @@
 
 What the guards in the database cannot keep its owner from doing is found here, with the number of the first bad row.
 A tail that was cut off, or an old copy put back, leaves a ledger that is right in itself: only a checkpoint, kept
-elsewhere, tells. Rows may only be away at the beginning, where a tombstone says that they were archived.
+elsewhere, tells. Rows may only be away at the beginning, where an archive marker says that they were archived.
 """
 
 import hmac
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
@@ -19,17 +19,24 @@ from typing import Any
 
 import django
 from django.db import OperationalError, connection
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 
+from dashboard.audit.archive_markers import ArchiveMarker, newest_marker
 from dashboard.audit.chain import audit_key
-from dashboard.audit.checkpoints import Checkpoint
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, OpenChange, Outcome, may_be_applied_late
 from dashboard.audit.schema import SHOWN, TABLE
-from dashboard.audit.tombstones import Tombstone, newest_tombstone
+from dashboard.audit.services import OBSERVE_AFTER
 
 Row = tuple[Any, ...]
 """Number, facts, hash and MAC, and then the columns made of the facts, which an owner can change alone."""
 CHUNK = 5_000
 PART = 100_000
 """So many rows are worth a process of their own."""
+LONGEST_LEASE = timedelta(hours=1)
+"""Longer than whoever settles a change holds it; a later end hides the change from settling."""
+LATEST_BEGIN = timedelta(hours=1)
+"""The list has the clock's time, at most this much later than the row's: only the row's can be ahead of the clock."""
 
 
 class BrokenError(Exception):
@@ -55,29 +62,21 @@ class Span:
         return max(self.last - self.first + 1, 0)
 
 
-@dataclass(frozen=True)
-class Known:
-    """How many checkpoints were held against the ledger, and how many lie in an archive."""
-
-    held: int
-    archived: int
-
-
 def verify(first: int | None = None, last: int | None = None, *, processes: int | None = None) -> Span:
     """Check the rows between two numbers; without any, all of them, and what finds them by field.
 
     Raises BrokenError; DatabaseError if the ledger cannot be read.
     """
-    archived = newest_tombstone()
+    archived = newest_marker()
     try:
         return _verify(_chosen(first, last, archived), archived, with_index=first is last is None, processes=processes)
     except BrokenError:
-        if newest_tombstone() == archived:
+        if newest_marker() == archived:
             raise
         return verify(first, last, processes=processes)  # what was archived just now is not missing
 
 
-def _verify(span: Span, archived: Tombstone, *, with_index: bool, processes: int | None) -> Span:
+def _verify(span: Span, archived: ArchiveMarker, *, with_index: bool, processes: int | None) -> Span:
     jobs: list[Callable[[], None]] = [
         partial(_check, Span(start, min(start + PART - 1, span.last)), archived)
         for start in range(span.first, span.last + 1, PART)
@@ -94,32 +93,8 @@ def _verify(span: Span, archived: Tombstone, *, with_index: bool, processes: int
     if found := sorted(problem for problem in problems if problem):
         raise BrokenError(*found[0])
     if with_index:
-        check_list_of_work()  # of rows that are right: where one is away, that is what is to be named
+        check_open_changes()  # of rows that are right: where one is away, that is what is to be named
     return span
-
-
-def check_against(checkpoints: Iterable[Checkpoint]) -> Known:
-    """Hold the ledger against what was written down elsewhere."""
-    held, archived, tombstone = 0, 0, newest_tombstone()
-    for checkpoint in checkpoints:
-        if not checkpoint.is_signed:
-            raise BrokenError(checkpoint.number, "has a checkpoint that was not signed with this ledger's key")
-        if checkpoint.number < tombstone.last:
-            archived += 1
-            continue
-        held += 1
-        digest = _hash_of(checkpoint.number, tombstone)
-        if digest is None:
-            raise BrokenError(checkpoint.number, "is missing, though a checkpoint knows it: the end was cut off")
-        if digest != checkpoint.hash:
-            raise BrokenError(checkpoint.number, "is not the row that a checkpoint knows")
-    return Known(held, archived)
-
-
-def _hash_of(number: int, archived: Tombstone) -> str | None:
-    if number == archived.last:
-        return archived.hash
-    return next((digest for _, _, digest, *_ in _rows(Span(number, number))), None)
 
 
 def check_index() -> None:
@@ -145,27 +120,60 @@ def check_index() -> None:
                 raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[2]}")
 
 
-def check_list_of_work() -> None:
-    """Whether each change of which nobody knows what came of it is on the list of those to settle.
+def check_open_changes() -> None:
+    """Compare the list of open changes with the ledger, so that no change is hidden from settling. Raises BrokenError.
 
-    Counted first, which indexes answer; each is looked at only if the numbers differ. Raises BrokenError.
+    Each unsettled change must be listed. What is listed must be unsettled, or an outcome that a read may correct.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM audit_changeintent), (SELECT count(*) FROM audit_openchange), "
-            "(SELECT count(*) FROM audit_changeoutcome WHERE outcome <> 'unknown')"
+            "SELECT min(number) FROM audit_changeintent AS change WHERE NOT EXISTS (SELECT 1 FROM audit_changeoutcome "
+            "AS outcome WHERE outcome.intent_id = change.number AND outcome.outcome <> 'unknown') "
+            "AND NOT EXISTS (SELECT 1 FROM audit_openchange AS listed WHERE listed.number = change.number)"
         )
-        begun, unsettled, settled = cursor.fetchone()
-        if begun == unsettled + settled:
-            return
-        cursor.execute(
-            "SELECT min(number) FROM audit_changeintent AS i WHERE NOT EXISTS (SELECT 1 FROM audit_changeoutcome AS o "
-            "WHERE o.intent_id = i.number AND o.outcome <> 'unknown') "
-            "AND NOT EXISTS (SELECT 1 FROM audit_openchange AS u WHERE u.number = i.number)"
+        (missing,) = cursor.fetchone()
+    if missing is not None:
+        raise BrokenError(missing, "is an unsettled change, and the list of open changes does not have it")
+    now = timezone.now()
+    for listed in _listed_with_their_changes():
+        if problem := _problem_of(listed, now):
+            raise BrokenError(listed.number, problem)
+
+
+def _listed_with_their_changes() -> Iterator[Any]:
+    change = ChangeIntent.objects.filter(number=OuterRef("number"))
+    newest = ChangeOutcome.objects.filter(intent=OuterRef("number")).order_by("-number")
+    return (
+        OpenChange.objects.annotate(
+            change_project=Subquery(change.values("project")),
+            change_group=Subquery(change.values("group_id")),
+            change_at=Subquery(change.values("at")),
+            outcome=Subquery(newest.values("outcome")[:1]),
+            http_status=Subquery(newest.values("http_status")[:1]),
         )
-        (forgotten,) = cursor.fetchone()
-    if forgotten is not None:
-        raise BrokenError(forgotten, "is not settled, and not on the list of those that wait for it")
+        .order_by("number")
+        .iterator()
+    )
+
+
+def _problem_of(listed: Any, now: datetime) -> str:
+    """What is wrong with an entry of the list of open changes; nothing if it is right."""
+    if listed.change_at is None:
+        return "is no change, but is in the list of open changes"
+    is_unsettled = listed.outcome in {None, Outcome.UNKNOWN}
+    if not is_unsettled and not may_be_applied_late(listed.outcome, listed.http_status):
+        return f"is settled ({listed.outcome}), but is in the list of open changes"
+    if (listed.project, listed.group_id) != (listed.change_project, listed.change_group):
+        return "is a change of another group than the list of open changes says"
+    latest = {
+        "begun_at": listed.change_at + LATEST_BEGIN,
+        "next_read_at": listed.begun_at + OBSERVE_AFTER[-1],
+        "leased_until": now + LONGEST_LEASE,
+    }
+    for name, moment in latest.items():
+        if (found := getattr(listed, name)) and found > moment:
+            return f"has a false time in the list of open changes: {name} is {found:%Y-%m-%d %H:%M:%S} UTC"
+    return ""
 
 
 def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: str = "") -> int:
@@ -240,8 +248,8 @@ def _time_of(facts: str) -> str:
     return facts[place : place + 27]
 
 
-def _chosen(first: int | None, last: int | None, archived: Tombstone) -> Span:
-    """Raises BrokenError where the first rows are away and no tombstone says so, or there though one does."""
+def _chosen(first: int | None, last: int | None, archived: ArchiveMarker) -> Span:
+    """Raises BrokenError where the first rows are away and no archive marker says so, or there though one does."""
     begin = archived.last + 1
     with connection.cursor() as cursor:
         # Each a query of its own: SQLite finds one end by its index, and both at once by reading every row.
@@ -251,7 +259,9 @@ def _chosen(first: int | None, last: int | None, archived: Tombstone) -> Span:
     if oldest < begin:
         raise BrokenError(oldest, f"is there, though row {archived.number} says that it was archived")
     if oldest > begin and (first or begin) <= begin:
-        raise BrokenError(begin, f"is missing, and each to row {oldest - 1}: no tombstone says that they were archived")
+        raise BrokenError(
+            begin, f"is missing, and each to row {oldest - 1}: no archive marker says that they were archived"
+        )
     if (asked := max(first or 0, last or 0)) > newest:
         raise BrokenError(newest + 1, f"is missing, and each to row {asked}")
     return Span(max(first or begin, begin), newest if last is None else last)
@@ -266,13 +276,13 @@ def _problem(job: Callable[[], None]) -> tuple[int, str] | None:
     return None
 
 
-def _check(span: Span, archived: Tombstone) -> None:
+def _check(span: Span, archived: ArchiveMarker) -> None:
     end = check_rows(_rows(span), span.first, *_before(span.first, archived))
     if end <= span.last:
         raise BrokenError(end, "is missing")
 
 
-def _before(number: int, archived: Tombstone) -> tuple[str, str]:
+def _before(number: int, archived: ArchiveMarker) -> tuple[str, str]:
     """Hash and time of the row before."""
     if number == archived.last + 1:
         return archived.hash, ""

@@ -2,13 +2,13 @@
 """Checks an export of the ledger (JSON Lines) with nothing but this file and Python: for an auditor who trusts nobody.
 
     python3 verify_export.py ledger.jsonl                    the whole ledger: every number there, each row on the last
-    python3 verify_export.py archive.jsonl ledger.jsonl      the same with the rows that were archived, in order
+    python3 verify_export.py archive.jsonl ledger.jsonl      the same with the rows that were archived, oldest first
     python3 verify_export.py --key-file KEY ledger.jsonl     also that each row was sealed with the ledger's key
     python3 verify_export.py --checkpoint FILE ledger.jsonl  also that no end was cut off (lines kept elsewhere)
 
 A row's hash is the SHA-256 of its JSON without `hash` and `mac`: keys in order, no blanks, ASCII; `previous_hash` that
 of the row before it, first sixty-four zeros; `mac` is the hash's HMAC-SHA-256, a checkpoint's `hmac` that of the rest.
-Rows may only be away before one whose `previous_hash` a row `archived` names. Exit: 0 intact, 1 broken, 2 not run.
+Rows may only be missing before one whose `previous_hash` a row `archived` names. Exit: 0 intact, 1 broken, 2 neither.
 """
 
 import argparse
@@ -32,10 +32,10 @@ def broken_if(is_so: bool, why: str) -> None:
         raise Broken(why)
 
 
-def check(lines: Iterable[str], key: bytes, known: dict[int, str], *, is_filtered: bool) -> int:
-    """Raises Broken at the first bad row. Returns how many there were; `known` keeps what is older than the first."""
+def check(lines: Iterable[str], key: bytes, known: dict[int, str], *, is_filtered: bool) -> tuple[int, int]:
+    """Raises Broken. Returns the number of rows, and of those newer than `known`, which keeps what is not confirmed."""
     number, last_hash = start = 0, "0" * 64
-    count, last_at, archived = 0, "", {start}
+    count, newest, last_at, archived = 0, max(known, default=0), "", {start: 0}
     for count, line in enumerate(lines, 1):
         row, digest = read(line, f"after row {number}", key)
         if count == 1 and row["number"] > 1 and not is_filtered:
@@ -47,11 +47,12 @@ def check(lines: Iterable[str], key: bytes, known: dict[int, str], *, is_filtere
         broken_if(known.pop(number, digest) != digest, f"row {number} is not the row that a checkpoint knows")
         last_hash, last_at = digest, row["at"]
         if row["kind"] == "archived":
-            archived.add(tuple(change["after"] for change in row["changes"][:2]))
+            archived[tuple(change["after"] for change in row["changes"][:2])] = number
     broken_if(start not in archived, f"row 1 is missing, and each to row {start[0]}: no row says they were archived")
-    is_cut_off = not is_filtered and max(known, default=0) > number
+    is_cut_off = not is_filtered and newest > number
     broken_if(is_cut_off, f"row {number + 1} is missing, though a checkpoint knows of more: the end was cut off")
-    return count
+    known |= {archived[start]: last_hash} if 0 < newest < archived[start] else {}
+    return count, max(number - max(newest, start[0]), 0)
 
 
 def read(line: str, where: str, key: bytes) -> tuple[dict[str, Any], str]:
@@ -75,8 +76,7 @@ def main() -> None:
     parser.add_argument("--filtered", action="store_true", help="rows may be left out: each is right in itself")
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--checkpoint", type=Path, action="append", default=[])
-    chosen = parser.parse_args()
-    known: dict[int, str] = {}
+    chosen, known = parser.parse_args(), dict[int, str]()
     try:
         key = chosen.key_file.read_bytes().strip() or parser.error("the key is empty") if chosen.key_file else b""
         for point in (json.loads(line) for path in chosen.checkpoint for line in path.read_text().splitlines()):
@@ -85,15 +85,15 @@ def main() -> None:
             broken_if(not is_signed, f"row {number} has a checkpoint that is not of this key")
             broken_if(known.setdefault(number, digest) != digest, f"row {number} has two checkpoints that differ")
         with fileinput.input(chosen.export, encoding="utf-8", errors="replace") as lines:
-            count = check(lines, key, known, is_filtered=chosen.filtered)
+            count, uncovered = check(lines, key, known, is_filtered=chosen.filtered)
     except Broken as error:
-        print(f"BROKEN: {error}")
-        parser.exit(1)
+        parser.exit(1, f"BROKEN: {error}\n")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         parser.exit(2, f"Could not run: {error}\n")
+    new = f" Rows newer than every given checkpoint: {uncovered}." if chosen.checkpoint else ""
+    print(f"{count} rows, intact{'' if key else ' (the key was not given, so who sealed them was not checked)'}.{new}")
     if known:
-        print(f"{len(known)} checkpoints, the last of row {max(known)}, are of rows that are not here.")
-    print(f"{count} rows, intact{'' if key else ' (the key was not given, so who sealed them was not checked)'}.")
+        parser.exit(2, f"NOT CONFIRMED: rows {sorted(known)}. Give every archive file, or a newer checkpoint.\n")
 
 
 if __name__ == "__main__":

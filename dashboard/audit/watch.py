@@ -14,11 +14,11 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from dashboard.audit.archive_markers import newest_marker
 from dashboard.audit.chain import read_head
 from dashboard.audit.models import Verification
 from dashboard.audit.schema import TABLE
-from dashboard.audit.tombstones import newest_tombstone
-from dashboard.audit.verification import BrokenError, Span, check_index, check_list_of_work, verify
+from dashboard.audit.verification import BrokenError, Span, check_index, check_open_changes, verify
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,14 @@ def last_verification() -> Verification:
     return Verification.objects.filter(pk=Verification.ONLY).first() or Verification()
 
 
+def impossible_lease() -> list[str]:
+    """What is wrong with the lease of the background check; nothing if it is right."""
+    until = last_verification().leased_until
+    if until is None or until <= timezone.now() + LEASE:
+        return []
+    return [f"the background check is leased until {until:%Y-%m-%d %H:%M:%S} UTC, and no lease is that long"]
+
+
 def note_intact(span: Span, *, is_everything: bool) -> None:
     """Note that rows were found as they were written. Only a check of everything takes back what was found broken."""
     now = timezone.now()
@@ -82,10 +90,14 @@ class _Lease:
 
 @contextmanager
 def _lease() -> Iterator[_Lease | None]:
-    """The right to check; None where someone else has it. Whoever dies with it holds the next up for no longer."""
+    """The right to check; None where someone else has it. Whoever dies with it holds the next up for no longer.
+
+    A lease that ends later than a lease can does not count: someone wrote it to keep the ledger from being checked.
+    """
     Verification.objects.get_or_create(pk=Verification.ONLY)
     lease, now = _Lease(), timezone.now()
-    free = Verification.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now))
+    is_free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=now + LEASE)
+    free = Verification.objects.filter(is_free)
     is_mine = free.update(leased_until=lease.until) == 1
     try:
         yield lease if is_mine else None
@@ -95,7 +107,7 @@ def _lease() -> Iterator[_Lease | None]:
 
 
 def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
-    archived = newest_tombstone().last
+    archived = newest_marker().last
     span = Span(archived + 1 if is_everything else known.last + 1, read_head().number)
     try:
         check_that_it_still_ends(known)
@@ -105,7 +117,7 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
             time.sleep(REST_SECONDS)
         if is_everything:
             check_index()
-            check_list_of_work()
+            check_open_changes()
     except BrokenError as error:
         logger.error("The ledger is BROKEN. %s.", error)  # noqa: TRY400 (what is wrong is not in this program)
         note_broken(error)
@@ -118,7 +130,7 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
 
 def check_that_it_still_ends(known: Verification) -> None:
     """The newest row that was right is still there: else the end was cut off, which leaves the rest right in itself."""
-    if known.last > newest_tombstone().last and (now := _hash_of(known.last)) != known.last_hash:
+    if known.last > newest_marker().last and (now := _hash_of(known.last)) != known.last_hash:
         told = "is not the row that was verified before" if now else "was verified before and is missing"
         raise BrokenError(known.last, told)
 

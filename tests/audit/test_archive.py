@@ -59,18 +59,18 @@ def test_old_rows_are_in_the_file_and_no_longer_in_the_ledger(capsys: pytest.Cap
     assert list(json_lines(all_rows()))[:-1] == before[20:]
     assert (numbers(), missing_guards()) == ([*range(21, 42)], [])
     assert not TouchedField.objects.filter(number__lte=20).exists()
-    tombstone = facts_of(41)
-    assert (tombstone["kind"], tombstone["project"], tombstone["actor"]) == (
+    marker = facts_of(41)
+    assert (marker["kind"], marker["project"], marker["actor"]) == (
         "archived",
         "",
         f"OS user {pwd.getpwuid(os.getuid()).pw_name}",
     )
-    assert tombstone["changes"] == [
+    assert marker["changes"] == [
         {"field": "archive.last_row", "label": "Last archived row", "before": None, "after": 20},
         {"field": "archive.last_hash", "label": "Its hash", "before": None, "after": last_hash},
         {"field": "archive.file_sha256", "label": "SHA-256 of the file", "before": None, "after": digest},
     ]
-    assert tombstone["proof"] == f"Rows 1 to 20 are in archive.jsonl now, whose SHA-256 is {digest}."
+    assert marker["proof"] == f"Rows 1 to 20 are in archive.jsonl now, whose SHA-256 is {digest}."
 
 
 def test_what_remains_is_intact_and_still_refuses_to_be_deleted(archived: Path) -> None:
@@ -187,7 +187,7 @@ def test_someone_without_a_name_is_called_by_number(
 
 
 POINTS = {
-    "the tombstone": f"INSERT INTO {TABLE}",
+    "the archive marker": f"INSERT INTO {TABLE}",
     "a guard taken off": "ALTER TABLE audit_touchedfield DISABLE" if ON_POSTGRESQL else "DROP TRIGGER audit_touched",
     "rows deleted": f"DELETE FROM {TABLE}",
     "fields deleted": "DELETE FROM audit_touchedfield",
@@ -241,7 +241,7 @@ def test_a_guard_that_did_not_come_back_undoes_it_all(file: Path, monkeypatch: p
     assert numbers() == [*range(1, 21)]
 
 
-def test_the_checkpoint_of_the_tombstone_is_kept_only_when_it_is_there(
+def test_the_checkpoint_of_the_archive_marker_is_kept_only_when_it_is_there(
     file: Path, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     settings.CHECKPOINT_DIRECTORY = str(file.parent)

@@ -14,11 +14,12 @@ from django.test import Client
 
 from dashboard.audit import archive as archiving
 from dashboard.audit.archive import RefusedError, archive
+from dashboard.audit.archive_markers import FIELDS, LABELS, NOTHING_ARCHIVED, newest_marker
 from dashboard.audit.chain import Head, append, audit_key, canonical, hash_of, mac_of, read_head
 from dashboard.audit.checkpoints import Checkpoint
+from dashboard.audit.confirmation import check_against
 from dashboard.audit.export import all_rows, json_lines
-from dashboard.audit.tombstones import FIELDS, LABELS, NOTHING_ARCHIVED, newest_tombstone
-from dashboard.audit.verification import BrokenError, check_against, verify
+from dashboard.audit.verification import BrokenError, verify
 from dashboard.audit.verify_export import Broken, check
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import NOON, Enter
@@ -53,7 +54,7 @@ def test_several_archives_follow_each_other(file: Path, capsys: pytest.CaptureFi
     grow_ledger(40)
     one, two, three = (file.with_name(name) for name in ("one", "two", "three"))
     archive(after(10), one, by="ops")
-    archive(after(20), two, by="ops")  # the tombstone of the first is in the ledger still
+    archive(after(20), two, by="ops")  # the marker of the first is in the ledger still
     record_late(3)
     archive(FAR_AWAY, three, by="ops")  # now both are in the archive
     ledger, key = rest(file), file.with_name("key")
@@ -76,12 +77,12 @@ def record_late(count: int) -> None:
         append(facts_of(40) | {"key": None, "intent": None, "project": "", "kind": "sign_in", "changes": []})
 
 
-def test_a_row_that_is_gone_without_a_tombstone_is_missed(db: None) -> None:
+def test_a_row_that_is_gone_without_an_archive_marker_is_missed(db: None) -> None:
     grow_ledger(40)
     with unguarded():
         delete(1, 20)
 
-    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20: no tombstone says") as broken:
+    with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20: no archive marker says") as broken:
         verify()
 
     assert broken.value.number == 1
@@ -89,7 +90,7 @@ def test_a_row_that_is_gone_without_a_tombstone_is_missed(db: None) -> None:
     assert "row 1 is missing, and each to row 20" in second_verifier()
 
 
-def test_more_gone_than_the_tombstone_says_is_missed(archived: Path) -> None:
+def test_more_gone_than_the_archive_marker_says_is_missed(archived: Path) -> None:
     with unguarded():
         delete(21, 30)
 
@@ -98,7 +99,7 @@ def test_more_gone_than_the_tombstone_says_is_missed(archived: Path) -> None:
     assert "row 1 is missing, and each to row 30" in second_verifier()
 
 
-def test_a_tombstone_that_was_cut_off_is_missed(archived: Path) -> None:
+def test_an_archive_marker_that_was_cut_off_is_missed(archived: Path) -> None:
     with unguarded():
         delete(41, 41)
 
@@ -107,28 +108,33 @@ def test_a_tombstone_that_was_cut_off_is_missed(archived: Path) -> None:
     assert "row 1 is missing, and each to row 20" in second_verifier()
 
 
-def forge(last: int, digest: str, *, has_key: bool) -> None:
-    """A tombstone as one who has the database would write it, or who has the key too."""
+def drop_open_changes() -> None:
+    """What someone who deletes rows leaves out of the list of open changes too."""
+    run("DELETE FROM audit_openchange WHERE number NOT IN (SELECT number FROM audit_changeintent)")
+
+
+def forge(last: int, digest: str, *, has_key: bool, file: str = "f" * 64) -> None:
+    """An archive marker as one who has the database would write it, or who has the key too."""
     head = read_head()
-    values = zip(FIELDS, LABELS, (last, digest, "f" * 64), strict=True)
+    values = zip(FIELDS, LABELS, (last, digest, file), strict=True)
     changes = [{"field": field, "label": label, "before": None, "after": value} for field, label, value in values]
     facts = facts_of(head.number) | {"number": head.number + 1, "previous_hash": head.hash, "key": None, "intent": None}
     put(facts | {"project": "", "kind": "archived", "changes": changes}, mac="" if has_key else "0" * 64)
 
 
-def test_a_tombstone_of_another_key_says_nothing(db: None) -> None:
+def test_an_archive_marker_of_another_key_says_nothing(db: None) -> None:
     grow_ledger(40)
     with unguarded():
         forge(20, hash_at(20), has_key=False)
         delete(1, 20)
 
-    assert newest_tombstone() == NOTHING_ARCHIVED
+    assert newest_marker() == NOTHING_ARCHIVED
     with pytest.raises(BrokenError, match="Row 1 is missing, and each to row 20"):
         verify()
     assert second_verifier(key=audit_key()) == "row 41 is not of this key"
 
 
-def test_a_forged_tombstone_after_a_good_one_says_nothing(archived: Path) -> None:
+def test_a_forged_archive_marker_after_a_good_one_says_nothing(archived: Path) -> None:
     with unguarded():
         forge(30, hash_at(30), has_key=False)
         delete(21, 30)
@@ -137,7 +143,7 @@ def test_a_forged_tombstone_after_a_good_one_says_nothing(archived: Path) -> Non
         verify()
 
 
-def test_a_tombstone_altered_in_its_facts_says_nothing(archived: Path) -> None:
+def test_an_archive_marker_altered_in_its_facts_says_nothing(archived: Path) -> None:
     with unguarded():
         altered = facts_of(41)
         altered["changes"][0]["after"], altered["changes"][1]["after"] = 30, hash_at(30)
@@ -148,7 +154,7 @@ def test_a_tombstone_altered_in_its_facts_says_nothing(archived: Path) -> None:
         verify()
 
 
-def test_a_tombstone_that_names_another_hash_is_found_by_the_row_after_it(db: None) -> None:
+def test_an_archive_marker_that_names_another_hash_is_found_by_the_row_after_it(db: None) -> None:
     grow_ledger(40)
     with unguarded():
         forge(20, "a" * 64, has_key=True)
@@ -213,34 +219,130 @@ def test_a_file_altered_later_is_found(archived: Path, tmp_path: Path, way: str)
     archived.write_text(ALTERED[way](archived.read_text()), encoding="utf-8")
 
     assert verified(archived, ledger)[0] == (0 if way == "empty" else 1)
-    assert sha256(archived.read_bytes()).hexdigest() != newest_tombstone().file
+    assert sha256(archived.read_bytes()).hexdigest() != newest_marker().file
 
 
-def test_a_checkpoint_of_an_archived_row_is_counted_apart(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def checkpoints_of(tmp_path: Path) -> Callable[..., Path]:
+    """A file of checkpoints of these rows, as they are now."""
+
+    def keep(*numbers: int) -> Path:
+        points = [Checkpoint.of(Head(number, hash_at(number), NOON)) for number in numbers]
+        (kept := tmp_path / f"kept-{len(numbers)}").write_text("".join(f"{point.line}\n" for point in points))
+        return kept
+
+    return keep
+
+
+def audit_verify(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[str]]:
+    """Exit status, and what it says besides what it says of every ledger."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit_verify", *map(str, arguments))
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), (told.out + told.err).splitlines()[2:]
+
+
+def test_a_checkpoint_of_an_archived_row_needs_the_archive_file(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], checkpoints_of: Callable[..., Path]
 ) -> None:
     grow_ledger(40)
-    points = [Checkpoint.of(Head(number, hash_at(number), NOON)) for number in (5, 12, 20, 30, 40)]
-    (kept := tmp_path / "kept").write_text("".join(f"{point.line}\n" for point in points))
+    kept = checkpoints_of(5, 12, 20, 30, 40)
     archive(after(20), file, by="ops")
+    later = checkpoints_of(30, 41)
     ledger = rest(tmp_path / "ledger")
 
-    with pytest.raises(SystemExit) as ended:
-        call_command("audit_verify", "--checkpoint", str(kept))
-
-    assert capsys.readouterr().out.splitlines() == [
-        "21 rows, 21 to 41: each as it was written.",
-        "The rows up to 20 were archived, as row 41 says.",
-        "3 checkpoints, all in the ledger.",
-        "2 more are of rows in an archive, and were not held against it.",
-    ]
-    assert ended.value.code == 0
-    told = verified("--checkpoint", kept, ledger)
-    assert (told[0], told[1].splitlines()[0]) == (
-        0,
-        "3 checkpoints, the last of row 20, are of rows that are not here.",
+    assert audit_verify(capsys, "--checkpoint", kept) == (
+        2,
+        [
+            "Checkpoints confirmed: 2.",
+            "Rows newer than every given checkpoint: 1.",
+            (
+                "NOT CONFIRMED. The checkpoints of these archived rows: 5, 12, 20. "
+                "Name the archive files that have the rows, oldest first: --archive FILE ..."
+            ),
+            (
+                "NOT CONFIRMED. No given checkpoint covers row 41, which says that rows were archived. "
+                "Give a newer checkpoint, or name the archive files: --archive FILE ..."
+            ),
+        ],
     )
-    assert verified("--checkpoint", kept, file, ledger)[1].startswith("41 rows, intact")
+    assert audit_verify(capsys, "--checkpoint", kept, "--archive", file) == (
+        0,
+        [
+            "The archive files are those that the archive markers name.",
+            "Checkpoints confirmed: 5.",
+            "Rows newer than every given checkpoint: 1.",
+        ],
+    )
+    assert audit_verify(capsys, "--checkpoint", later)[0] == 0
+    told = "NOT CONFIRMED: rows [5, 12, 20, 41]. Give every archive file, or a newer checkpoint."
+    assert verified("--checkpoint", kept, ledger)[0] == 2
+    assert verified("--checkpoint", kept, ledger)[1].splitlines()[1] == told
+    assert verified("--checkpoint", kept, file, ledger)[0] == 0
+    assert verified("--checkpoint", later, ledger)[0] == 0
+
+
+def test_the_archive_files_are_checked_in_their_order(
+    file: Path, capsys: pytest.CaptureFixture[str], checkpoints_of: Callable[..., Path]
+) -> None:
+    grow_ledger(40)
+    kept = checkpoints_of(5, 15, 40)
+    one, two, three = (file.with_name(name) for name in ("one", "two", "three"))
+    archive(after(10), one, by="ops")
+    archive(after(20), two, by="ops")
+    record_late(3)
+    archive(FAR_AWAY, three, by="ops")  # the archive markers of the first two are in it
+
+    for files, status, confirmed in (
+        ((one, two, three), 0, 3),
+        ((two, three), 2, 2),
+        ((three,), 2, 1),
+    ):
+        found = audit_verify(capsys, "--checkpoint", kept, "--archive", *files)
+        assert (found[0], found[1][1]) == (status, f"Checkpoints confirmed: {confirmed}.")
+    for files in ((one, two), (two, one, three), (one, three)):
+        status, told = audit_verify(capsys, "--checkpoint", kept, "--archive", *files)
+        assert (status, told[-1].startswith("Could not run: ")) == (2, True)
+
+
+def test_a_checkpoint_that_an_archive_file_contradicts_is_broken(
+    archived: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (kept := tmp_path / "kept").write_text(f"{Checkpoint.of(Head(7, 'b' * 64, NOON)).line}\n")
+
+    status, told = audit_verify(capsys, "--checkpoint", kept, "--archive", archived)
+
+    assert (status, told) == (1, [f"BROKEN. Row 7 in {archived} is not the row that a checkpoint knows."])
+    told_by_export = "BROKEN: row 7 is not the row that a checkpoint knows"
+    assert verified("--checkpoint", kept, archived, rest(tmp_path / "ledger")) == (1, told_by_export)
+
+
+@pytest.mark.parametrize("way", ALTERED)
+def test_an_archive_file_that_was_altered_confirms_nothing(
+    archived: Path, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    archived.write_text(ALTERED[way](archived.read_text()), encoding="utf-8")
+
+    status, told = audit_verify(capsys, "--archive", archived)
+
+    assert (status, told[-1].startswith(f"Could not run: {archived} is not the archive file up to row 20")) == (2, True)
+
+
+@pytest.mark.parametrize("way", ALTERED)
+def test_a_false_archive_file_that_a_forged_marker_names_is_broken(
+    file: Path, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    grow_ledger(40)
+    file.write_text(ALTERED[way]("".join(json_lines(all_rows(last=20)))), encoding="utf-8")
+    with unguarded():
+        forge(20, hash_at(20), has_key=True, file=sha256(file.read_bytes()).hexdigest())
+        delete(1, 20)
+        drop_open_changes()
+
+    status, told = audit_verify(capsys, "--archive", file)
+
+    assert (status, told[-1].startswith("BROKEN. Row ")) == (1, True)
 
 
 @pytest.mark.parametrize("number", [20, 21])

@@ -182,7 +182,10 @@ def test_an_auditor_needs_the_export_alone(history: dict[str, int], tmp_path: Pa
         0,
         "4 rows, intact (the key was not given, so who sealed them was not checked).",
     )
-    assert verified("--key-file", key, "--checkpoint", kept, whole) == (0, "4 rows, intact.")
+    assert verified("--key-file", key, "--checkpoint", kept, whole) == (
+        0,
+        "4 rows, intact. Rows newer than every given checkpoint: 0.",
+    )
     assert verified(part) == (1, "BROKEN: row 1 is missing, and each to row 2: no row says they were archived")
     assert verified("--filtered", "--key-file", key, part) == (0, "2 rows, intact.")
     assert verified("--checkpoint", kept, cut)[1].endswith(

@@ -177,8 +177,8 @@ def test_guards_hold_where_a_replica_would_have_none(enter: Enter, statement: st
         run(statement)
 
 
-def test_a_ledger_that_a_newer_version_makes_anew_first_is_no_reason_not_to_migrate() -> None:
-    run("DELETE FROM django_migrations WHERE app = 'audit' AND name >= '0002_sealed'")
+def test_a_ledger_that_is_not_migrated_yet_is_no_reason_not_to_migrate() -> None:
+    run("DELETE FROM django_migrations WHERE app = 'audit'")
     run(f"DROP TRIGGER {TABLE}_refuses_update" + (f" ON {TABLE}" if ON_POSTGRESQL else ""))
 
     assert run_checks(tags=[Tags.database], databases=["default"]) == []

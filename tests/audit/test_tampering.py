@@ -3,28 +3,38 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
 from dashboard.audit import verify_export
-from dashboard.audit.chain import audit_key, canonical, hash_of, mac_of, read_head
+from dashboard.audit.archive_markers import FIELDS, LABELS
+from dashboard.audit.chain import Head, audit_key, canonical, hash_of, mac_of, read_head
 from dashboard.audit.checkpoints import Checkpoint
+from dashboard.audit.confirmation import check_against
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
 from dashboard.audit.models import OpenChange
 from dashboard.audit.schema import TABLE
-from dashboard.audit.services import list_unsettled
-from dashboard.audit.verification import BrokenError, check_against, verify
+from dashboard.audit.services import leased, list_unsettled
+from dashboard.audit.verification import BrokenError, verify
 from tests.audit.conftest import NOON, Enter
-from tests.ledger import facts_of, grow_ledger, hash_at, run, unguarded
+from tests.audit.test_export import verified
+from tests.ledger import UNSETTLED, facts_of, grow_ledger, hash_at, run, unguarded
 
 ROWS = int(os.environ.get("LEDGER_ROWS", "300"))
 """`make test-crash` takes 100,000."""
 PLACES = 2
 Facts = dict[str, Any]
+Found = tuple[int, str]
+ON_POSTGRESQL = connection.vendor == "postgresql"
 
 
 def put(number: int, facts: Facts) -> None:
@@ -192,6 +202,142 @@ def test_a_ledger_rewritten_with_the_key_is_found_by_a_checkpoint(db: None) -> N
     assert "row 60 is not the row that a checkpoint knows" in second_verifier(known={60: kept[0].hash})
 
 
+def insert(number: int) -> None:
+    """A false row in the middle, sealed with the key; the rows after it are numbered and sealed anew."""
+    later = [facts_of(place) for place in range(number, read_head().number + 1)]
+    delete(number, read_head().number)
+    false = later[0] | {"key": None, "intent": None, "actor": "mallory", "outcome": "applied"}
+    for place, facts in enumerate([false, *later], number):
+        moved = facts["intent"] + 1 if (facts["intent"] or 0) >= number else facts["intent"]
+        text = canonical(facts | {"number": place, "intent": moved, "previous_hash": hash_at(place - 1)})
+        values = (place, text, hash_of(text), mac_of(hash_of(text)))
+        run("INSERT INTO ROWS (number, facts, hash, mac) VALUES (%s, %s, %s, %s)", *values)
+
+
+def list_as_the_ledger_says() -> None:
+    """The tables that the ledger's rows fill, as one who knows the dashboard would leave them."""
+    run("DELETE FROM audit_touchedfield")
+    source = "jsonb_array_elements(facts::jsonb -> 'changes')" if ON_POSTGRESQL else "json_each(facts, '$.changes')"
+    field = "c.value ->> 'field'" if ON_POSTGRESQL else "json_extract(c.value, '$.field')"
+    run(
+        f"INSERT INTO audit_touchedfield (project, field, number) SELECT DISTINCT project, {field}, number "
+        f"FROM ROWS, {source} AS c WHERE subject = number AND project <> ''"
+    )
+    run(f"DELETE FROM {OPEN_CHANGES}")
+    run(UNSETTLED)
+
+
+def keep_checkpoints(folder: Path, *numbers: int) -> Path:
+    points = [Checkpoint.of(Head(number, hash_at(number), NOON)) for number in numbers]
+    (file := folder / "checkpoints.jsonl").write_text("".join(f"{point.line}\n" for point in points))
+    return file
+
+
+@pytest.fixture
+def both_verifiers(db: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[Found]]:
+    """Exit status and words of `audit_verify`, and of the standalone verifier with the ledger's key."""
+    (key := tmp_path / "key").write_text(str(settings.AUDIT_KEY))
+
+    def verify_twice(*arguments: str | Path) -> list[Found]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            call_command("audit_verify", *map(str, arguments))
+        told = capsys.readouterr()
+        (ledger := tmp_path / "ledger.jsonl").write_text("".join(json_lines(all_rows())))
+        return [(int(ended.value.code or 0), told.out + told.err), verified("--key-file", key, *arguments, ledger)]
+
+    return verify_twice
+
+
+FORGERIES: dict[str, tuple[Callable[[], None], str]] = {
+    "a row rewritten": (lambda: rewrite_from(40, key=True, actor="mallory"), "row 60 is not the row that a checkpoint"),
+    "a false row in the middle": (lambda: insert(30), "row 60 is not the row that a checkpoint"),
+    "an old copy put back": (lambda: delete(58, 60), "is missing, though a checkpoint knows"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_what_a_holder_of_the_key_forged_is_found_by_a_checkpoint(
+    both_verifiers: Callable[..., list[Found]], tmp_path: Path, forgery: str
+) -> None:
+    grow_ledger(60)
+    kept, (forge, told) = keep_checkpoints(tmp_path, 60), FORGERIES[forgery]
+    with unguarded():
+        forge()
+        list_as_the_ledger_says()
+
+    assert [status for status, _ in both_verifiers()] == [0, 0]
+    for status, text in both_verifiers("--checkpoint", kept):
+        assert (status, told in text.lower()) == (1, True)
+
+
+def test_a_forged_archive_marker_does_not_hide_deleted_rows(
+    both_verifiers: Callable[..., list[Found]], tmp_path: Path
+) -> None:
+    """The rows that the marker says are archived were never in a file; the other rows are as they were."""
+    grow_ledger(60)
+    kept = keep_checkpoints(tmp_path, 10, 20, 40, 60)
+    with unguarded():
+        forge_marker(last=20)
+        delete(1, 20)
+        list_as_the_ledger_says()
+
+    assert [status for status, _ in both_verifiers()] == [0, 0]
+    (status, text), (export_status, export_text) = both_verifiers("--checkpoint", kept)
+    assert (status, export_status) == (2, 2)
+    assert "NOT CONFIRMED. The checkpoints of these archived rows: 10, 20." in text
+    assert "NOT CONFIRMED: rows [10, 20, 61]" in export_text
+
+
+def test_a_forged_archive_marker_at_the_end_is_not_confirmed_by_older_checkpoints(
+    both_verifiers: Callable[..., list[Found]], tmp_path: Path
+) -> None:
+    grow_ledger(60)
+    kept = keep_checkpoints(tmp_path, 40, 60)
+    with unguarded():
+        forge_marker(last=20)
+        delete(1, 20)
+        list_as_the_ledger_says()
+
+    (status, text), (export_status, export_text) = both_verifiers("--checkpoint", kept)
+    assert (status, export_status) == (2, 2)
+    assert "No given checkpoint covers row 61, which says that rows were archived" in text
+    assert "NOT CONFIRMED: rows [61]" in export_text
+
+
+def test_rows_rewritten_after_a_forged_archive_marker_are_found(
+    both_verifiers: Callable[..., list[Found]], tmp_path: Path
+) -> None:
+    grow_ledger(60)
+    kept = keep_checkpoints(tmp_path, 10, 60)
+    with unguarded():
+        rewrite_from(30, key=True, actor="mallory")
+        forge_marker(last=20)
+        delete(1, 20)
+        list_as_the_ledger_says()
+
+    assert [status for status, _ in both_verifiers("--checkpoint", kept)] == [1, 1]
+
+
+def forge_marker(last: int) -> None:
+    """An archive marker sealed with the key, for a file that never was."""
+    head = read_head()
+    values = zip(FIELDS, LABELS, (last, hash_at(last), "f" * 64), strict=True)
+    changes = [{"field": field, "label": label, "before": None, "after": value} for field, label, value in values]
+    event = {"key": None, "intent": None, "project": "", "kind": "archived", "outcome": "applied", "changes": changes}
+    text = canonical(facts_of(head.number) | event | {"number": head.number + 1, "previous_hash": head.hash})
+    values_of_row = (head.number + 1, text, hash_of(text), mac_of(hash_of(text)))
+    run("INSERT INTO ROWS (number, facts, hash, mac) VALUES (%s, %s, %s, %s)", *values_of_row)
+
+
+def test_rows_that_no_checkpoint_covers_are_counted(both_verifiers: Callable[..., list[Found]], tmp_path: Path) -> None:
+    grow_ledger(60)
+    kept = keep_checkpoints(tmp_path, 20, 57)
+
+    for status, text in both_verifiers("--checkpoint", kept):
+        assert (status, "Rows newer than every given checkpoint: 3." in text) == (0, True)
+
+
 def test_a_checkpoint_of_another_key_counts_for_nothing(db: None) -> None:
     grow_ledger(10)
     point = Checkpoint.of(read_head())
@@ -220,24 +366,93 @@ def test_a_change_of_what_finds_rows_is_found(places: list[int]) -> None:
             transaction.set_rollback(True)
 
 
-def test_an_unknown_outcome_that_nobody_would_look_for_is_found(enter: Enter) -> None:
+OPEN_CHANGES = "audit_openchange"
+
+
+def test_an_unsettled_change_that_is_not_listed_is_found(enter: Enter) -> None:
     enter()
     forgotten = enter(outcomes=("unknown",)).number
     enter(outcomes=("not_applied",))
     verify(processes=1)
 
-    run("DELETE FROM audit_openchange")
+    run(f"DELETE FROM {OPEN_CHANGES}")
 
-    with pytest.raises(BrokenError, match=f"Row {forgotten} is not settled, and not on the list"):
+    with pytest.raises(BrokenError, match=f"Row {forgotten} is an unsettled change, and the list .* does not have it"):
         verify(processes=1)
 
 
-def test_a_number_of_no_change_on_the_list_of_work_stops_nobody(enter: Enter) -> None:
-    lost = enter(outcomes=("unknown",))
-    OpenChange.objects.create(number=10_000, project="default", group_id="g-1", begun_at=NOON)
+def test_an_unsettled_change_exchanged_for_a_settled_one_in_the_list_is_found(enter: Enter) -> None:
+    settled, forgotten = enter().number, enter(outcomes=("unknown",)).number
 
-    assert list_unsettled() == [lost.number]
+    run(f"UPDATE {OPEN_CHANGES} SET number = %s WHERE number = %s", settled, forgotten)
+
+    with pytest.raises(BrokenError, match=f"Row {forgotten} is an unsettled change, and the list .* does not have it"):
+        verify(processes=1)
+
+
+LISTED = {
+    "a settled change": (1, r"Row 1 is settled \(applied\), but is in the list"),
+    "a refused change": (2, r"Row 2 is settled \(rejected\), but is in the list"),
+    "a later outcome row": (4, "Row 4 is no change, but is in the list"),
+    "a number of no row": (10_000, "Row 10000 is no change, but is in the list"),
+}
+
+
+@pytest.mark.parametrize("entry", LISTED)
+def test_what_is_listed_besides_the_unsettled_changes_is_found(enter: Enter, entry: str) -> None:
+    enter(outcomes=("applied",))
+    enter(outcomes=("rejected",))
+    lost = enter(outcomes=("unknown", "unknown")).number
+    number, told = LISTED[entry]
+    OpenChange.objects.create(number=number, project="default", group_id="g-1", begun_at=NOON)
+
+    with pytest.raises(BrokenError, match=told):
+        verify(processes=1)
+    assert lost in list_unsettled()
+    assert 10_000 not in list_unsettled()
+
+
+@pytest.mark.parametrize(
+    ("altered", "told"),
+    [
+        ("project = 'branch'", "is a change of another group than the list of open changes says"),
+        ("group_id = 'g-2'", "is a change of another group than the list of open changes says"),
+        ("begun_at = '2100-01-01 00:00:00'", "has a false time in the list of open changes: begun_at is 2100-01-01"),
+        ("next_read_at = '2100-01-01 00:00:00'", "has a false time .*: next_read_at is 2100-01-01 00:00:00 UTC"),
+        ("leased_until = '2100-01-01 00:00:00'", "has a false time .*: leased_until is 2100-01-01 00:00:00 UTC"),
+    ],
+)
+def test_an_altered_entry_that_would_keep_a_change_from_being_settled_is_found(
+    enter: Enter, altered: str, told: str
+) -> None:
+    enter()
+    number = enter(outcomes=("unknown",)).number
+
+    run(f"UPDATE {OPEN_CHANGES} SET {altered}")
+
+    with pytest.raises(BrokenError, match=f"Row {number} {told}"):
+        verify(processes=1)
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "not_applied", "conflict"])
+def test_a_change_under_observation_may_be_listed_or_not(enter: Enter, outcome: str) -> None:
+    number = enter(outcomes=("unknown", outcome), at=timezone.now()).number
     verify(processes=1)
+
+    entry = {"number": number, "project": "default", "group_id": "g-1", "begun_at": timezone.now()}
+    for next_read_at in (None, timezone.now() + timedelta(minutes=5)):
+        OpenChange.objects.filter(number=number).delete()
+        verify(processes=1)
+        OpenChange.objects.create(**entry, next_read_at=next_read_at)
+        verify(processes=1)
+
+
+def test_a_change_that_is_being_settled_is_listed_rightly(enter: Enter) -> None:
+    number = enter(outcomes=("unknown",), at=timezone.now()).number
+
+    with leased(number, timedelta(minutes=1)) as change:
+        assert change is not None
+        verify(processes=1)
 
 
 def show_otherwise(number: int) -> None:

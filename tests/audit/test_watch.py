@@ -220,6 +220,19 @@ def test_a_lease_that_is_held_is_given_to_nobody_else() -> None:
         assert last_verification().leased_until is not None
 
 
+def test_a_lease_longer_than_any_lease_stops_nobody_and_is_reported(
+    checked: list[Span], capsys: pytest.CaptureFixture[str]
+) -> None:
+    grow_ledger(2)
+    Verification.objects.create(leased_until=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert audit_verify() == 1
+    assert "the background check is leased until 2100-01-01 00:00:00 UTC" in capsys.readouterr().out
+    keep_watch(started=timezone.now())
+
+    assert (checked, audit_verify()) == ([Span(1, 2)], 0)
+
+
 def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
     now = timezone.now()

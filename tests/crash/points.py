@@ -65,7 +65,7 @@ WHILE_SETTLING = {
 WHILE_ARCHIVING = {
     "file written": Point(ARCHIVE, "_write", is_after=True),
     "file read back": Point(ARCHIVE, "_read_back", is_after=True),
-    "tombstone written, nothing deleted": Point(ARCHIVE, "record_event", is_after=True),
+    "archive marker written, nothing deleted": Point(ARCHIVE, "record_event", is_after=True),
     "rows deleted, not committed": Point(ARCHIVE, "missing_guards", time=2),
     "rows deleted, no checkpoint": Point(LEDGER, "write_down"),
 }

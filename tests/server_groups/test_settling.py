@@ -20,6 +20,7 @@ from dashboard.accounts.models import Actor
 from dashboard.audit import checkpoints
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import read_checkpoints, send_to_hook
+from dashboard.audit.confirmation import check_against
 from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.audit.services import (
     Event,
@@ -31,7 +32,7 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
-from dashboard.audit.verification import check_against, verify
+from dashboard.audit.verification import verify
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import proof, services
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
@@ -441,7 +442,7 @@ def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
     settler.write_checkpoint()
 
     assert (first, numbers(file)) == ([lost.number + 1], [lost.number + 1])
-    assert check_against(read_checkpoints([file])).held == 1
+    assert check_against(read_checkpoints([file])).confirmed == 1
 
 
 def test_without_a_directory_the_first_round_says_the_head_in_the_log(

@@ -3,7 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,34 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
+from dashboard.audit.archive_markers import newest_marker
 from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
+from dashboard.audit.confirmation import Confirmation, WrongArchiveError, check_against
 from dashboard.audit.export import all_rows
 from dashboard.audit.guards import altered_views, missing_guards
 from dashboard.audit.models import ChangeIntent
 from dashboard.audit.moments import moment_argument
 from dashboard.audit.quiet import UnknownGroupError, what_happened_to
-from dashboard.audit.tombstones import newest_tombstone
-from dashboard.audit.verification import BrokenError, Span, check_against, verify
-from dashboard.audit.watch import check_that_it_still_ends, last_verification, note_broken, note_intact
+from dashboard.audit.verification import BrokenError, Span, verify
+from dashboard.audit.watch import (
+    check_that_it_still_ends,
+    impossible_lease,
+    last_verification,
+    note_broken,
+    note_intact,
+)
 
 INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
 SHOWN = 20
+_ERRORS = (
+    DatabaseError,
+    ImproperlyConfigured,
+    OSError,
+    UnknownGroupError,
+    UnreadableError,
+    ValueError,
+    WrongArchiveError,
+)
 
 
 class Command(BaseCommand):
@@ -41,6 +57,15 @@ class Command(BaseCommand):
             default=[],
             metavar="FILE",
             help="hold the ledger against the checkpoints in this file; may be given several times",
+        )
+        parser.add_argument(
+            "--archive",
+            type=Path,
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="FILE",
+            help="also check these archive files, oldest first; checkpoints of archived rows need them",
         )
         parser.add_argument(
             "--accept", action="store_true", help="end an alarm on the pages: this ledger is the right one, as it is"
@@ -60,7 +85,7 @@ class Command(BaseCommand):
         try:
             _refuse_nonsense(options)
             sys.exit(self._verify(options))
-        except (DatabaseError, ImproperlyConfigured, OSError, UnreadableError, UnknownGroupError, ValueError) as error:
+        except _ERRORS as error:
             self.stderr.write(f"Could not run: {error}")
             sys.exit(COULD_NOT_RUN)
 
@@ -72,23 +97,27 @@ class Command(BaseCommand):
             if is_everything and not options["accept"]:
                 check_that_it_still_ends(last_verification())
             are_rows_right = True
-            self._check_checkpoints(options["checkpoint"])
+            confirmation = check_against(read_checkpoints(options["checkpoint"]), options["archive"])
         except BrokenError as error:
             self.stdout.write(f"BROKEN. {error}.")
             if is_everything:
                 self._note(partial(note_broken, error, is_from_checkpoint=are_rows_right))
             return BROKEN
+        self._tell(confirmation, options)
+        is_confirmed = bool(options["checkpoint"]) and confirmation.is_complete
         if is_everything:
-            self._note_intact(span, options)
-        for problem in (problems := [*missing_guards(), *altered_views()]):
+            self._note_intact(span, is_final=is_confirmed or options["accept"])
+        for problem in (problems := [*missing_guards(), *altered_views(), *impossible_lease()]):
             self.stdout.write(f"BROKEN. The rows are right, but {problem}.")
         if problems:
             return BROKEN
-        return self._assert_quiet(options) if options["nothing_happened_to"] else INTACT
+        status = self._assert_quiet(options) if options["nothing_happened_to"] else INTACT
+        return status if confirmation.is_complete else status or COULD_NOT_RUN
 
-    def _note_intact(self, span: Span, options: dict[str, Any]) -> None:
+    def _note_intact(self, span: Span, *, is_final: bool) -> None:
+        """What only a checkpoint showed is not taken back by a check that no checkpoint confirms."""
         known = last_verification()
-        if known.is_from_checkpoint and not (options["checkpoint"] or options["accept"]):
+        if known.is_from_checkpoint and not is_final:
             self.stdout.write(f"Pages go on showing what only a checkpoint told: {known}.")
         else:
             self._note(partial(note_intact, span, is_everything=True))
@@ -97,16 +126,26 @@ class Command(BaseCommand):
         span = verify(options["first"], options["last"])
         numbers = f", {span.first} to {span.last}" if span.count else ""
         self.stdout.write(f"{span.count} rows{numbers}: each as it was written.")
-        if (archived := newest_tombstone()).last:
+        if (archived := newest_marker()).last:
             self.stdout.write(f"The rows up to {archived.last} were archived, as row {archived.number} says.")
         return span
 
-    def _check_checkpoints(self, files: list[Path]) -> None:
-        known = check_against(read_checkpoints(files))
-        if files:
-            self.stdout.write(f"{known.held} checkpoints, all in the ledger.")
-        if known.archived:
-            self.stdout.write(f"{known.archived} more are of rows in an archive, and were not held against it.")
+    def _tell(self, confirmation: Confirmation, options: dict[str, Any]) -> None:
+        if options["archive"]:
+            self.stdout.write("The archive files are those that the archive markers name.")
+        if options["checkpoint"]:
+            self.stdout.write(f"Checkpoints confirmed: {confirmation.confirmed}.")
+            self.stdout.write(f"Rows newer than every given checkpoint: {confirmation.uncovered}.")
+        if numbers := confirmation.unconfirmed:
+            self.stdout.write(
+                f"NOT CONFIRMED. The checkpoints of these archived rows: {_some(numbers)}. "
+                "Name the archive files that have the rows, oldest first: --archive FILE ..."
+            )
+        if confirmation.marker is not None:
+            self.stdout.write(
+                f"NOT CONFIRMED. No given checkpoint covers row {confirmation.marker}, which says that rows were "
+                "archived. Give a newer checkpoint, or name the archive files: --archive FILE ..."
+            )
 
     def _note(self, note: Callable[[], None]) -> None:
         """For the pages; who may only read the database verifies all the same."""
@@ -132,9 +171,13 @@ class Command(BaseCommand):
 
     def _reaches_into_archive(self, since: datetime | None) -> bool:
         """What was archived is no younger than the oldest row that was not."""
-        if not newest_tombstone().last:
+        if not newest_marker().last:
             return False
         return since is None or since <= datetime.fromisoformat(json.loads(next(all_rows()).facts)["at"])
+
+
+def _some(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
 
 
 def _say(entry: ChangeIntent) -> str:

@@ -1,6 +1,10 @@
-"""What the ledger says of rows that were archived: a sealed row names the last of them, and the next one follows it."""
+"""Archive markers: sealed rows that account for rows which were moved to an archive file.
+
+A marker names the last archived row, its hash and the SHA-256 of the file. The oldest row in the ledger follows it.
+"""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,8 +20,8 @@ LABELS = ("Last archived row", "Its hash", "SHA-256 of the file")
 
 
 @dataclass(frozen=True)
-class Tombstone:
-    """`last` is the last row that was archived, `hash` its own, `file` the SHA-256 of the file; `number` says so."""
+class ArchiveMarker:
+    """`number` is the marker's own row; `last` the last archived row, `hash` its hash, `file` the file's SHA-256."""
 
     number: int
     last: int
@@ -25,11 +29,16 @@ class Tombstone:
     file: str
 
 
-NOTHING_ARCHIVED = Tombstone(0, 0, GENESIS, "")
+NOTHING_ARCHIVED = ArchiveMarker(0, 0, GENESIS, "")
 
 
-def newest_tombstone() -> Tombstone:
-    """The one that counts, as each archive goes on from the one before. One that is not of this key says nothing."""
+def newest_marker() -> ArchiveMarker:
+    """The marker that counts, as each archive continues the one before."""
+    return next(sealed_markers(), NOTHING_ARCHIVED)
+
+
+def sealed_markers() -> Iterator[ArchiveMarker]:
+    """The markers in the ledger, newest first. Ignores a marker that this ledger's key did not seal."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT facts, hash, mac FROM {TABLE} WHERE project = '' AND kind = %s AND subject = number "
@@ -37,13 +46,13 @@ def newest_tombstone() -> Tombstone:
             [EventKind.ARCHIVED],
         )
         rows = cursor.fetchall()
-    return next((_read(facts) for facts, digest, mac in rows if _is_sealed(facts, digest, mac)), NOTHING_ARCHIVED)
+    return (_read(facts) for facts, digest, mac in rows if _is_sealed(facts, digest, mac))
 
 
 def _is_sealed(facts: str, digest: str, mac: str) -> bool:
     return sha256(facts.encode()).hexdigest() == digest and mac_of(digest) == mac
 
 
-def _read(text: str) -> Tombstone:
+def _read(text: str) -> ArchiveMarker:
     facts = json.loads(text)
-    return Tombstone(facts["number"], *(change["after"] for change in facts["changes"]))
+    return ArchiveMarker(facts["number"], *(change["after"] for change in facts["changes"]))
