@@ -1,4 +1,4 @@
-"""The settings of every deployment; what differs between them comes from the environment (README.md lists it)."""
+"""The settings of every deployment. Environment variables hold what differs; docs/operation.md lists them."""
 
 import os
 from contextlib import suppress

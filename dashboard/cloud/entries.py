@@ -1,7 +1,6 @@
 """A project as somebody wrote it down, in the environment or in a TOML file, and where to point when it is wrong.
 
-The names of both are in the README's table of variables. Inside, both look alike: flat keys such as `region` and
-`auth.token`.
+The names of both are in docs/operation.md. Inside, both look alike: flat keys such as `region` and `auth.token`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""PostgreSQL: the role of README.md can do what the dashboard does, and nothing to the ledger but add to it."""
+"""PostgreSQL: the role of docs/operation.md can do what the dashboard does, and can only add to the ledger."""
 
 import re
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ FORBIDDEN = (
 
 @pytest.fixture
 def as_the_dashboard(db: None) -> Iterator[None]:
-    """What README.md says, then on as that role; the test's transaction takes the role back with everything else."""
-    readme = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
-    (statements,) = re.findall(r"```sql\n(.*?)```", readme, flags=re.DOTALL)
+    """Create the role of docs/operation.md and become it. The rollback of the test removes it."""
+    page = (settings.BASE_DIR / "docs/operation.md").read_text(encoding="utf-8")
+    (statements,) = re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL)
     with connection.cursor() as cursor:
         cursor.execute(statements)
         cursor.execute("SET LOCAL ROLE streamwarden_app")
