@@ -81,6 +81,7 @@ test-crash: .venv/dev postgresql
 	$(VENV)/pytest -n auto tests/crash
 	$(VENV)/python -m tests.postgres pytest -n auto tests/crash
 	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/test_tampering.py
+	ALL_OUTCOMES=1 $(VENV)/pytest -n auto tests/server_groups/test_outcome_table.py
 
 # Chromium for the browser tests: the one that is there, else from the package manager.
 browser:

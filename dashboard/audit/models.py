@@ -186,7 +186,9 @@ class ChangeIntent(LedgerRow):
     def is_observed(self) -> bool:
         """Sent, or perhaps sent, and neither applied nor rejected: a later read may correct the outcome."""
         last = self.last_outcome
-        return last is not None and last.is_correctable and timezone.now() < self.observed_until
+        if last is None or not last.is_correctable or timezone.now() >= self.observed_until:
+            return False
+        return OpenChange.objects.filter(number=self.number).exists()
 
     @property
     def is_corrected(self) -> bool:

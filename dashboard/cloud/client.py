@@ -23,6 +23,7 @@ from dashboard.cloud.errors import (
     ListTooLargeError,
     RejectedError,
     SendAgainError,
+    SignInError,
     ThrottledError,
 )
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
@@ -224,7 +225,7 @@ class Client:
             self._auth.get_ready(deadline)
             reply = self._transport.exchange(call, self._auth, deadline)
             rule = RULES[call.kind][reply.outcome]
-            if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._auth.renew(reply.request, deadline):
+            if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._renewed(call, reply, deadline):
                 if call.kind is Kind.WRITE:
                     return reply, replace(rule, error=SendAgainError)
                 has_new_token = True
@@ -234,6 +235,15 @@ class Client:
                 resent += 1
             else:
                 return reply, rule
+
+    def _renewed(self, call: Call, reply: Reply, deadline: Deadline) -> bool:
+        """Whether there is a newer credential to try. A failed sign-in does not hide that a write has left."""
+        try:
+            return self._auth.renew(reply.request, deadline)
+        except SignInError:
+            if call.kind is Kind.WRITE:
+                return False
+            raise
 
     def _waited(self, resent: int, retry_after: float, deadline: Deadline) -> bool:
         """Sleeps before another attempt: full jitter, at least what `Retry-After` asks. False without waiting when

@@ -148,8 +148,8 @@ def _read(request: SignedInRequest, data: QueryDict, project: Project, group_id:
     if "submission" in data:
         return read_submission(data, _scope(request, project, group_id))
     theirs = {name.removeprefix("resolve__") for name in data if data[name] == "theirs"}
-    if "seen" not in data:
-        return resolve(submit(data, read_shown(project, group_id), is_seen=False), theirs)
+    if "seen" not in data and not theirs:
+        return submit(data, read_shown(project, group_id), is_seen=False)
     shown = read_seen(data.get("seen", ""), group_id)
     if shown is None:
         raise StaleFormError(texts(data))

@@ -62,6 +62,16 @@ class Shown:
     around: Surroundings
 
 
+def never(_group: ServerGroup) -> bool:
+    return False
+
+
+def has_no_gpu(group: ServerGroup) -> bool:
+    """The cloud shows the group's routing, and its servers have no GPU to set a threshold for."""
+    product = group.product_info
+    return group.route_policy is not None and product is not None and product.is_gpu is False
+
+
 def always(_group: ServerGroup, _around: Surroundings) -> str:
     return ""
 
@@ -99,6 +109,8 @@ class EditableField:
     permission: str = EDIT
     reason_not_applicable: Callable[[ServerGroup, Surroundings], str] = always
     """Why the field does not apply to a group; an empty text when it does."""
+    may_be_unset: Callable[[ServerGroup], bool] = never
+    """Whether the cloud may hold no value at all, so that none can be lost."""
     cascades: bool = False
     """Whether the cloud applies a primary group's change to its standby too (Terraform's documentation)."""
     tenant_ceiling: Callable[[Surroundings], int | None] = no_ceiling
@@ -156,7 +168,9 @@ class EditableField:
 ROUTING_CLASS = "RoutePolicyDetail"
 
 
-def _threshold(path: str, label: str, *, terraform: str | None = "") -> EditableField:
+def _threshold(
+    path: str, label: str, *, terraform: str | None = "", may_be_unset: Callable[[ServerGroup], bool] = never
+) -> EditableField:
     """A share of a server's power above which it takes no new sessions (Table 4)."""
     return EditableField(
         path,
@@ -167,6 +181,7 @@ def _threshold(path: str, label: str, *, terraform: str | None = "") -> Editable
         help="1 to 100. Above it a server takes no new sessions.",
         unit="%",
         reason_not_applicable=multi_session_only,
+        may_be_unset=may_be_unset,
         terraform=terraform,
         sdk_class=ROUTING_CLASS,
     )
@@ -233,7 +248,7 @@ FIELDS = (
         sdk_class=ROUTING_CLASS,
     ),
     _threshold("route_policy.cpu_threshold", "CPU threshold"),
-    _threshold("route_policy.gpu_threshold", "GPU threshold", terraform=None),
+    _threshold("route_policy.gpu_threshold", "GPU threshold", terraform=None, may_be_unset=has_no_gpu),
     _threshold("route_policy.mem_threshold", "Memory threshold"),
     EditableField(
         "storage_mount_policy",
@@ -340,6 +355,7 @@ def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[
         if field.parent in parents
         and field.path not in changes
         and group.value(field.path) is None
+        and not field.may_be_unset(group)
         and not field.reason_not_applicable(group, Surroundings())
     )
 

@@ -60,7 +60,8 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
         return None
     if conflict := _conflict(readable, group):
         return Verdict(Outcome.CONFLICT, f"A {at} shows {conflict}.")
-    old = f"shows the old value of {_labels(readable)}" if readable else ""
+    is_old = all(change.before is not None for change in readable)
+    old = f"{'shows the old' if is_old else 'does not show the new'} value of {_labels(readable)}" if readable else ""
     missing = f"does not show {_labels(unreadable)}" if unreadable else ""
     told = f"{at} {' and '.join(filter(None, (old, missing)))}."
     if is_accepted:
@@ -70,7 +71,11 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
 
 def _conflict(readable: list[Change], group: ServerGroup) -> str:
     """What the group holds where it is neither the state before the change nor the one after it."""
-    others = [change for change in readable if group.value(change.field) not in (change.before, change.after)]
+    others = [
+        change
+        for change in readable
+        if change.before is not None and group.value(change.field) not in (change.before, change.after)
+    ]
     if others:
         return f"{_values(others, group)}: neither the old value nor the new one"
     is_new = [change for change in readable if group.value(change.field) == change.after]

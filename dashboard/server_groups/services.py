@@ -283,7 +283,7 @@ def _asked_besides(order: _Order, first: ChangeIntent) -> Mapping[str, Value]:
 def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: ServerGroup) -> None:
     if order.seen is None:
         return
-    fields = tuple(path for path in changes if before.value(path) not in (None, order.seen.value(path)))
+    fields = tuple(path for path in changes if _has_moved(order.seen.value(path), before.value(path)))
     if fields:
         labels = ", ".join(BY_PATH[path].label for path in fields)
         told = f"Someone else changed {labels} since the form was opened. Nothing was sent."
@@ -291,8 +291,11 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
         raise ConflictError(before, fields)
 
 
-def _send(sending: _Sending, *, may_send_again: bool = True) -> Written:
+def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Written:
+    """Send the change and record its outcome. `stopped` is what happened to a first PATCH, if this is the second."""
     left = _seconds_to_send(sending)
+    if left <= 0 and stopped is not None:
+        return _give_up(sending, stopped)
     if left <= 0:
         record_outcome(sending.intent, Verdict(Outcome.NOT_SENT, "It took too long until the change could be sent."))
         return Written(sending.intent)
@@ -301,12 +304,14 @@ def _send(sending: _Sending, *, may_send_again: bool = True) -> Written:
             sending.order.group_id, sending.payload, send_within=left
         )
     except SendAgainError as error:
-        return _send_again(sending, error) if may_send_again else _give_up(sending, error)
+        return _give_up(sending, error) if stopped else _send_again(sending, error)
     except OutcomeUnknownError as error:
         verdict = _verdict(error, Outcome.UNKNOWN, f"{describe_response(error)} The change may have been applied.")
         record_outcome(sending.intent, verdict)
         return _verify(sending)
     except NotSentError as error:
+        if stopped is not None:
+            return _give_up(sending, stopped)
         record_outcome(sending.intent, _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
         return Written(sending.intent)
     except CloudError as error:
@@ -330,20 +335,21 @@ def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
         return _give_up(sending, stopped)
     if (verdict := proof.judge(changes, now, is_accepted=False, is_last=False)) is not None:
         return _record(sending, now, verdict)
-    if missing_siblings({change.field: change.after for change in changes}, now):
+    is_hidden = any(now.value(change.field) is None for change in changes)
+    if is_hidden or missing_siblings({change.field: change.after for change in changes}, now):
         return _give_up(sending, stopped)
-    moved = [change.label for change in changes if now.value(change.field) != before.value(change.field)]
+    moved = [change.label for change in changes if _has_moved(before.value(change.field), now.value(change.field))]
     if moved:
         told = f"Someone else changed {', '.join(moved)} before the change could be sent again, so it was not."
         return _record(sending, now, _verdict(stopped, Outcome.CONFLICT, told))
-    return _send(replace(sending, before=now), may_send_again=False)
+    return _send(replace(sending, before=now), stopped=stopped)
 
 
 def _give_up(sending: _Sending, stopped: SendAgainError) -> Written:
     """The gateway stopped the change, and it is not sent again. A read says what the cloud holds."""
     if stopped.http_status != HTTPStatus.TOO_MANY_REQUESTS:
         return _read_after_refusal(sending, stopped)
-    wait = f" It asks to wait {stopped.retry_after:.0f} s." if stopped.retry_after else ""
+    wait = f" It asks to wait {stopped.retry_after:.0f} s." if stopped.retry_after >= 1 else ""
     return _verify(sending, otherwise=_verdict(stopped, Outcome.NOT_SENT, f"The gateway stopped the change.{wait}"))
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.utils import timezone
@@ -22,6 +22,7 @@ from dashboard.audit.services import (
 )
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
+from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import proof
 
 logger = logging.getLogger(__name__)
@@ -87,14 +88,33 @@ def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     except CloudError:
         observe_again(intent)
         return intent
-    if find_later(intent) is not None:
+    later = find_later(intent)
+    if later is not None and not _differs(intent, later):
         end_observation(intent)
-        return intent
+        return find_intent(intent.number)
     observe_again(intent)
-    verdict, last = proof.judge_later(intent, group), intent.last_outcome
-    if verdict is not None and last is not None and verdict.outcome not in {last.outcome, Outcome.UNKNOWN}:
+    verdict = _correction(intent, group)
+    if verdict is not None and (later is None or verdict.outcome == Outcome.APPLIED):
         record_outcome(intent, verdict)
     return find_intent(intent.number)
+
+
+def _differs(intent: ChangeIntent, later: ChangeIntent) -> bool:
+    """Whether a read can tell the values of a change from those of a later one to the same fields."""
+    wanted = {row.field: row.after for row in later.fields.all()}
+    return all(row.after != wanted[row.field] for row in intent.fields.all() if row.field in wanted)
+
+
+def _correction(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
+    """What a read says about an observed change that its outcome does not say yet."""
+    verdict, last = proof.judge_later(intent, group), intent.last_outcome
+    if verdict is None or last is None or verdict.outcome == last.outcome:
+        return None
+    if verdict.outcome != Outcome.UNKNOWN:
+        return verdict
+    is_shown = all(group.value(row.field) is not None for row in intent.fields.all())
+    has_been_accepted = last.outcome == Outcome.ACCEPTED
+    return replace(verdict, outcome=Outcome.NOT_APPLIED) if has_been_accepted and is_shown else None
 
 
 def _hidden(intent: ChangeIntent) -> Verdict | None:

@@ -119,7 +119,8 @@ def find_conflicts(submission: Submission, group: ServerGroup) -> tuple[Conflict
             now=field.display(group.value(field.path)),
         )
         for field in FIELDS
-        if field.name in typed and before.value(field.path) != group.value(field.path)
+        if field.name in typed and group.value(field.path) not in (None, before.value(field.path))
+        if before.value(field.path) is not None
     )
 
 

@@ -41,8 +41,12 @@ def _say_outcome(intent: ChangeIntent, group: ServerGroup, wanted: str, other: s
             return Notice("wait", f"It is not known yet whether {name} is {wanted}. {last.proof} Checking again.")
         case Outcome.CONFLICT:
             return Notice("bad", f"{name} was changed by someone else meanwhile. {last.proof}")
-    is_still_other = group.server_group_status is (wanted != "on")
-    state = f"{name} is still {other}." if is_still_other else f"{name} was not switched {wanted}."
+    if group.server_group_status is (wanted != "on"):
+        state = f"{name} is still {other}."
+    elif last.outcome == Outcome.REJECTED or intent.is_observed:
+        state = f"No read shows whether {name} is {wanted}."
+    else:
+        state = f"{name} was not switched {wanted}."
     return Notice("bad", f"{state} {say_failed(intent)}")
 
 

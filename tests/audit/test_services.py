@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
+from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, ChangeOutcome, Kind, Outcome
 from dashboard.audit.services import (
     Change,
     ChangeUnderWayError,
@@ -133,15 +133,20 @@ def test_an_outcome_keeps_the_words_of_the_cloud(acting: People) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error_msg", "is_accepted"),
-    [(200, "", True), (200, "Failed.", False), (None, "", False), (500, "", False)],
+    ("status", "proof", "is_accepted"),
+    [
+        (200, f"{ACCEPTED_PROOF} no read has shown the new values yet.", True),
+        (200, "The response (HTTP 200) is not one that the cloud sends for a change.", False),
+        (None, "", False),
+        (500, ACCEPTED_PROOF, False),
+    ],
 )
-def test_only_a_200_without_a_complaint_is_an_acceptance(
-    acting: People, status: int | None, error_msg: str, is_accepted: bool
+def test_only_a_200_in_the_clouds_own_form_is_an_acceptance(
+    acting: People, status: int | None, proof: str, is_accepted: bool
 ) -> None:
     intent, _ = record(acting("administrator"))
 
-    row = record_outcome(intent, Verdict(Outcome.UNKNOWN, "", status, error_msg=error_msg))
+    row = record_outcome(intent, Verdict(Outcome.UNKNOWN, proof, status))
 
     assert row.is_accepted is is_accepted
 

@@ -1,5 +1,6 @@
 """The table of editable fields: complete, as strict as the contract, and the one source of what a PATCH holds."""
 
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.forms import Select
 from huaweicloudsdkworkspaceapp.v1 import RoutePolicyDetail, UpdateServerGroupReq
 
 from dashboard.accounts.roles import EDIT, SWITCH
-from dashboard.cloud.resources import RoutePolicy, ServerGroup
+from dashboard.cloud.resources import Product, RoutePolicy, ServerGroup
 from dashboard.server_groups.fields import BY_PATH, FIELDS, Surroundings, missing_siblings, payload, snapshot
 from dashboard.server_groups.inputs import Value
 from dashboard.simulator.contract import load_contract
@@ -177,26 +178,40 @@ def test_names_in_terraform_and_the_sdk_are_those_of_the_api_but_for_these() -> 
     assert all(field.sdk_name in (policy if field.parent else request) for field in FIELDS)
 
 
+MISSING: list[Any] = [
+    ({"name": "TEST"}, None, False, ()),
+    ({"route_policy.cpu_threshold": 85}, POLICY, False, ()),
+    (
+        {"route_policy.cpu_threshold": 85},
+        None,
+        False,
+        ("route_policy.max_session", "route_policy.gpu_threshold", "route_policy.mem_threshold"),
+    ),
+    (
+        {"route_policy.cpu_threshold": 85, "route_policy.max_session": 5, "name": "TEST"},
+        RoutePolicy(mem_threshold=80),
+        None,
+        ("route_policy.gpu_threshold",),
+    ),
+    (dict.fromkeys((path for path in BY_PATH if path.startswith("route_policy.")), 50), None, False, ()),
+    ({"route_policy.cpu_threshold": 85}, None, True, ()),
+]
+
+
+def test_a_group_without_a_gpu_may_have_no_gpu_threshold() -> None:
+    policy, changes = replace(POLICY, gpu_threshold=None), {"route_policy.cpu_threshold": 85}
+    without, unknown = (
+        ServerGroup("g-1", route_policy=policy, product_info=Product(is_gpu=gpu)) for gpu in (False, None)
+    )
+
+    assert missing_siblings(changes, without) == ()
+    assert [field.label for field in missing_siblings(changes, unknown)] == ["GPU threshold"]
+    assert "GPU threshold" in [field.label for field in missing_siblings(changes, replace(without, route_policy=None))]
+
+
 @pytest.mark.parametrize(
     ("changes", "policy", "is_vdi", "missing"),
-    [
-        ({"name": "TEST"}, None, False, ()),
-        ({"route_policy.cpu_threshold": 85}, POLICY, False, ()),
-        (
-            {"route_policy.cpu_threshold": 85},
-            None,
-            False,
-            ("route_policy.max_session", "route_policy.gpu_threshold", "route_policy.mem_threshold"),
-        ),
-        (
-            {"route_policy.cpu_threshold": 85, "route_policy.max_session": 5, "name": "TEST"},
-            RoutePolicy(mem_threshold=80),
-            None,
-            ("route_policy.gpu_threshold",),
-        ),
-        (dict.fromkeys((path for path in BY_PATH if path.startswith("route_policy.")), 50), None, False, ()),
-        ({"route_policy.cpu_threshold": 85}, None, True, ()),
-    ],
+    MISSING,
 )
 def test_a_nested_change_misses_the_siblings_that_are_neither_shown_nor_set(
     changes: dict[str, Value], policy: RoutePolicy | None, is_vdi: bool | None, missing: tuple[str, ...]

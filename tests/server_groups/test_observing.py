@@ -156,3 +156,34 @@ def test_what_was_accepted_unseen_is_applied_once_a_read_shows_it(
 
     assert (at_first, outcomes()) == (["accepted"], ["accepted", "applied"])
     assert list_observed() == []
+
+
+def test_a_late_application_over_a_newer_change_is_reported(
+    project: Project, simulator: Simulated, acting: People, pause: Pause, not_applied: ChangeIntent
+) -> None:
+    by = acting("help desk")
+    simulator.change(server_group_status=False)
+    switch_server_group(project=project, group_id=DESIGN_POOL, on=True, reason="", key="2", by=by)
+    second = ChangeIntent.objects.exclude(pk=not_applied.pk).get()
+    simulator.change(server_group_status=False)
+
+    pause(MINUTE)
+    list(observe_due())
+
+    assert (told(second).outcomes, told(not_applied).outcomes) == (["applied"], ["unknown", "not_applied", "applied"])
+    assert list(find_corrected("default", since=not_applied.at)) == [not_applied]
+
+
+def test_what_was_accepted_unseen_is_not_applied_once_a_read_shows_the_old_value(
+    project: Project, simulator: Simulated, acting: People, pause: Pause
+) -> None:
+    hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}
+    simulator.play(fault("ignored"), fault("delay", "GET", times=1), hidden)
+    switch_server_group(project=project, group_id=DESIGN_POOL, on=False, reason="", key="k", by=acting("help desk"))
+    at_first = outcomes()
+    simulator.play()
+
+    pause(MINUTE)
+    list(observe_due())
+
+    assert (at_first, outcomes()) == (["accepted"], ["accepted", "not_applied"])

@@ -1,15 +1,18 @@
 """When a PATCH may leave a second time: once, within the send limit, and after a new read of the group."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent
-from dashboard.cloud.projects import Project
+from dashboard.cloud import client as cloud_client
+from dashboard.cloud.projects import Project, load_projects
+from dashboard.server_groups import services
 from dashboard.server_groups.services import Written, update_server_group
-from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated, fault
 from tests.server_groups.conftest import told
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +41,23 @@ def while_it_waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], No
         monkeypatch.setattr("time.sleep", lambda _seconds: pending.pop()() if pending else None)
 
     return do
+
+
+@pytest.fixture
+def signed_in(simulator: Simulated, settings: Settings) -> Iterator[Project]:
+    """A project whose client signs in with a password."""
+    environ = {
+        "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
+        "HUAWEICLOUD_SDK_REGION": "ap-southeast-3",
+        "WORKSPACE_ENDPOINT": simulator.url,
+        "HUAWEICLOUD_SDK_IAM_ENDPOINT": simulator.url,
+        "IAM_DOMAIN_NAME": "example-corp",
+        "IAM_USER_NAME": "ops-bot",
+        "IAM_PASSWORD": "simulator",
+    }
+    settings.CLOUD_PROJECTS = load_projects(environ)
+    yield settings.CLOUD_PROJECTS[0]
+    cloud_client._clients.clear()
 
 
 def methods(simulator: Simulated) -> list[str]:
@@ -128,3 +148,54 @@ def test_a_throttled_patch_that_was_applied_is_applied_and_not_sent_again(
     rename(project, acting("administrator"))
 
     assert (len(simulator.patches), outcome()[0]) == (1, ["applied"])
+
+
+def test_an_expired_token_that_cannot_be_renewed_does_not_hide_the_patch(
+    signed_in: Project, simulator: Simulated, acting: People
+) -> None:
+    simulator.play(
+        fault("expired_token", applied=True),
+        {"match": {"path": "*/auth/tokens"}, "fault": "delay", "times": 1},
+        {"match": {"path": "*/auth/tokens"}, "fault": "unavailable", "times": None},
+    )
+
+    rename(signed_in, acting("administrator"))
+
+    assert outcome()[0] == ["rejected", "applied"]
+    assert (len(simulator.patches), simulator.group()["name"]) == (1, "TEST")
+
+
+def test_an_expired_token_is_renewed_and_the_patch_sent_again_after_a_read(
+    signed_in: Project, simulator: Simulated, acting: People
+) -> None:
+    simulator.play(fault("expired_token"))
+
+    rename(signed_in, acting("administrator"))
+
+    assert methods(simulator) == ["POST", "GET", "PATCH", "POST", "GET", "PATCH", "GET"]
+    assert outcome()[0] == ["applied"]
+
+
+def test_a_second_read_that_takes_too_long_does_not_hide_the_first_patch(
+    project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter((9.0, 9.0, -1.0))
+    monkeypatch.setattr(services, "_seconds_to_send", lambda _sending: next(left))
+    simulator.play(fault("throttled", times=None))
+
+    written = rename(project, acting("administrator"))
+
+    assert (len(simulator.patches), outcome()[0]) == (1, ["not_sent"])
+    assert written.intent is not None
+    assert written.intent.is_observed
+
+
+def test_a_value_that_the_second_read_hides_is_not_a_change_of_someone_else(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
+    hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["name"], "times": None}
+    simulator.play(fault("throttled", times=None), fault("delay", "GET", times=1), hidden)
+
+    rename(project, acting("administrator"))
+
+    assert (len(simulator.patches), outcome()[0]) == (1, ["unknown"])
