@@ -101,7 +101,10 @@ class ServerGroupForm(OnceForm):
         made.seen = self.group.value(field.path)
         made.required = made.required and made.seen is not None
         made.label = format_html(
-            '{} <span class="badge effect effect-{}">{}</span>', field.label, field.effect.name.lower(), field.effect.value
+            '{} <span class="badge effect effect-{}">{}</span>',
+            field.label,
+            field.effect.name.lower(),
+            field.effect.value,
         )
         made.help_text = field.hint
         made.widget.attrs["data-seen"] = to_text(made.seen)
