@@ -49,7 +49,7 @@ document.addEventListener("htmx:historyCacheMiss", (event) => {
 document.addEventListener("htmx:sendError", () => {
   const problem = document.getElementById("problem");
   problem.replaceChildren(document.createElement("p"));
-  problem.firstChild.className = "notice notice-error";
+  problem.firstChild.className = "alert alert-danger";
   problem.firstChild.textContent = "This dashboard does not answer. Reload the page before trying again.";
 });
 

@@ -372,7 +372,7 @@ def test_the_light_is_chosen_and_nobody_is_led_away(db: None, posted: dict[str, 
     answer = client.post("/theme/", posted)
 
     assert (answer.status_code, answer.headers["Location"]) == (302, goes)
-    assert read(client.get(LOGIN)).all("html")[0].attrs["data-theme"] == theme
+    assert read(client.get(LOGIN)).all("html")[0].attrs["data-bs-theme"] == theme
 
 
 def test_the_light_is_kept_where_no_script_can_read_it(db: None) -> None:
@@ -390,7 +390,7 @@ def test_a_forged_light_is_as_good_as_none(db: None, value: str) -> None:
     client = Client()
     client.cookies["theme"] = value
 
-    assert read(client.get(LOGIN)).all("html")[0].attrs["data-theme"] == "auto"
+    assert read(client.get(LOGIN)).all("html")[0].attrs["data-bs-theme"] == "auto"
 
 
 def test_a_page_says_whether_it_talks_to_a_simulator_and_to_which_project(scene: Scene, project: Project) -> None:

@@ -101,7 +101,10 @@ class ServerGroupForm(OnceForm):
         made.seen = self.group.value(field.path)
         made.required = made.required and made.seen is not None
         made.label = format_html(
-            '{} <span class="effect effect-{}">{}</span>', field.label, field.effect.name.lower(), field.effect.value
+            '{} <span class="badge effect effect-{}">{}</span>',
+            field.label,
+            field.effect.name.lower(),
+            field.effect.value,
         )
         made.help_text = field.hint
         made.widget.attrs["data-seen"] = to_text(made.seen)
@@ -191,6 +194,7 @@ class ServerGroupForm(OnceForm):
                     section.value,
                     *(HTML(f'{{% include "{template}" %}}') for template in AIDS.get(section, ())),
                     *(_layout(field) for field in fields),
+                    css_class="card",
                     css_id=f"section-{section.name.lower()}",
                 )
                 for section, fields in sections

@@ -19,7 +19,7 @@ ONE_GROUP = "*/app-server-groups/????????-????-????-????-????????????"
 
 BOOTSTRAPS_ARROW = "d='m2 5 6 6 6-6'"
 """The arrow of a list, which Bootstrap draws as a data: image. A style that is read while our own sheet is still on
-its way sees it, and the browser refuses it. That no list keeps it, `test_lists_have_our_arrow` makes sure of.
+its way sees it, and the browser refuses it. `test_lists_have_the_browsers_own_arrow` checks that no list keeps it.
 """
 
 

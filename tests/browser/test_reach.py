@@ -61,7 +61,7 @@ def _list_away(site: Site, page: Page) -> None:
     _short_list(site, page)
     site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
     page.reload()
-    expect(page.locator(".notice-warning")).to_be_visible()
+    expect(page.locator(".alert-warning")).to_be_visible()
 
 
 def _dialog(_site: Site, page: Page) -> None:

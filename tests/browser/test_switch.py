@@ -201,7 +201,7 @@ def test_while_the_cloud_is_away_the_last_good_copy_stays_and_the_switches_are_l
 
     page.reload()
 
-    notice = page.locator(".notice-warning")
+    notice = page.locator(".alert-warning")
     expect(notice).to_contain_text("This is how it was just now")
     expect(switch_of(page)).to_be_disabled()
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")

@@ -124,5 +124,5 @@ def test_choosing_a_light(page: Page) -> None:
     page.locator(".me summary").click()
     page.get_by_role("button", name="Dark").click()
 
-    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     assert page.url.endswith(LIST)

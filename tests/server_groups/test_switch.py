@@ -91,7 +91,7 @@ def test_what_could_not_be_read_is_not_known_and_switching_off_is_still_possible
     page = read(client_as("help desk").get(address("switch/")))
 
     assert [words(value.text) for value in page.all("dd")] == ["not known"] * 4
-    assert page.all("button", class_="btn btn-attention") != []
+    assert page.all("button", class_="btn btn-warning") != []
 
 
 @pytest.mark.parametrize("htmx", [True, False])
