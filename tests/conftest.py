@@ -17,7 +17,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from dashboard.accounts.models import Actor, User
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.projects import Project, load_projects
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.simulator.server import SimulatorServer
 from tests.ledger import empty_ledger
 
@@ -94,8 +94,8 @@ def project(simulator: Simulated, settings: Settings) -> Iterator[Project]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ladder of settling reads keeps its rungs, but a test does not stand on each for seconds."""
-    monkeypatch.setattr(proof, "WAITS", (0.01, 0.02, 0.04, 0.08))
-    monkeypatch.setattr(proof, "WAITS_IN_REQUEST", (0.01, 0.02))
+    monkeypatch.setattr(outcome_check, "WAITS", (0.01, 0.02, 0.04, 0.08))
+    monkeypatch.setattr(outcome_check, "WAITS_IN_REQUEST", (0.01, 0.02))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
-from dashboard.audit.models import HouseEvent
+from dashboard.audit.models import SystemEvent
 from dashboard.cloud.projects import Project
 from dashboard.http import MAX_KEPT
 from tests.conftest import Simulated, address
@@ -146,4 +146,4 @@ def test_the_ledger_has_the_address_before_our_own_proxies(
         LOGIN, {"login": "nobody", "password": "wrong"}
     )
 
-    assert HouseEvent.objects.get().from_address == expected
+    assert SystemEvent.objects.get().from_address == expected

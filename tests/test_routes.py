@@ -79,7 +79,7 @@ ROUTES = {
     ),
     "server-groups:settle": Route(address("changes/1/settle/"), NOT_ALLOWED, signed_in(403, 302, 302, 302, 302)),
     "audit:list": Route(LEDGER, READERS, NOT_ALLOWED),
-    "audit:house": Route(f"{LEDGER}house/", READERS, NOT_ALLOWED),
+    "audit:system": Route(f"{LEDGER}system/", READERS, NOT_ALLOWED),
     "audit:attention": Route(f"{LEDGER}attention/", READERS, NOT_ALLOWED),
     "audit:export": Route(f"{LEDGER}export.csv", READERS, NOT_ALLOWED),
     "audit:entry": Route(f"{LEDGER}1/", READERS, NOT_ALLOWED),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from django.utils.dateparse import parse_date
 
+from dashboard.audit.dates import read_moment
 from dashboard.audit.filters import PAGE_SIZE, Cursor, Filters, Found, Search
-from dashboard.audit.models import ChangeIntent, HouseEvent, Outcome
-from dashboard.audit.moments import read_moment
+from dashboard.audit.models import ChangeIntent, Outcome, SystemEvent
 
 KINDS = (("edit", "Edits"), ("switch", "Switches"), ("revert", "Reverts"), ("denied", "Refused attempts"))
 OUTCOMES = tuple((value, label.capitalize()) for value, label in Outcome.choices)
@@ -104,7 +104,7 @@ def find_activity(project: str, filters: Filters, cursor: Cursor) -> Activity:
 class Events:
     """A page of what happened to the house, newest first."""
 
-    rows: tuple[HouseEvent, ...]
+    rows: tuple[SystemEvent, ...]
     actor: str
     cursor: Cursor
     goes_on: bool
@@ -129,7 +129,7 @@ class Events:
 
 
 def find_events(actor: str, cursor: Cursor) -> Events:
-    events = HouseEvent.objects.filter(actor=actor) if actor else HouseEvent.objects.all()
+    events = SystemEvent.objects.filter(actor=actor) if actor else SystemEvent.objects.all()
     if cursor.number is not None:
         events = events.filter(**{"number__gt" if cursor.is_newer else "number__lt": cursor.number})
     found = list(events.order_by("number" if cursor.is_newer else "-number")[: PAGE_SIZE + 1])

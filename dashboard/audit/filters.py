@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import QueryDict
 
+from dashboard.audit.dates import read_moment
 from dashboard.audit.models import (
     ChangeIntent,
     ChangeIntentQuerySet,
@@ -17,7 +18,6 @@ from dashboard.audit.models import (
     Outcome,
     TouchedField,
 )
-from dashboard.audit.moments import read_moment
 
 PAGE_SIZE = 50
 LOOK_AT = 2_000

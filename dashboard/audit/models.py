@@ -288,7 +288,7 @@ def may_be_applied_late(outcome: str, http_status: int | None) -> bool:
     return outcome in {Outcome.ACCEPTED, Outcome.NOT_APPLIED, Outcome.CONFLICT, Outcome.UNKNOWN}
 
 
-class HouseEvent(LedgerRow):
+class SystemEvent(LedgerRow):
     """What happened to the house and not to a server group: at its door, to its people, to its ledger."""
 
     number = models.BigAutoField(primary_key=True)
@@ -301,7 +301,7 @@ class HouseEvent(LedgerRow):
     """What is to be said of it besides."""
     hash = models.CharField(max_length=64)
 
-    objects = AppendOnlyQuerySet["HouseEvent"].as_manager()
+    objects = AppendOnlyQuerySet["SystemEvent"].as_manager()
 
     class Meta(LedgerRow.Meta):
         abstract = False

@@ -27,7 +27,7 @@ from dashboard.audit.models import (
     Value,
     may_be_applied_late,
 )
-from dashboard.audit.turnstile import BusyError, Queue, file_turn
+from dashboard.audit.write_lock import BusyError, Queue, file_turn
 
 logger = logging.getLogger(__name__)
 _queue = Queue()

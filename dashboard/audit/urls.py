@@ -5,7 +5,7 @@ from dashboard.audit import views
 app_name = "audit"
 urlpatterns = [
     path("", views.ledger_list, name="list"),
-    path("house/", views.house_events, name="house"),
+    path("system/", views.system_events, name="system"),
     path("attention/", views.needs_attention, name="attention"),
     path("export.<str:suffix>", views.ledger_export, name="export"),
     path("<int:number>/", views.ledger_entry, name="entry"),

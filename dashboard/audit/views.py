@@ -45,11 +45,11 @@ def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
 
 @require_safe
 @requires(VIEW_LEDGER)
-def house_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (of the address)
+def system_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (of the address)
     """Sign-ins, roles, archives: what belongs to no project, the same list in each."""
     with reading_ledger():
         events = find_events(Filters.from_get(request.GET).actor, Cursor.from_get(request.GET))
-    return render(request, "audit/house.html", {"events": events})
+    return render(request, "audit/system.html", {"events": events})
 
 
 @require_safe

@@ -11,12 +11,12 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from dashboard.cloud import parsing
-from dashboard.cloud.calls import Call
 from dashboard.cloud.credentials import PRINTABLE, KeyCredential, PasswordCredential, TokenCredential
+from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
-from dashboard.cloud.rules import Kind, Outcome
+from dashboard.cloud.rules import CallResult, Kind
 from dashboard.cloud.signature import sign
 from dashboard.cloud.transport import Reply, Transport
 
@@ -149,7 +149,7 @@ class PasswordAuth(CloudAuth):
         if wait > 0:
             return SignInError(f"signing in is paused for another {wait:.0f} s after it failed")
         reply = self._transport.exchange(self._call(), None, deadline)
-        if reply.outcome is Outcome.DONE and PRINTABLE.fullmatch(reply.issued_token):
+        if reply.outcome is CallResult.DONE and PRINTABLE.fullmatch(reply.issued_token):
             self._refusals = 0
             return self._token_from(reply.issued_token, reply)
         return self._failure(reply)
@@ -168,7 +168,7 @@ class PasswordAuth(CloudAuth):
         )
 
     def _failure(self, reply: Reply) -> SignInError:
-        is_refusal = reply.outcome in {Outcome.UNAUTHENTICATED, Outcome.REFUSED}
+        is_refusal = reply.outcome in {CallResult.UNAUTHENTICATED, CallResult.REFUSED}
         self._refusals += is_refusal
         must_pause_long = is_refusal and self._refusals >= REFUSALS_BEFORE_PAUSE
         if must_pause_long or not is_refusal:

@@ -8,18 +8,18 @@ from http import HTTPStatus
 
 from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
-from dashboard.cloud.calls import CLOCK_SKEW, OPEN_SESSIONS, Call, Calls
+from dashboard.cloud.endpoints import CLOCK_SKEW, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.permissions import ACTIONS, identity_policy
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import RequestThreadPool, waiting_for_cloud
 from dashboard.cloud.resources import ServerGroup
-from dashboard.cloud.rules import Outcome
+from dashboard.cloud.rules import CallResult
 from dashboard.cloud.transport import Reply, Transport
 
 # Other refusals say nothing about a permission: a region may lack the call, or have been called too often.
-INCONCLUSIVE = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.THROTTLED_BY_GATEWAY}
+INCONCLUSIVE = {CallResult.REFUSED, CallResult.THROTTLED, CallResult.THROTTLED_BY_GATEWAY}
 
 
 class Result(Enum):
@@ -84,7 +84,7 @@ def policy_to_grant(checks: tuple[Check, ...]) -> str:
 
 
 def _endpoint(project: Project, trial: _Trial, listed: Reply) -> Check:
-    has_answered = listed.http_status is not None and listed.outcome not in {Outcome.NONSENSE, Outcome.REDIRECTED}
+    has_answered = listed.http_status is not None and listed.outcome not in {CallResult.NONSENSE, CallResult.REDIRECTED}
     detail = "" if has_answered else f": {trial.words(listed)}"
     return Check("Endpoint", Result.GOOD if has_answered else Result.BAD, f"{project.workspace_endpoint}{detail}")
 
@@ -99,9 +99,9 @@ def _clock(listed: Reply) -> Check:
 
 
 def _credential(trial: _Trial, listed: Reply) -> Check:
-    if listed.outcome is Outcome.UNAUTHENTICATED:
+    if listed.outcome is CallResult.UNAUTHENTICATED:
         return Check("Credential", Result.BAD, trial.words(listed))
-    is_known = listed.outcome in {Outcome.DONE, Outcome.REFUSED}
+    is_known = listed.outcome in {CallResult.DONE, CallResult.REFUSED}
     return Check("Credential", Result.GOOD if is_known else Result.NOT_TRIED)
 
 
@@ -133,7 +133,7 @@ def _permission(name: str, trial: _Trial, reply: Reply | None) -> Check:
     if reply is None:
         why = "it would change a group" if name == "UpdateServerGroup" else "there is no server group to try it on"
         return Check(name, Result.NOT_TRIED, why, action)
-    if reply.outcome is Outcome.DONE:
+    if reply.outcome is CallResult.DONE:
         return Check(name, Result.GOOD, action=action)
     is_missing = reply.http_status == HTTPStatus.FORBIDDEN
     is_bad = is_missing or reply.outcome not in INCONCLUSIVE

@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
-from dashboard.cloud.calls import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.endpoints import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.errors import (
     BadAnswerError,
     CloudError,
@@ -30,8 +30,8 @@ from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.paging import ROWS, Identified, Page, Volume, read_all
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import waiting_for_cloud
+from dashboard.cloud.resilience import Breaker, RetryBudget
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
-from dashboard.cloud.restraint import Breaker, RetryBudget
 from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
 from dashboard.cloud.transport import Reply, Transport
 

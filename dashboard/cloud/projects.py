@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.cloud.credentials import CREDENTIALS, PRINTABLE, Credential
-from dashboard.cloud.entries import Entry, entries_in_environment, entries_in_file
+from dashboard.cloud.project_config import Entry, entries_in_environment, entries_in_file
 from dashboard.cloud.regions import REGIONS, endpoints_of
 
 PROJECT_KEYS = ("title", "project_id", "region", "workspace_endpoint", "ims_endpoint", "iam_endpoint", "auth.kind")

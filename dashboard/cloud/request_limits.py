@@ -14,7 +14,7 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from dashboard.cloud.calls import Call
+from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import SlowCloudError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.rules import Kind

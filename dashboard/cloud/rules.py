@@ -20,7 +20,7 @@ class Kind(Enum):
     SIGN_IN = "sign-in"
 
 
-class Outcome(Enum):
+class CallResult(Enum):
     """What came of one request, as the end of a sentence."""
 
     DONE = "was answered"
@@ -56,41 +56,41 @@ class Rule:
 
 
 _READ = {
-    Outcome.DONE: Rule(None),
-    Outcome.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
-    Outcome.NO_ANSWER: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
-    Outcome.BROKE_OFF: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
-    Outcome.TRUNCATED: Rule(errors.BadAnswerError, Again.AFTER_A_PAUSE, is_outage=True),
-    Outcome.NONSENSE: Rule(errors.BadAnswerError, is_outage=True),
-    Outcome.REDIRECTED: Rule(errors.BadAnswerError, is_outage=True),
-    Outcome.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
-    Outcome.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
-    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
-    Outcome.REFUSED: Rule(errors.RejectedError),
-    Outcome.REFUSED_UNCLEARLY: Rule(errors.RejectedError),
-    Outcome.FAILED: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.DONE: Rule(None),
+    CallResult.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.NO_ANSWER: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.BROKE_OFF: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.TRUNCATED: Rule(errors.BadAnswerError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.NONSENSE: Rule(errors.BadAnswerError, is_outage=True),
+    CallResult.REDIRECTED: Rule(errors.BadAnswerError, is_outage=True),
+    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
+    CallResult.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    CallResult.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
+    CallResult.REFUSED: Rule(errors.RejectedError),
+    CallResult.REFUSED_UNCLEARLY: Rule(errors.RejectedError),
+    CallResult.FAILED: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
 }
 
 _WRITE = {
-    Outcome.DONE: Rule(None),
-    Outcome.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
-    Outcome.NO_ANSWER: Rule(errors.OutcomeUnknownError, is_outage=True),
-    Outcome.BROKE_OFF: Rule(errors.OutcomeUnknownError, is_outage=True),
-    Outcome.TRUNCATED: Rule(errors.OutcomeUnknownError, is_outage=True),
-    Outcome.NONSENSE: Rule(errors.OutcomeUnknownError, is_outage=True),
-    Outcome.REDIRECTED: Rule(errors.OutcomeUnknownError, is_outage=True),
-    Outcome.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
-    Outcome.THROTTLED: Rule(errors.OutcomeUnknownError),
-    Outcome.THROTTLED_BY_GATEWAY: Rule(errors.SendAgainError),
-    Outcome.REFUSED: Rule(errors.RejectedError),
-    Outcome.REFUSED_UNCLEARLY: Rule(errors.OutcomeUnknownError),
-    Outcome.FAILED: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.DONE: Rule(None),
+    CallResult.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.NO_ANSWER: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.BROKE_OFF: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.TRUNCATED: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.NONSENSE: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.REDIRECTED: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
+    CallResult.THROTTLED: Rule(errors.OutcomeUnknownError),
+    CallResult.THROTTLED_BY_GATEWAY: Rule(errors.SendAgainError),
+    CallResult.REFUSED: Rule(errors.RejectedError),
+    CallResult.REFUSED_UNCLEARLY: Rule(errors.OutcomeUnknownError),
+    CallResult.FAILED: Rule(errors.OutcomeUnknownError, is_outage=True),
 }
 
 # A sign-in is tried once: a second refusal costs an attempt before IAM locks the account.
-_SIGN_IN = {outcome: Rule(errors.SignInError) for outcome in Outcome} | {Outcome.DONE: Rule(None)}
+_SIGN_IN = {outcome: Rule(errors.SignInError) for outcome in CallResult} | {CallResult.DONE: Rule(None)}
 
-RULES: Mapping[Kind, Mapping[Outcome, Rule]] = {Kind.READ: _READ, Kind.WRITE: _WRITE, Kind.SIGN_IN: _SIGN_IN}
+RULES: Mapping[Kind, Mapping[CallResult, Rule]] = {Kind.READ: _READ, Kind.WRITE: _WRITE, Kind.SIGN_IN: _SIGN_IN}
 
 REFUSALS: Mapping[int, type[errors.RejectedError]] = {
     400: errors.InvalidError,

@@ -17,15 +17,15 @@ import urllib3.exceptions
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
-from dashboard.cloud import answers, parsing
-from dashboard.cloud.answers import SpoiledError
-from dashboard.cloud.calls import Call
+from dashboard.cloud import parsing, responses
+from dashboard.cloud.connections import Adapter, Passage, passage
 from dashboard.cloud.credentials import secrets_of
+from dashboard.cloud.endpoints import Call
 from dashboard.cloud.limits import Deadline, Limits
 from dashboard.cloud.projects import Project
 from dashboard.cloud.redaction import Redactor
-from dashboard.cloud.rules import Kind, Outcome
-from dashboard.cloud.wire import Adapter, Passage, passage
+from dashboard.cloud.responses import SpoiledError
+from dashboard.cloud.rules import CallResult, Kind
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 CHUNK = 64 * 1024
@@ -39,7 +39,7 @@ class Reply:
     """
 
     request: requests.PreparedRequest = field(repr=False)
-    outcome: Outcome
+    outcome: CallResult
     cause: str = ""
     http_status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -50,13 +50,15 @@ class Reply:
 
     @property
     def error(self) -> tuple[str, str]:
-        return answers.error_in(self.body)
+        return responses.error_in(self.body)
 
     @property
     def request_id(self) -> str:
         """The gateway's id of the request, from the header as the SDK does, else from the body."""
         in_body = parsing.text(parsing.members(self.body), "request_id")
-        return answers.one_line(self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or "")
+        return responses.one_line(
+            self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or ""
+        )
 
     @property
     def retry_after(self) -> float:
@@ -94,7 +96,7 @@ class Transport:
         """Sends one request once; it ends with the deadline at the latest, apart from the time DNS takes."""
         request = _prepared(call, auth)
         if min(deadline.left(), (call.send_by or deadline).left()) <= 0:
-            return Reply(request, Outcome.NEVER_OPENED, "no time was left to send it")
+            return Reply(request, CallResult.NEVER_OPENED, "no time was left to send it")
         way = Passage(deadline, call.send_by)
         before = passage.set(way)
         try:
@@ -130,12 +132,12 @@ class Transport:
         try:
             content = self._body(response)
             size = len(content)
-            body = redactor.in_json(answers.parse(content))
-            outcome = answers.outcome_of(call.kind, response.status_code, body)
+            body = redactor.in_json(responses.parse(content))
+            outcome = responses.outcome_of(call.kind, response.status_code, body)
         except SpoiledError as spoiled:
-            body = answers.UNREADABLE
-            outcome = answers.outcome_of(call.kind, response.status_code, body)
-            if outcome is Outcome.NONSENSE:
+            body = responses.UNREADABLE
+            outcome = responses.outcome_of(call.kind, response.status_code, body)
+            if outcome is CallResult.NONSENSE:
                 outcome, cause = spoiled.outcome, spoiled.cause
         headers = CaseInsensitiveDict((name, redactor(value)) for name, value in response.headers.items())
         return Reply(
@@ -148,7 +150,7 @@ class Transport:
         for chunk in _chunks(response):
             body += chunk
             if len(body) > self._limits.body:
-                raise SpoiledError(Outcome.NONSENSE, f"more than {self._limits.body} bytes")
+                raise SpoiledError(CallResult.NONSENSE, f"more than {self._limits.body} bytes")
         return bytes(body)
 
 
@@ -175,20 +177,20 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     try:
         yield from response.raw.stream(CHUNK, decode_content=True)
     except urllib3.exceptions.DecodeError:
-        raise SpoiledError(Outcome.NONSENSE, "cannot be decompressed") from None
+        raise SpoiledError(CallResult.NONSENSE, "cannot be decompressed") from None
     except (urllib3.exceptions.TimeoutError, TimeoutError):
-        raise SpoiledError(Outcome.NO_ANSWER, "the answer did not end in time") from None
+        raise SpoiledError(CallResult.NO_ANSWER, "the answer did not end in time") from None
     except NETWORK_ERRORS as error:
-        raise SpoiledError(Outcome.TRUNCATED, _cause(error)) from None
+        raise SpoiledError(CallResult.TRUNCATED, _cause(error)) from None
 
 
-def _outcome_without_answer(error: Exception, way: Passage) -> Outcome:
+def _outcome_without_answer(error: Exception, way: Passage) -> CallResult:
     if not way.has_left:
-        return Outcome.NEVER_OPENED
+        return CallResult.NEVER_OPENED
     inner = list(_chain(error))
     if any(isinstance(found, TimeoutError | urllib3.exceptions.TimeoutError) for found in inner):
-        return Outcome.NO_ANSWER
-    return Outcome.NONSENSE if any(map(_is_not_http, inner)) else Outcome.BROKE_OFF
+        return CallResult.NO_ANSWER
+    return CallResult.NONSENSE if any(map(_is_not_http, inner)) else CallResult.BROKE_OFF
 
 
 def _is_not_http(error: BaseException) -> bool:

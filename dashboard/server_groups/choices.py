@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dashboard.cloud.calls import IMAGE_QUERIES
 from dashboard.cloud.catalogue import Image, VolumeType
 from dashboard.cloud.client import client_for
+from dashboard.cloud.endpoints import IMAGE_QUERIES
+from dashboard.cloud.error_messages import Explanation, explain
 from dashboard.cloud.errors import CloudError
-from dashboard.cloud.explanations import Explanation, explain
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import RequestThreadPool
 

@@ -20,8 +20,9 @@ from dashboard.http import SignedInRequest, actor, keeps_input, requires, take_k
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import ServerGroupForm
+from dashboard.server_groups.messages import say_failed
 from dashboard.server_groups.overview import read_shown
-from dashboard.server_groups.refusals import changes_group, note_stale_form
+from dashboard.server_groups.permissions import changes_group, note_stale_form
 from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
 from dashboard.server_groups.services import ConflictError, Written, update_server_group
@@ -40,7 +41,6 @@ from dashboard.server_groups.submission import (
     submit,
     texts,
 )
-from dashboard.server_groups.wording import say_failed
 
 STALE = (
     "This form is too old or was altered. The fields show what the cloud holds now. "

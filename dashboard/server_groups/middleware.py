@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django_htmx.http import reselect, reswap, retarget
 
 from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
+from dashboard.cloud.error_messages import explain
 from dashboard.cloud.errors import CloudError, NotFoundError
-from dashboard.cloud.explanations import explain
 from dashboard.cloud.request_limits import limited_request
 
 

@@ -38,6 +38,7 @@ from dashboard.audit.services import (
     record_outcome,
 )
 from dashboard.cloud.client import Answer, client_for
+from dashboard.cloud.error_messages import Mender, describe_response, explain
 from dashboard.cloud.errors import (
     CloudError,
     NotFoundError,
@@ -46,10 +47,9 @@ from dashboard.cloud.errors import (
     SendAgainError,
     SuspendedError,
 )
-from dashboard.cloud.explanations import Mender, describe_response, explain
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.server_groups.fields import BY_PATH, FIELDS, STATUS, missing_siblings, payload
 
 logger = logging.getLogger(__name__)
@@ -216,7 +216,7 @@ def _when_its_turn_comes(order: _Order) -> Written:
 def _write(order: _Order) -> Written:
     newest = last_intent(order.project.slug, order.group_id)
     try:
-        before = proof.read_back(order.project, order.group_id, order.changes)
+        before = outcome_check.read_back(order.project, order.group_id, order.changes)
     except (NotFoundError, SuspendedError):
         raise
     except CloudError as error:
@@ -232,7 +232,7 @@ def _write(order: _Order) -> Written:
         labels = ", ".join(field.label for field in missing)
         told = f"The cloud does not show {labels}. Sending the rest without them could erase them. Nothing was sent."
         return Written(record_closed(order.attempt(changes, before), Verdict(Outcome.NOT_SENT, told)), before)
-    patience = timedelta(seconds=proof.CALL_SECONDS + sum(proof.WAITS))
+    patience = timedelta(seconds=outcome_check.CALL_SECONDS + sum(outcome_check.WAITS))
     _settle_earlier(order, before, begun_before=timezone.now() - patience)
     attempt = order.attempt(changes, before)
     intent, is_new = record_intent(attempt, seen_number=newest.number if newest else 0, patience=patience)
@@ -244,7 +244,7 @@ def _write(order: _Order) -> Written:
 def _settle_earlier(order: _Order, group: ServerGroup, *, begun_before: datetime) -> None:
     """Settle changes that were cut short while it is possible: after the next change no read can."""
     for earlier in find_unsettled(order.project.slug, order.group_id, begun_before=begun_before):
-        verdict = proof.judge_later(earlier, group)
+        verdict = outcome_check.judge_later(earlier, group)
         if verdict is not None and verdict.outcome != Outcome.UNKNOWN:
             record_outcome(earlier, verdict)
 
@@ -333,7 +333,7 @@ def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
         now = _read(sending)
     except CloudError:
         return _give_up(sending, stopped)
-    if (verdict := proof.judge(changes, now, is_accepted=False, is_last=False)) is not None:
+    if (verdict := outcome_check.judge(changes, now, is_accepted=False, is_last=False)) is not None:
         return _record(sending, now, verdict)
     is_hidden = any(now.value(change.field) is None for change in changes)
     if is_hidden or missing_siblings({change.field: change.after for change in changes}, now):
@@ -361,7 +361,7 @@ def _read_after_refusal(sending: _Sending, error: CloudError) -> Written:
         group = _read(sending)
     except CloudError:
         return Written(sending.intent)
-    verdict = proof.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    verdict = outcome_check.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
     if verdict is not None and verdict.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
         record_outcome(sending.intent, verdict)
     return Written(sending.intent, group)
@@ -374,7 +374,7 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Ver
     """
     group = None
     give_up = time.monotonic() + PROOF_SECONDS
-    for wait in (*((0.0,) if accepted or otherwise else ()), *proof.WAITS_IN_REQUEST):
+    for wait in (*((0.0,) if accepted or otherwise else ()), *outcome_check.WAITS_IN_REQUEST):
         if time.monotonic() >= give_up:
             break
         time.sleep(wait)
@@ -382,7 +382,7 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Ver
             group = _read(sending)
         except CloudError:
             continue
-        verdict = proof.judge(sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False)
+        verdict = outcome_check.judge(sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False)
         if verdict is not None:
             return _record(sending, group, _with_answer(verdict, accepted))
     if accepted is not None:
@@ -396,7 +396,7 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Ver
 def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: Verdict) -> Verdict:
     if group is None:
         return replace(otherwise, outcome=Outcome.UNKNOWN, proof=f"{otherwise.proof} The group could not be read.")
-    found = proof.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    found = outcome_check.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
     if found is None or found.outcome != Outcome.NOT_APPLIED:
         return found or otherwise
     return replace(otherwise, proof=f"{otherwise.proof} {found.proof}")
@@ -404,7 +404,7 @@ def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: Ve
 
 def _read(sending: _Sending) -> ServerGroup:
     paths = [change.field for change in sending.attempt.changes]
-    return proof.read_back(sending.order.project, sending.order.group_id, paths)
+    return outcome_check.read_back(sending.order.project, sending.order.group_id, paths)
 
 
 def _record(sending: _Sending, group: ServerGroup, verdict: Verdict) -> Written:

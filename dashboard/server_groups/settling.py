@@ -23,7 +23,7 @@ from dashboard.audit.services import (
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +67,14 @@ def settle_now(number: int) -> ChangeIntent:
 
 def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     """Read the group once and record the outcome of an unsettled change, if it is clear by now. Raises LedgerError."""
-    if intent.is_settled or timezone.now() < proof.readable_from(intent):
+    if intent.is_settled or timezone.now() < outcome_check.readable_from(intent):
         return intent
     try:
-        group = proof.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
+        group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         return intent
     # Looked for after the read: whatever that may have seen has its intent by now.
-    verdict = _hidden(intent) or proof.judge_later(intent, group)
+    verdict = _hidden(intent) or outcome_check.judge_later(intent, group)
     if verdict is None or (intent.last_outcome and verdict.outcome == intent.last_outcome.outcome):
         return intent
     record_outcome(intent, verdict)
@@ -84,7 +84,7 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
 def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     """Read the group once and correct the outcome of an observed change if it was applied late. Raises LedgerError."""
     try:
-        group = proof.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
+        group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         observe_again(intent)
         return intent
@@ -107,7 +107,7 @@ def _differs(intent: ChangeIntent, later: ChangeIntent) -> bool:
 
 def _correction(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
     """What a read says about an observed change that its outcome does not say yet."""
-    verdict, last = proof.judge_later(intent, group), intent.last_outcome
+    verdict, last = outcome_check.judge_later(intent, group), intent.last_outcome
     if verdict is None or last is None or verdict.outcome == last.outcome:
         return None
     if verdict.outcome != Outcome.UNKNOWN:

@@ -22,11 +22,11 @@ from dashboard.http import SignedInRequest, actor, requires
 from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.forms import OnceForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
+from dashboard.server_groups.messages import Notice, say_settled, say_switched
 from dashboard.server_groups.overview import read_loads, read_overview
-from dashboard.server_groups.refusals import changes_group, refuse_post
+from dashboard.server_groups.permissions import changes_group, refuse_post
 from dashboard.server_groups.services import Written, switch_server_group
 from dashboard.server_groups.settling import settle_now
-from dashboard.server_groups.wording import Notice, say_settled, say_switched
 
 HISTORY_LENGTH = 10
 PENDING_FOR = timedelta(minutes=1)

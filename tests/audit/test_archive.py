@@ -22,7 +22,7 @@ from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import Checkpoint, read_checkpoints
 from dashboard.audit.export import all_rows, json_lines
 from dashboard.audit.guards import missing_guards
-from dashboard.audit.models import ChangeIntent, HouseEvent, Outcome, TouchedField
+from dashboard.audit.models import ChangeIntent, Outcome, SystemEvent, TouchedField
 from dashboard.audit.schema import GUARDED, TABLE
 from dashboard.audit.services import Verdict, record_outcome
 from dashboard.audit.verification import verify
@@ -180,7 +180,7 @@ def test_someone_without_a_name_is_called_by_number(
 
     command(capsys, FAR_AWAY, file)
 
-    assert HouseEvent.objects.get().actor == "OS user 4000000001"
+    assert SystemEvent.objects.get().actor == "OS user 4000000001"
 
 
 # All or nothing

@@ -394,7 +394,7 @@ def test_pages_show_what_is_left(client_as: People, project: Project, enter: Ent
     ):
         html = show(page).content.decode()
         assert (page, "of old" in html, "of late" in html) == (page, False, True)
-    told = said(show(f"{LEDGER}house/"))
+    told = said(show(f"{LEDGER}system/"))
     assert "OS user ops took old rows out of the ledger" in told
     assert f"Rows 1 to {part.last} are in archive.jsonl now, whose SHA-256 is {digest}." in told
     lines = b"".join(show(f"{LEDGER}export.jsonl")).decode().splitlines()

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
-from dashboard.audit.models import ChangeIntent, EventKind, HouseEvent
+from dashboard.audit.models import ChangeIntent, EventKind, SystemEvent
 from dashboard.audit.services import Event, LedgerError, record_event
 from dashboard.audit.verification import verify
 from dashboard.cloud.projects import Project
@@ -21,7 +21,7 @@ from tests.ledger import empty_ledger, fill_disk
 from tests.markup import read, said, words
 
 pytestmark = pytest.mark.django_db
-HOUSE = "/projects/default/audit/house/"
+HOUSE = "/projects/default/audit/system/"
 SIGN_IN = "/accounts/login/"
 
 
@@ -31,7 +31,7 @@ def alice() -> User:
 
 
 def recorded() -> list[tuple[str, str, str, str]]:
-    return [(row.kind, row.actor, row.from_address, row.proof) for row in HouseEvent.objects.order_by("number")]
+    return [(row.kind, row.actor, row.from_address, row.proof) for row in SystemEvent.objects.order_by("number")]
 
 
 def test_a_sign_in_and_a_sign_out_are_recorded(alice: User) -> None:
@@ -51,7 +51,7 @@ def test_a_failed_sign_in_is_recorded_without_what_was_typed(alice: User) -> Non
         Client().post(SIGN_IN, {"login": name, "password": "hunter2"})
 
     assert recorded() == [("sign_in_failed", "alice", "127.0.0.1", ""), ("sign_in_failed", "", "127.0.0.1", "")]
-    assert [str(row) for row in HouseEvent.objects.order_by("number")] == [
+    assert [str(row) for row in SystemEvent.objects.order_by("number")] == [
         "alice could not sign in.",
         "someone could not sign in.",
     ]
@@ -164,7 +164,7 @@ def test_what_happened_at_the_door_has_its_page(
     assert f"{HOUSE}?actor=alice" in links
 
 
-def test_pages_of_the_house_lead_both_ways(client_as: Callable[[str], Client], project: Project, alice: User) -> None:
+def test_system_event_pages_lead_both_ways(client_as: Callable[[str], Client], project: Project, alice: User) -> None:
     for _ in range(120):
         record_event(Event(EventKind.SIGN_IN, "alice", alice.pk, "192.0.2.9"))
     client = client_as("auditor")

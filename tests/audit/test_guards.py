@@ -111,7 +111,7 @@ ALTERED = (
     ]
     if ON_POSTGRESQL
     else [
-        ("DROP VIEW audit_houseevent", "audit_houseevent is missing, off or altered"),
+        ("DROP VIEW audit_systemevent", "audit_systemevent is missing, off or altered"),
         ("DROP INDEX audit_key", "audit_key is missing, off or altered"),
     ]
 )

@@ -32,7 +32,7 @@ def measure(folder: Path) -> dict[str, float]:
 def export(way: str, suffix: str, target: Path) -> tuple[float, float]:
     """Megabytes and seconds. What every page needs is there before."""
     browser = sign_in()
-    browser.get(f"{LEDGER}house/")
+    browser.get(f"{LEDGER}system/")
     before, begun = _peak_megabytes(), time.perf_counter()
     if way == "command":
         with target.open("w", encoding="utf-8") as file, redirect_stdout(file):

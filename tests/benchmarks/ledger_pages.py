@@ -98,8 +98,8 @@ def measure(_folder: Path) -> dict[str, Any]:
     others = _take_turns(
         {
             "an entry": partial(_get, browser, [f"{LEDGER}{number}/" for number in _changes_from(newest // 2)]),
-            "sign-ins and roles": partial(_get, browser, [f"{LEDGER}house/?cursor={one}" for one in depths["middle"]]),
-            "sign-ins and roles, a rare person's": partial(_get, browser, [f"{LEDGER}house/?actor=erin"] * ROUNDS),
+            "sign-ins and roles": partial(_get, browser, [f"{LEDGER}system/?cursor={one}" for one in depths["middle"]]),
+            "sign-ins and roles, a rare person's": partial(_get, browser, [f"{LEDGER}system/?actor=erin"] * ROUNDS),
             "what needs attention": partial(_get, browser, [f"{LEDGER}attention/"] * ROUNDS),
             "ledger's share of a group's page": _traces_of_one,
             "ledger's share of the list of groups": _traces_of_many,

@@ -154,8 +154,8 @@ LEDGER_STATES = (
     State("entry, reverted", "administrator", _reverted),
     State("nothing to revert", "administrator", _nothing_to_revert),
     State("history of a group", "auditor", _all_kinds(address())),
-    State("sign-ins and roles", "auditor", opened(f"{ACTIVITY}house/")),
-    State("sign-ins of a person", "auditor", opened(f"{ACTIVITY}house/?actor=auditor")),
+    State("sign-ins and roles", "auditor", opened(f"{ACTIVITY}system/")),
+    State("sign-ins of a person", "auditor", opened(f"{ACTIVITY}system/?actor=auditor")),
     State("needs attention", "auditor", _needs_attention),
     State("nothing needs attention", "auditor", opened(f"{ACTIVITY}attention/")),
 )

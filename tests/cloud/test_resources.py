@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.cloud import answers
+from dashboard.cloud import responses
 from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import (
@@ -82,7 +82,7 @@ READERS = [
     Restrict.from_api,
     NameVerdict.from_api,
     lambda data: Image.from_api(data, "gold"),
-    answers.error_in,
+    responses.error_in,
 ]
 
 

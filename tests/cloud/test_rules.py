@@ -6,47 +6,47 @@ from dashboard.cloud import errors
 from dashboard.cloud.client import Client
 from dashboard.cloud.credentials import PasswordCredential
 from dashboard.cloud.errors import CloudError
-from dashboard.cloud.rules import RULES, Kind, Outcome
+from dashboard.cloud.rules import RULES, CallResult, Kind
 
 from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, raw, reset, scripted_cloud, stall
 
-UNCLEAR = Outcome.REFUSED_UNCLEARLY
+UNCLEAR = CallResult.REFUSED_UNCLEARLY
 THROTTLED = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached."}
-PROVOKED: dict[Outcome, Act] = {
-    Outcome.NO_ANSWER: stall(),
-    Outcome.BROKE_OFF: reset,
-    Outcome.TRUNCATED: raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": "7b'),
-    Outcome.NONSENSE: answer(200, b"<html>Maintenance</html>"),
-    Outcome.REDIRECTED: answer(302, b"", {"Location": "http://127.0.0.1:9/"}),
-    Outcome.UNAUTHENTICATED: answer(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
-    Outcome.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
-    Outcome.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
-    Outcome.REFUSED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
+PROVOKED: dict[CallResult, Act] = {
+    CallResult.NO_ANSWER: stall(),
+    CallResult.BROKE_OFF: reset,
+    CallResult.TRUNCATED: raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": "7b'),
+    CallResult.NONSENSE: answer(200, b"<html>Maintenance</html>"),
+    CallResult.REDIRECTED: answer(302, b"", {"Location": "http://127.0.0.1:9/"}),
+    CallResult.UNAUTHENTICATED: answer(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
+    CallResult.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
+    CallResult.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
+    CallResult.REFUSED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
     UNCLEAR: answer(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
-    Outcome.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
+    CallResult.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
 }
-EXPECTED: list[tuple[Outcome, Kind, type[CloudError], int]] = [
-    (Outcome.NO_ANSWER, Kind.READ, errors.UnavailableError, 3),
-    (Outcome.BROKE_OFF, Kind.READ, errors.UnavailableError, 3),
-    (Outcome.TRUNCATED, Kind.READ, errors.BadAnswerError, 3),
-    (Outcome.NONSENSE, Kind.READ, errors.BadAnswerError, 1),
-    (Outcome.REDIRECTED, Kind.READ, errors.BadAnswerError, 1),
-    (Outcome.UNAUTHENTICATED, Kind.READ, errors.UnauthenticatedError, 1),
-    (Outcome.THROTTLED, Kind.READ, errors.ThrottledError, 3),
-    (Outcome.THROTTLED_BY_GATEWAY, Kind.READ, errors.ThrottledError, 3),
-    (Outcome.REFUSED, Kind.READ, errors.ForbiddenError, 1),
-    (Outcome.FAILED, Kind.READ, errors.UnavailableError, 3),
-    (Outcome.NO_ANSWER, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.BROKE_OFF, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.TRUNCATED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.NONSENSE, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.REDIRECTED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.UNAUTHENTICATED, Kind.WRITE, errors.UnauthenticatedError, 1),
-    (Outcome.REFUSED_UNCLEARLY, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.THROTTLED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (Outcome.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.SendAgainError, 1),
-    (Outcome.REFUSED, Kind.WRITE, errors.ForbiddenError, 1),
-    (Outcome.FAILED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+EXPECTED: list[tuple[CallResult, Kind, type[CloudError], int]] = [
+    (CallResult.NO_ANSWER, Kind.READ, errors.UnavailableError, 3),
+    (CallResult.BROKE_OFF, Kind.READ, errors.UnavailableError, 3),
+    (CallResult.TRUNCATED, Kind.READ, errors.BadAnswerError, 3),
+    (CallResult.NONSENSE, Kind.READ, errors.BadAnswerError, 1),
+    (CallResult.REDIRECTED, Kind.READ, errors.BadAnswerError, 1),
+    (CallResult.UNAUTHENTICATED, Kind.READ, errors.UnauthenticatedError, 1),
+    (CallResult.THROTTLED, Kind.READ, errors.ThrottledError, 3),
+    (CallResult.THROTTLED_BY_GATEWAY, Kind.READ, errors.ThrottledError, 3),
+    (CallResult.REFUSED, Kind.READ, errors.ForbiddenError, 1),
+    (CallResult.FAILED, Kind.READ, errors.UnavailableError, 3),
+    (CallResult.NO_ANSWER, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.BROKE_OFF, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.TRUNCATED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.NONSENSE, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.REDIRECTED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.UNAUTHENTICATED, Kind.WRITE, errors.UnauthenticatedError, 1),
+    (CallResult.REFUSED_UNCLEARLY, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.THROTTLED, Kind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.SendAgainError, 1),
+    (CallResult.REFUSED, Kind.WRITE, errors.ForbiddenError, 1),
+    (CallResult.FAILED, Kind.WRITE, errors.OutcomeUnknownError, 1),
     *((outcome, Kind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED if outcome is not UNCLEAR),
 ]
 
@@ -61,11 +61,11 @@ def ask(client: Client, kind: Kind) -> None:
 
 @pytest.mark.parametrize(("outcome", "kind", "error", "sent"), EXPECTED)
 def test_each_outcome_is_named_for_what_the_reader_can_do_next(
-    outcome: Outcome, kind: Kind, error: type[CloudError], sent: int
+    outcome: CallResult, kind: Kind, error: type[CloudError], sent: int
 ) -> None:
     with scripted_cloud(PROVOKED[outcome]) as cloud:
         credential = PasswordCredential("example-corp", "ops-bot", "x") if kind is Kind.SIGN_IN else None
-        client = cloud.client(credential, QUICK if outcome is Outcome.NO_ANSWER else PATIENT)
+        client = cloud.client(credential, QUICK if outcome is CallResult.NO_ANSWER else PATIENT)
 
         with pytest.raises(error) as caught:
             ask(client, kind)
@@ -73,7 +73,7 @@ def test_each_outcome_is_named_for_what_the_reader_can_do_next(
     assert type(caught.value) is error
     assert outcome.value in caught.value.summary
     assert len(cloud.requests) <= sent
-    assert len(cloud.requests) == sent or outcome is Outcome.NO_ANSWER
+    assert len(cloud.requests) == sent or outcome is CallResult.NO_ANSWER
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
@@ -90,22 +90,22 @@ def test_nothing_was_sent_when_the_connection_never_opened(kind: Kind) -> None:
 
 def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
     walked = {(outcome, kind) for outcome, kind, _, _ in EXPECTED}
-    certain = {(outcome, kind) for outcome in (Outcome.DONE, Outcome.NEVER_OPENED) for kind in Kind}
+    certain = {(outcome, kind) for outcome in (CallResult.DONE, CallResult.NEVER_OPENED) for kind in Kind}
     certain |= {(UNCLEAR, Kind.READ), (UNCLEAR, Kind.SIGN_IN)}  # only a write can be unclear
 
-    assert walked | certain == {(outcome, kind) for outcome in Outcome for kind in Kind}
+    assert walked | certain == {(outcome, kind) for outcome in CallResult for kind in Kind}
     assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
 def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: Kind) -> None:
     alive = {
-        Outcome.DONE,
-        Outcome.UNAUTHENTICATED,
-        Outcome.THROTTLED,
-        Outcome.THROTTLED_BY_GATEWAY,
-        Outcome.REFUSED,
-        Outcome.REFUSED_UNCLEARLY,
+        CallResult.DONE,
+        CallResult.UNAUTHENTICATED,
+        CallResult.THROTTLED,
+        CallResult.THROTTLED_BY_GATEWAY,
+        CallResult.REFUSED,
+        CallResult.REFUSED_UNCLEARLY,
     }
 
-    assert {outcome for outcome, rule in RULES[kind].items() if rule.is_outage} == set(Outcome) - alive
+    assert {outcome for outcome, rule in RULES[kind].items() if rule.is_outage} == set(CallResult) - alive

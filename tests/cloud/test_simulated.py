@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.cloud import errors, restraint
+from dashboard.cloud import errors, resilience
 from dashboard.cloud.checks import Result, check_project, policy_to_grant
 from dashboard.cloud.client import Client
 from dashboard.cloud.credentials import Credential, KeyCredential, PasswordCredential, TokenCredential
-from dashboard.cloud.explanations import explain
+from dashboard.cloud.error_messages import explain
 from dashboard.cloud.resources import RoutePolicy
 from tests.conftest import Simulated
 
@@ -139,7 +139,7 @@ def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(
     simulator: Simulated, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Held by the retry budget alone, without the breaker."""
-    monkeypatch.setattr(restraint.Breaker, "WINDOW", 10**9)
+    monkeypatch.setattr(resilience.Breaker, "WINDOW", 10**9)
     simulator.play({"fault": fault})
     client = client_of(simulator)
 

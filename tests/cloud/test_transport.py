@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.cloud import errors
-from dashboard.cloud.calls import Call
 from dashboard.cloud.client import Client
+from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.limits import Deadline
-from dashboard.cloud.rules import Kind, Outcome
+from dashboard.cloud.rules import CallResult, Kind
 from dashboard.cloud.transport import Reply, Transport
 
 from .scripted import (
@@ -97,7 +97,7 @@ def test_a_body_over_the_limit_is_refused() -> None:
     with scripted_cloud(answer(200, b" " * (PATIENT.body + 1))) as cloud:
         reply = exchange(cloud)
 
-    assert (reply.outcome, reply.cause) == (Outcome.NONSENSE, f"more than {PATIENT.body} bytes")
+    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, f"more than {PATIENT.body} bytes")
 
 
 def test_a_compressed_body_is_measured_after_decompression() -> None:
@@ -106,7 +106,7 @@ def test_a_compressed_body_is_measured_after_decompression() -> None:
         reply = exchange(cloud)
 
     assert len(bomb) < PATIENT.body
-    assert (reply.outcome, reply.cause) == (Outcome.NONSENSE, f"more than {PATIENT.body} bytes")
+    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, f"more than {PATIENT.body} bytes")
 
 
 def test_an_endless_body_of_a_redirect_is_not_read_to_its_end() -> None:
@@ -114,7 +114,7 @@ def test_an_endless_body_of_a_redirect_is_not_read_to_its_end() -> None:
     with scripted_cloud(endless) as cloud:
         reply = exchange(cloud)
 
-    assert reply.outcome is Outcome.REDIRECTED
+    assert reply.outcome is CallResult.REDIRECTED
     assert len(cloud.requests) == 1
 
 
@@ -131,7 +131,7 @@ def test_a_body_that_cannot_be_decompressed_makes_no_sense() -> None:
     with scripted_cloud(answer(200, b"not gzip at all", {"Content-Encoding": "gzip"})) as cloud:
         reply = exchange(cloud)
 
-    assert (reply.outcome, reply.cause) == (Outcome.NONSENSE, "cannot be decompressed")
+    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, "cannot be decompressed")
 
 
 def test_the_token_does_not_follow_a_redirect_to_another_host() -> None:
@@ -303,7 +303,7 @@ def test_nothing_is_sent_when_no_time_is_left() -> None:
 
         reply = transport.exchange(call, None, Deadline(0))
 
-    assert (reply.outcome, reply.cause) == (Outcome.NEVER_OPENED, "no time was left to send it")
+    assert (reply.outcome, reply.cause) == (CallResult.NEVER_OPENED, "no time was left to send it")
     assert cloud.requests == []
 
 

@@ -16,7 +16,7 @@ from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import Client
 from dashboard.cloud.limits import Limits
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.simulator.catalogue import PROJECTS
 from dashboard.simulator.data import seed_groups
 from tests.conftest import PROJECT_ID
@@ -64,7 +64,7 @@ def later(age: timedelta) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _real_ladder(_no_waiting: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody stands on the rungs below a request; as they are, a slow machine is not too late for them."""
-    monkeypatch.setattr(proof, "WAITS", (1.0, 2.0, 4.0, 8.0))
+    monkeypatch.setattr(outcome_check, "WAITS", (1.0, 2.0, 4.0, 8.0))
 
 
 @pytest.fixture

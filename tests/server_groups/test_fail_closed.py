@@ -16,7 +16,7 @@ from dashboard.audit.verification import verify
 from dashboard.cloud.client import Answer
 from dashboard.cloud.client import Client as CloudClient
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.server_groups.settling import settle_unsettled
 from tests.conftest import Simulated, address
 from tests.ledger import empty_disk, fill_disk, without_table
@@ -146,7 +146,7 @@ def test_a_database_that_goes_away_between_intent_and_outcome(
         patch.setattr(CloudClient, "update_server_group", hang_up)
         answer = client.post(address("edit/"), {"name": "TEST"})
     connection.close()  # as the end of a request does
-    pause(timedelta(seconds=proof.CALL_SECONDS + 16))
+    pause(timedelta(seconds=outcome_check.CALL_SECONDS + 16))
     (tried,) = settle_unsettled()
 
     assert (answer.status_code, len(simulator.patches)) == (503, 1)

@@ -10,7 +10,7 @@ from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent, OpenChange
 from dashboard.audit.services import find_corrected, list_observed
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.server_groups.services import switch_server_group
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 People = Callable[[str], Actor]
 Pause = Callable[[timedelta], None]
 MINUTE = timedelta(minutes=1)
-UNTIL_CLEAR = timedelta(seconds=proof.CALL_SECONDS + 16)
+UNTIL_CLEAR = timedelta(seconds=outcome_check.CALL_SECONDS + 16)
 ATTENTION = "/projects/default/audit/attention/"
 
 

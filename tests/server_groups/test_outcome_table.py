@@ -13,7 +13,7 @@ from django.test import Client
 
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof
+from dashboard.server_groups import outcome_check
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 from tests.conftest import Simulated, address, fault
 from tests.markup import said
@@ -21,7 +21,7 @@ from tests.server_groups.conftest import told
 
 pytestmark = pytest.mark.django_db
 
-UNTIL_CLEAR = timedelta(seconds=proof.CALL_SECONDS + 16)
+UNTIL_CLEAR = timedelta(seconds=outcome_check.CALL_SECONDS + 16)
 OWN = {"error_code": "WKS.00129901", "error_msg": "The cloud said no."}
 HTML = "<html>no</html>"
 

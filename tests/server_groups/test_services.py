@@ -26,7 +26,7 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import NotFoundError, SuspendedError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups import proof, services
+from dashboard.server_groups import outcome_check, services
 from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.services import ConflictError, Written, update_server_group
 from dashboard.server_groups.settling import settle_change
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 People = Callable[[str], Actor]
 LADDER = 1 + 2 + 4 + 8
-AFTER_THE_CALL = timedelta(seconds=proof.CALL_SECONDS + LADDER + 1)
+AFTER_THE_CALL = timedelta(seconds=outcome_check.CALL_SECONDS + LADDER + 1)
 
 
 def update(
@@ -922,11 +922,11 @@ def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, app
     ("applied", "seconds", "outcomes"),
     [
         (True, 0, []),  # the call may still be under way
-        (True, proof.CALL_SECONDS, ["applied"]),
-        (False, proof.CALL_SECONDS - 5, []),
-        (False, proof.CALL_SECONDS, []),  # it may show yet
-        (False, proof.CALL_SECONDS + LADDER - 5, []),
-        (False, proof.CALL_SECONDS + LADDER, ["not_applied"]),
+        (True, outcome_check.CALL_SECONDS, ["applied"]),
+        (False, outcome_check.CALL_SECONDS - 5, []),
+        (False, outcome_check.CALL_SECONDS, []),  # it may show yet
+        (False, outcome_check.CALL_SECONDS + LADDER - 5, []),
+        (False, outcome_check.CALL_SECONDS + LADDER, ["not_applied"]),
     ],
 )
 def test_a_change_whose_process_died_is_settled_by_a_read(

@@ -34,7 +34,7 @@ from dashboard.audit.services import (
 )
 from dashboard.audit.verification import verify
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import proof, services
+from dashboard.server_groups import outcome_check, services
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
 from dashboard.worker import jobs
 from dashboard.worker.jobs import Worker
@@ -44,7 +44,7 @@ from tests.server_groups.conftest import told
 
 pytestmark = pytest.mark.django_db
 LADDER = 1 + 2 + 4 + 8
-LATER = timedelta(seconds=proof.CALL_SECONDS + LADDER + 1)
+LATER = timedelta(seconds=outcome_check.CALL_SECONDS + LADDER + 1)
 Pause = Callable[[timedelta], None]
 BUSY = "someone else is reading the group at this moment"
 HTMX = {"HX-Request": "true"}

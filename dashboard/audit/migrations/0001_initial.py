@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="HouseEvent",
+            name="SystemEvent",
             fields=[
                 ("number", models.BigAutoField(primary_key=True, serialize=False)),
                 ("at", models.DateTimeField()),

@@ -140,7 +140,7 @@ SELECT
 FROM audit_ledgerrow
 WHERE outcome IS NOT NULL AND project <> '';
 
-CREATE VIEW audit_houseevent AS
+CREATE VIEW audit_systemevent AS
 SELECT
     number,
     key,

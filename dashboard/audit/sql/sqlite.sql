@@ -118,7 +118,7 @@ SELECT
 FROM audit_ledgerrow
 WHERE outcome IS NOT NULL AND project <> '';
 
-CREATE VIEW audit_houseevent AS
+CREATE VIEW audit_systemevent AS
 SELECT
     number,
     key,

@@ -5,10 +5,10 @@ from datetime import timedelta
 from django import template
 from django.utils import timezone
 
+from dashboard.audit.background_check import last_verification
 from dashboard.audit.models import ChangeIntent, Verification
 from dashboard.audit.reverts import entries_reverting, entry_reverted
 from dashboard.audit.services import LedgerError, find_corrected, list_unsettled, reading_ledger
-from dashboard.audit.watch import last_verification
 
 register = template.Library()
 

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.audit.differences import LONGEST, Fate, Part, clip, compare, shorten
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+from dashboard.cloud.error_messages import explain
 from dashboard.cloud.errors import CloudError
-from dashboard.cloud.explanations import explain
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import listing

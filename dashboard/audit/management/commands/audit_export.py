@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from dashboard.audit.dates import moment_argument
 from dashboard.audit.export import FORMATS, all_rows
-from dashboard.audit.moments import moment_argument
 
 
 class Command(BaseCommand):

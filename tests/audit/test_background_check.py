@@ -10,14 +10,14 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
-from dashboard.audit import watch
+from dashboard.audit import background_check
 from dashboard.audit.archive import archive
+from dashboard.audit.background_check import EVERYTHING_EVERY, LEASE, keep_watch, last_verification
 from dashboard.audit.chain import read_head
 from dashboard.audit.checkpoints import Checkpoint
 from dashboard.audit.models import Verification
 from dashboard.audit.schema import TABLE
 from dashboard.audit.verification import Span, verify
-from dashboard.audit.watch import EVERYTHING_EVERY, LEASE, keep_watch, last_verification
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import NOON, Enter
 from tests.ledger import after, grow_ledger, unguarded
@@ -30,7 +30,7 @@ Clock = Callable[[datetime], None]
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "REST_SECONDS", 0)
+    monkeypatch.setattr(background_check, "REST_SECONDS", 0)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Span]:
         spans.append(Span(first, last))
         return verify(first, last, processes=processes)
 
-    monkeypatch.setattr(watch, "verify", watched)
+    monkeypatch.setattr(background_check, "verify", watched)
     return spans
 
 
@@ -74,7 +74,7 @@ def test_everything_is_checked_at_start_and_then_only_what_is_new(checked: list[
 
 
 def test_a_long_ledger_is_checked_in_slices(checked: list[Span], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "SLICE", 8)
+    monkeypatch.setattr(background_check, "SLICE", 8)
     grow_ledger(20)
 
     keep_watch(started=NOON)
@@ -117,7 +117,7 @@ def test_a_check_of_everything_finds_what_was_spoilt(statement: str, bad_number:
 def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
     grow_ledger(20)
     Verification.objects.create(last=12, everything_at=timezone.now())
-    Verification.objects.update(last_hash=watch._hash_of(12))
+    Verification.objects.update(last_hash=background_check._hash_of(12))
     alter(17)
 
     keep_watch(started=NOON)
@@ -190,7 +190,7 @@ def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
     grow_ledger(2)
     now = timezone.now()
 
-    with watch._lease() as mine:
+    with background_check._lease() as mine:
         assert mine is not None
         keep_watch(started=now)
         mine.renew()
@@ -203,11 +203,11 @@ def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
 
 def test_who_was_too_slow_does_not_end_the_lease_of_the_next(at: Clock) -> None:
     now = timezone.now()
-    slow = watch._lease()
+    slow = background_check._lease()
     slow.__enter__()
     at(now + LEASE + timedelta(seconds=1))
 
-    with watch._lease() as next_one:
+    with background_check._lease() as next_one:
         assert next_one is not None
         slow.__exit__(None, None, None)
 
@@ -215,7 +215,7 @@ def test_who_was_too_slow_does_not_end_the_lease_of_the_next(at: Clock) -> None:
 
 
 def test_a_lease_that_is_held_is_given_to_nobody_else() -> None:
-    with watch._lease() as mine, watch._lease() as other:
+    with background_check._lease() as mine, background_check._lease() as other:
         assert (mine is None, other is None) == (False, True)
         assert last_verification().leased_until is not None
 
@@ -244,8 +244,8 @@ def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.M
         return verify(first, last, processes=processes)
 
     at(now)
-    monkeypatch.setattr(watch, "SLICE", 8)
-    monkeypatch.setattr(watch, "verify", slowly)
+    monkeypatch.setattr(background_check, "SLICE", 8)
+    monkeypatch.setattr(background_check, "verify", slowly)
 
     keep_watch(started=NOON)
 
@@ -255,7 +255,7 @@ def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.M
 def test_a_long_check_keeps_its_lease(at: Clock) -> None:
     now = timezone.now()
     at(now)
-    with watch._lease() as lease:
+    with background_check._lease() as lease:
         assert lease is not None
         at(now + LEASE * 0.9)
 
@@ -319,7 +319,7 @@ def test_who_cannot_note_it_verifies_all_the_same(
     def fail(*_args: object, **_options: object) -> None:
         raise DatabaseError("attempt to write a readonly database")
 
-    monkeypatch.setattr(watch, "_note", fail)
+    monkeypatch.setattr(background_check, "_note", fail)
 
     assert audit_verify() == 0
     assert "could not be noted: attempt to write a readonly database" in capsys.readouterr().err
@@ -341,7 +341,7 @@ def test_pages_say_how_far_the_ledger_is_verified(
     before = said_of_chain(client)
     Verification.objects.create(last=12345, at=NOON)
 
-    after = {below: said_of_chain(client, below) for below in ("", f"{number}/", "house/", "attention/")}
+    after = {below: said_of_chain(client, below) for below in ("", f"{number}/", "system/", "attention/")}
 
     assert before == ("Ledger not verified yet.", [])
     assert set(map(str, after.values())) == {
@@ -359,7 +359,7 @@ def test_a_broken_ledger_is_said_to_be_broken_and_the_activity_begins_with_it(
 
     assert foot == "Ledger BROKEN at row 1,007: it is missing; run audit_verify."
     assert alert.startswith("The ledger is broken at row 1,007. It is missing.")
-    assert said_of_chain(client, "house/") == (foot, [])
+    assert said_of_chain(client, "system/") == (foot, [])
 
 
 def test_a_page_stays_up_where_nobody_can_tell(

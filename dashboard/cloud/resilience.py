@@ -37,7 +37,7 @@ class RetryBudget:
 
 
 @dataclass
-class Verdict:
+class CallHealth:
     """What a call says about the cloud: True an outage, False alive, None nothing (it was never sent)."""
 
     is_outage: bool | None = None
@@ -57,9 +57,9 @@ class Breaker:
         self._lock = threading.Lock()
 
     @contextmanager
-    def watched(self) -> Iterator[Verdict]:
+    def watched(self) -> Iterator[CallHealth]:
         """Around a call, which sets the verdict's fields. Raises SuspendedError instead while the breaker is open."""
-        verdict = Verdict()
+        verdict = CallHealth()
         is_probe = self._admit()
         try:
             yield verdict
@@ -81,7 +81,7 @@ class Breaker:
             self._is_probing = True
             return True
 
-    def _settle(self, verdict: Verdict, *, is_probe: bool) -> None:
+    def _settle(self, verdict: CallHealth, *, is_probe: bool) -> None:
         with self._lock:
             if is_probe:
                 self._is_probing = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.audit.turnstile import BusyError, Queue, file_turn
+from dashboard.audit.write_lock import BusyError, Queue, file_turn
 
 
 def test_threads_take_turns_in_the_order_they_came() -> None:

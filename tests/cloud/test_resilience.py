@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dashboard.cloud import errors, restraint
+from dashboard.cloud import errors, resilience
 from dashboard.cloud.client import Client
-from dashboard.cloud.restraint import Breaker, RetryBudget
+from dashboard.cloud.resilience import Breaker, RetryBudget
 
 from .scripted import GROUP_ID, PATIENT, Act, Received, answer, reset, scripted_cloud
 
@@ -173,7 +173,7 @@ def test_ten_successes_buy_a_retry_and_never_more_than_the_budget() -> None:
 @pytest.mark.parametrize("outage", [BROKEN, reset])
 def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(outage: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held by the retry budget alone: the breaker, which would stop nearly all of them, is kept shut."""
-    monkeypatch.setattr(restraint.Breaker, "WINDOW", 10**9)
+    monkeypatch.setattr(resilience.Breaker, "WINDOW", 10**9)
     with scripted_cloud(outage) as cloud:
         client = cloud.client(limits=replace(PATIENT, backoff=0.001))
         with ThreadPoolExecutor(8) as threads:

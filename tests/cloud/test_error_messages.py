@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboard.cloud import errors
+from dashboard.cloud.error_messages import BY_ERROR, Explanation, Mender, explain
 from dashboard.cloud.errors import CloudError
-from dashboard.cloud.explanations import BY_ERROR, Explanation, Mender, explain
 
 
 def test_a_forbidden_update_names_both_actions_to_grant() -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from dashboard.cloud import parsing
-from dashboard.cloud.rules import Kind, Outcome
+from dashboard.cloud.rules import CallResult, Kind
 from dashboard.text import show_direction_marks
 
 ERROR_SHAPES = (
@@ -29,7 +29,7 @@ UNREADABLE = object()  # stands for the body of an answer that has none, since N
 class SpoiledError(Exception):
     """The body cannot be read; `outcome` is what that makes of a 2xx."""
 
-    def __init__(self, outcome: Outcome, cause: str) -> None:
+    def __init__(self, outcome: CallResult, cause: str) -> None:
         super().__init__(cause)
         self.outcome, self.cause = outcome, cause
 
@@ -39,28 +39,28 @@ def parse(body: bytes) -> object:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise SpoiledError(Outcome.NONSENSE, "not JSON" if body else "empty") from None
+        raise SpoiledError(CallResult.NONSENSE, "not JSON" if body else "empty") from None
 
 
-def outcome_of(kind: Kind, status: int, body: object) -> Outcome:
+def outcome_of(kind: Kind, status: int, body: object) -> CallResult:
     """The outcome of an answer; `body` is its JSON, or UNREADABLE."""
     if 200 <= status < 300:
-        return Outcome.DONE if _is_success(kind, status, body) else Outcome.NONSENSE
+        return CallResult.DONE if _is_success(kind, status, body) else CallResult.NONSENSE
     if 300 <= status < 400:
-        return Outcome.REDIRECTED
+        return CallResult.REDIRECTED
     if 500 <= status < 600:
-        return Outcome.FAILED
-    return _refusal(kind, status, body) if 400 <= status < 500 else Outcome.NONSENSE
+        return CallResult.FAILED
+    return _refusal(kind, status, body) if 400 <= status < 500 else CallResult.NONSENSE
 
 
-def _refusal(kind: Kind, status: int, body: object) -> Outcome:
+def _refusal(kind: Kind, status: int, body: object) -> CallResult:
     is_own = has_provider_form(body)
     if status == 429:
         is_gateway = (is_own or kind is not Kind.WRITE) and error_in(body)[0].startswith(GATEWAY_CODES)
-        return Outcome.THROTTLED_BY_GATEWAY if is_gateway else Outcome.THROTTLED
+        return CallResult.THROTTLED_BY_GATEWAY if is_gateway else CallResult.THROTTLED
     if kind is Kind.WRITE and (status in UNCLEAR_STATUSES or not is_own):
-        return Outcome.REFUSED_UNCLEARLY
-    return Outcome.UNAUTHENTICATED if status == 401 else Outcome.REFUSED
+        return CallResult.REFUSED_UNCLEARLY
+    return CallResult.UNAUTHENTICATED if status == 401 else CallResult.REFUSED
 
 
 def has_provider_form(body: object) -> bool:

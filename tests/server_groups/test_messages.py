@@ -10,8 +10,8 @@ from dashboard.accounts.models import Actor, User
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.audit.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.cloud.resources import ServerGroup
+from dashboard.server_groups.messages import Notice, say_failed, say_settled, say_switched
 from dashboard.server_groups.services import Written
-from dashboard.server_groups.wording import Notice, say_failed, say_settled, say_switched
 
 pytestmark = pytest.mark.django_db
 OBSERVED = "Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud applies it late."

@@ -5,7 +5,7 @@ import pytest
 from dashboard.audit.models import Outcome
 from dashboard.audit.services import Change
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.proof import judge
+from dashboard.server_groups.outcome_check import judge
 
 RENAME = Change("name", "Name", "old", "new")
 OFF = Change("server_group_status", "Status", True, False)
