@@ -1,4 +1,4 @@
-"""A ledger as it could have grown: what is common and what is rare, two projects, and the house's own events."""
+"""A ledger as it could have grown: what is common and what is rare, two projects, and system events."""
 
 import hmac
 from collections.abc import Iterator, Mapping

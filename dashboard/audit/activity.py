@@ -102,7 +102,7 @@ def find_activity(project: str, filters: Filters, cursor: Cursor) -> Activity:
 
 @dataclass(frozen=True)
 class Events:
-    """A page of what happened to the house, newest first."""
+    """A page of system events, newest first."""
 
     rows: tuple[SystemEvent, ...]
     actor: str

@@ -289,7 +289,7 @@ def may_be_applied_late(outcome: str, http_status: int | None) -> bool:
 
 
 class SystemEvent(LedgerRow):
-    """What happened to the house and not to a server group: at its door, to its people, to its ledger."""
+    """Events that concern the dashboard itself: sign-ins, accounts, roles, the ledger."""
 
     number = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

@@ -96,7 +96,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to the house: who, from which address, and what is to be said of it besides.
+    """A system event: who, from which address, and details.
 
     `who` is empty where nobody is known, `who_id` None where there is no such account.
     """
@@ -379,7 +379,7 @@ def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
 
 
 def record_event(event: Event) -> None:
-    """Write down what happened to the house. Inside a transaction both or neither are kept. Raises LedgerError."""
+    """Record a system event. Inside a transaction both or neither are kept. Raises LedgerError."""
     with appending():
         _append(
             NOTHING_SAID
