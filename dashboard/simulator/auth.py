@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request
 
 from dashboard.simulator.catalogue import DOMAIN_NAME, PROJECTS
 from dashboard.simulator.contract import Operation
-from dashboard.simulator.errors import CloudError, Code
+from dashboard.simulator.errors import Code, SimulatedError
 from dashboard.simulator.signature import is_genuine, is_timely, read_signature
 from dashboard.simulator.switches import Switches
 
@@ -24,13 +24,13 @@ FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class User:
+class IamUser:
     name: str
     password: str
     domain: str = DOMAIN_NAME
 
 
-USER = User("ops-bot", "simulator")
+USER = IamUser("ops-bot", "simulator")
 READY_MADE_TOKEN = "simulator-token"  # noqa: S105  published in the documents, and opens nothing but the simulator
 
 
@@ -52,7 +52,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Key:
+class AccessKey:
     access: str
     secret: str
     caller: Caller
@@ -62,8 +62,8 @@ class Key:
 
 _READY_MADE = Token(READY_MADE_TOKEN, Caller(READY_MADE_TOKEN), FOR_EVER)
 _KEYS = (
-    Key("SIMULATORACCESSKEY01", "simulator-secret-key-01", Caller("SIMULATORACCESSKEY01")),
-    Key("SIMULATORREADONLY001", "simulator-secret-key-02", Caller("SIMULATORREADONLY001", read_only=True)),
+    AccessKey("SIMULATORACCESSKEY01", "simulator-secret-key-01", Caller("SIMULATORACCESSKEY01")),
+    AccessKey("SIMULATORREADONLY001", "simulator-secret-key-02", Caller("SIMULATORREADONLY001", read_only=True)),
 )
 CREDENTIALS = (READY_MADE_TOKEN, USER.name, *(key.access for key in _KEYS))
 
@@ -74,7 +74,7 @@ class _Failures:
     locked_until: dict[str, float] = field(default_factory=dict)
 
 
-class Door:
+class AccessControl:
     """Issues tokens and temporary keys, recognises callers, and knows which actions were taken from whom."""
 
     def __init__(self, switches: Switches) -> None:
@@ -95,9 +95,9 @@ class Door:
             self._tokens[token.value] = token
         return token
 
-    def issue_key(self, caller: Caller, lifetime: timedelta) -> Key:
+    def issue_key(self, caller: Caller, lifetime: timedelta) -> AccessKey:
         expires_at = datetime.now(UTC) + lifetime
-        key = Key(
+        key = AccessKey(
             f"HST{secrets.token_hex(8).upper()}", secrets.token_hex(20), caller, secrets.token_hex(32), expires_at
         )
         with self._lock:
@@ -123,54 +123,56 @@ class Door:
     def require(self, caller: Caller, operation: Operation, needs: Iterable[str]) -> None:
         """Raises a 403 unless the caller has the operation's action and the ones it needs besides."""
         if caller.read_only and operation.writes:
-            raise CloudError(Code.FORBIDDEN, str(operation.action))
+            raise SimulatedError(Code.FORBIDDEN, str(operation.action))
         wanted = [operation.action, *needs] if operation.action else list(needs)
         for action in wanted:
             if action in self.taken_actions(caller.credential):
-                raise CloudError(Code.FORBIDDEN, str(action))
+                raise SimulatedError(Code.FORBIDDEN, str(action))
 
-    def recognise(self, request: Request, body: bytes) -> Caller:
+    def authenticate(self, request: Request, body: bytes) -> Caller:
         if token := request.headers.get("X-Auth-Token"):
-            return self.recognise_token(token)
+            return self.authenticate_token(token)
         if authorization := request.headers.get("Authorization"):
-            return self._recognise_signature(authorization, request, body)
-        raise CloudError(Code.NOT_AUTHENTICATED, "x-auth-token not found")
+            return self._authenticate_signature(authorization, request, body)
+        raise SimulatedError(Code.NOT_AUTHENTICATED, "x-auth-token not found")
 
-    def recognise_token(self, value: str) -> Caller:
+    def authenticate_token(self, value: str) -> Caller:
         token = self._tokens.get(value)
         if token is None:
-            raise CloudError(Code.NOT_AUTHENTICATED, "decrypt token fail")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, "decrypt token fail")
         if token.expires_at <= datetime.now(UTC):
-            raise CloudError(Code.NOT_AUTHENTICATED, token_expired(token.expires_at))
+            raise SimulatedError(Code.NOT_AUTHENTICATED, token_expired(token.expires_at))
         return token.caller
 
-    def _recognise_signature(self, authorization: str, request: Request, body: bytes) -> Caller:
+    def _authenticate_signature(self, authorization: str, request: Request, body: bytes) -> Caller:
         signature = read_signature(authorization)
         if signature is None:
-            raise CloudError(Code.NOT_AUTHENTICATED, "verify aksk signature fail")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, "verify aksk signature fail")
         key = self._keys.get(signature.access_key)
         if key is None:
-            raise CloudError(Code.NOT_AUTHENTICATED, f"ak {signature.access_key} not exist")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, f"ak {signature.access_key} not exist")
         self._refuse_locked(key)
         self._refuse_security_token(key, request.headers.get("X-Security-Token", ""))
         if not is_timely(request):
-            raise CloudError(Code.NOT_AUTHENTICATED, "verify aksk signature fail, x-sdk-date is over 15 minutes off")
+            raise SimulatedError(
+                Code.NOT_AUTHENTICATED, "verify aksk signature fail, x-sdk-date is over 15 minutes off"
+            )
         self._count(key, genuine := is_genuine(signature, request, body, key.secret))
         if not genuine:
-            raise CloudError(Code.NOT_AUTHENTICATED, "verify aksk signature fail")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, "verify aksk signature fail")
         return key.caller
 
-    def _refuse_locked(self, key: Key) -> None:
+    def _refuse_locked(self, key: AccessKey) -> None:
         if self._failures.locked_until.get(key.access, 0) > time.monotonic():
-            raise CloudError(Code.NOT_AUTHENTICATED, "AK access failed to reach the limit,forbidden")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, "AK access failed to reach the limit,forbidden")
 
-    def _refuse_security_token(self, key: Key, given: str) -> None:
+    def _refuse_security_token(self, key: AccessKey, given: str) -> None:
         if given != key.security_token:
-            raise CloudError(Code.NOT_AUTHENTICATED, "decrypt token fail" if given else "Get secretKey failed")
+            raise SimulatedError(Code.NOT_AUTHENTICATED, "decrypt token fail" if given else "Get secretKey failed")
         if key.expires_at <= datetime.now(UTC):
-            raise CloudError(Code.NOT_AUTHENTICATED, token_expired(key.expires_at))
+            raise SimulatedError(Code.NOT_AUTHENTICATED, token_expired(key.expires_at))
 
-    def _count(self, key: Key, genuine: bool) -> None:
+    def _count(self, key: AccessKey, genuine: bool) -> None:
         with self._lock:
             row = 0 if genuine else self._failures.in_a_row[key.access] + 1
             self._failures.in_a_row[key.access] = row

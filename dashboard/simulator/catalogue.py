@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from dashboard.simulator.answers import Document
+from dashboard.simulator.responses import Document
 
 MARKETPLACE_OWNER = "1bed0f3c5a7e9b1d4c2f8a6e0b4d2c1f"
 DOMAIN_NAME = "example-corp"
@@ -11,7 +11,7 @@ DOMAIN_ID = "9c1e0d7a4b6f4f0c8d2a5e3b7f1c6a90"
 
 
 @dataclass(frozen=True)
-class Project:
+class SimulatedProject:
     id: str
     name: str
     """The region: in IAM a region's first project bears its name."""
@@ -22,14 +22,14 @@ class Project:
 PROJECTS = {
     project.id: project
     for project in (
-        Project("0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e", "ap-southeast-3", "corp.example"),
-        Project("5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7", "af-south-1", ""),
+        SimulatedProject("0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e", "ap-southeast-3", "corp.example"),
+        SimulatedProject("5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7", "af-south-1", ""),
     )
 }
 
 
 @dataclass(frozen=True)
-class Image:
+class SampleImage:
     """An image as IMS knows it. `kind` is IMS's word, in which `market` is what server groups call `gold`."""
 
     name: str
@@ -59,36 +59,36 @@ _2022 = "Windows Server 2022 Datacenter 64bit"
 IMAGES = {
     image.name: image
     for image in (
-        Image(
+        SampleImage(
             "ws2019-cad-2026-02",
             "market",
             60,
             product_code="00301-884211-0--0",
             id="c0a5e1f2-6b7d-4d0b-8a52-91f3d7e40b11",
         ),
-        Image("ws2022-cad-2026-09", "market", 80, _2022, product_code="00301-884212-0--0"),
-        Image("ws2022-office-2026-05", "market", 60, _2022, product_code="00301-771034-0--0"),
-        Image("ws2016-office-2024-11", "market", 50, _2016, product_code="00301-551870-0--0", withdrawn=True),
-        Image("ws2019-gpu-2026-01", "market", 100, product_code="00301-902377-0--0"),
-        Image("Windows Server 2019 Datacenter 64bit English", "gold", 40),
-        Image("Windows Server 2022 Datacenter 64bit English", "gold", 40, _2022),
-        Image("Windows Server 2016 Datacenter 64bit English", "gold", 40, _2016),
-        Image("Ubuntu 24.04 server 64bit", "gold", 40, "Ubuntu 24.04 server 64bit", system="Linux"),
-        Image("finance-apps-2026-08", "private", 60),
-        Image("callcentre-2026-06", "private", 50),
-        Image("engineering-2026-10", "private", 120, _2022),
-        Image("training-2025-12", "private", 40, _2016),
-        Image("callcentre-2026-11", "private", 50, status="saving"),
-        Image("partner-erp-2026-03", "shared", 80),
-        Image("partner-imaging-2026-07", "shared", 100, _2022),
-        Image("partner-crm-2026-10", "shared", 60, _2022, membership="pending"),
+        SampleImage("ws2022-cad-2026-09", "market", 80, _2022, product_code="00301-884212-0--0"),
+        SampleImage("ws2022-office-2026-05", "market", 60, _2022, product_code="00301-771034-0--0"),
+        SampleImage("ws2016-office-2024-11", "market", 50, _2016, product_code="00301-551870-0--0", withdrawn=True),
+        SampleImage("ws2019-gpu-2026-01", "market", 100, product_code="00301-902377-0--0"),
+        SampleImage("Windows Server 2019 Datacenter 64bit English", "gold", 40),
+        SampleImage("Windows Server 2022 Datacenter 64bit English", "gold", 40, _2022),
+        SampleImage("Windows Server 2016 Datacenter 64bit English", "gold", 40, _2016),
+        SampleImage("Ubuntu 24.04 server 64bit", "gold", 40, "Ubuntu 24.04 server 64bit", system="Linux"),
+        SampleImage("finance-apps-2026-08", "private", 60),
+        SampleImage("callcentre-2026-06", "private", 50),
+        SampleImage("engineering-2026-10", "private", 120, _2022),
+        SampleImage("training-2025-12", "private", 40, _2016),
+        SampleImage("callcentre-2026-11", "private", 50, status="saving"),
+        SampleImage("partner-erp-2026-03", "shared", 80),
+        SampleImage("partner-imaging-2026-07", "shared", 100, _2022),
+        SampleImage("partner-crm-2026-10", "shared", 60, _2022, membership="pending"),
     )
 }
 IMAGES_BY_ID = {image.key: image for image in IMAGES.values()}
 
 
 @dataclass(frozen=True)
-class Product:
+class SampleProduct:
     """A package of server, licence and default sessions that is bought as one."""
 
     size: str
@@ -131,11 +131,11 @@ class Product:
 
 
 PRODUCTS = {
-    "small": Product("xlarge.2", "s6.large.2", 2, 4, 1),
-    "medium": Product("2xlarge.2", "s6.xlarge.2", 4, 8, 2),
-    "large": Product("4xlarge.2", "s6.2xlarge.2", 8, 16, 4),
-    "huge": Product("8xlarge.2", "s6.4xlarge.2", 16, 32, 8),
-    "graphics": Product("g6.4xlarge", "g6.4xlarge.4", 16, 64, 4, gpu="NVIDIA T4 16 GB"),
+    "small": SampleProduct("xlarge.2", "s6.large.2", 2, 4, 1),
+    "medium": SampleProduct("2xlarge.2", "s6.xlarge.2", 4, 8, 2),
+    "large": SampleProduct("4xlarge.2", "s6.2xlarge.2", 8, 16, 4),
+    "huge": SampleProduct("8xlarge.2", "s6.4xlarge.2", 16, 32, 8),
+    "graphics": SampleProduct("g6.4xlarge", "g6.4xlarge.4", 16, 64, 4, gpu="NVIDIA T4 16 GB"),
 }
 
 _DISKS = {

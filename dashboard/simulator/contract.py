@@ -1,4 +1,4 @@
-"""The contract: which operations there are, and whether a request fits one. It is read from openapi.yaml."""
+"""The contract, read from openapi.yaml: the operations, and whether a request is valid for one."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
 
 from dashboard.simulator.errors import Code
-from dashboard.simulator.strict import NotJsonError, Schema, read_json, unknown_members
+from dashboard.simulator.request_checks import NotJsonError, Schema, read_json, unknown_members
 
 DOCUMENT = Path(__file__).with_name("openapi.yaml")
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
-class UnfitError(Exception):
-    """A request that does not fit the contract; the message is one sentence about the first thing wrong."""
+class InvalidRequestError(Exception):
+    """A request that does not fit the contract. The message names the first mistake."""
 
 
-class NoBodyError(UnfitError):
-    """A request that has no body where the contract wants one."""
+class MissingBodyError(InvalidRequestError):
+    """A request without a body where the contract requires one."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,12 @@ class Parameter:
     def read(self, given: Mapping[str, str]) -> str | int | None:
         if self.name not in given:
             if self.required:
-                raise UnfitError(f"{self.name} is missing")
+                raise InvalidRequestError(f"{self.name} is missing")
             return self.default
         text = given[self.name]
         value = int(text) if self.is_integer and re.fullmatch("-?[0-9]{1,18}", text) else text
         if complaint := self.schema.complaint(value, self.name):
-            raise UnfitError(complaint)
+            raise InvalidRequestError(complaint)
         return value
 
 
@@ -57,16 +61,14 @@ class Operation:
     """One method of one path."""
 
     name: str
-    method: str
-    template: str
     service: str
     is_open: bool
-    """Whether the operation needs no credential (signing in)."""
+    """Whether the operation needs no credential, as the sign-in does."""
     action: str | None
-    """The IAM action it needs, if any."""
+    """The IAM action that the operation needs, if any."""
     writes: bool
     needs: tuple[str, ...]
-    """The actions it needs besides."""
+    """Further actions that it needs."""
     invalid: Code
     parameters: tuple[Parameter, ...]
     body: Schema | None
@@ -78,7 +80,7 @@ class Operation:
         return members
 
     def read_parameters(self, where: str, given: Mapping[str, str]) -> dict[str, str | int]:
-        """The parameters of the path or of the query, typed; absent ones without a default are left out."""
+        """The typed parameters of the path or the query, without those that are absent and have no default."""
         declared = (parameter for parameter in self.parameters if parameter.where == where)
         values = {parameter.name: parameter.read(given) for parameter in declared}
         return {name: value for name, value in values.items() if value is not None}
@@ -87,83 +89,71 @@ class Operation:
         if self.body is None:
             return None
         if not raw:
-            raise NoBodyError("the request has no body")
+            raise MissingBodyError("the request has no body")
         try:
             value = read_json(raw)
         except NotJsonError as error:
-            raise UnfitError(str(error)) from None
+            raise InvalidRequestError(str(error)) from None
         if complaint := self.body.complaint(value, ""):
-            raise UnfitError(complaint)
+            raise InvalidRequestError(complaint)
         if refuse_unknown and (unknown := unknown_members(self.body.schema, value)):
-            raise UnfitError(f"{unknown[0]} is not known")
+            raise InvalidRequestError(f"{unknown[0]} is not known")
         return value
 
 
-@dataclass(frozen=True)
-class Place:
-    """A path of the contract, with its operations by method."""
-
-    template: str
-    pattern: re.Pattern[str]
-    operations: Mapping[str, Operation]
+PathItem = Mapping[str, Operation]
+"""The operations of a path, by method."""
 
 
-@dataclass(frozen=True)
 class Contract:
-    places: tuple[Place, ...]
+    def __init__(self, items: Mapping[str, PathItem]) -> None:
+        """`items` are the path items by template, such as `/v1/{project_id}/app-servers`."""
+        self._items = items
+        self._operations = {operation.name: operation for item in items.values() for operation in item.values()}
+        rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in items]
+        self._routes = Map(rules, merge_slashes=False).bind("")
 
-    def find(self, path: str) -> tuple[Place, dict[str, str]] | None:
-        """The place of a path and the texts that stand for its parameters; None for an unknown path."""
-        for place in self.places:
-            if match := place.pattern.fullmatch(path):
-                return place, match.groupdict()
-        return None
+    def find(self, path: str) -> tuple[PathItem, Mapping[str, str]] | None:
+        """The path item and the texts of its parameters; None for an unknown path."""
+        try:
+            template, texts = self._routes.match(path)
+        except NotFound:
+            return None
+        return self._items[template], texts
 
     def operation(self, name: str) -> Operation:
-        operations = (operation for place in self.places for operation in place.operations.values())
-        return next(operation for operation in operations if operation.name == name)
+        return self._operations[name]
 
 
 @cache
 def load_contract() -> Contract:
     document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
-    paths: Mapping[str, Any] = _resolved(document["paths"], document)
-    # A path with fewer parameters is the more particular one.
-    ordered = sorted(paths.items(), key=lambda item: item[0].count("{"))
-    return Contract(tuple(_place(template, item) for template, item in ordered))
+    registry = Registry().with_resource("", DRAFT202012.create_resource(document))
+    paths: Mapping[str, Any] = _resolved(document["paths"], registry)
+    return Contract({template: _path_item(item) for template, item in paths.items()})
 
 
-def _resolved(node: Any, document: Mapping[str, Any]) -> Any:
-    """The node with every `$ref` replaced by what it points to; the document has no cycles."""
+def _resolved(node: Any, registry: Registry[Any]) -> Any:
+    """The node with every `$ref` replaced by its target. The document has no cycles."""
     if isinstance(node, list):
-        return [_resolved(part, document) for part in node]
+        return [_resolved(part, registry) for part in node]
     if not isinstance(node, dict):
         return node
-    if "$ref" not in node:
-        return {key: _resolved(part, document) for key, part in node.items()}
-    target: Any = document
-    for step in node["$ref"].removeprefix("#/").split("/"):
-        target = target[step]
-    return _resolved(target, document)
+    if "$ref" in node:
+        return _resolved(registry.resolver().lookup(node["$ref"]).contents, registry)
+    return {key: _resolved(part, registry) for key, part in node.items()}
 
 
-def _place(template: str, item: Mapping[str, Any]) -> Place:
+def _path_item(item: Mapping[str, Any]) -> PathItem:
     shared = item.get("parameters", [])
-    operations = {
-        method.upper(): _operation(method.upper(), template, shared, item[method])
-        for method in METHODS
-        if method in item
-    }
-    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
-    return Place(template, re.compile(pattern), operations)
+    methods = [method for method in METHODS if method in item]
+    return {method.upper(): _operation(shared, item[method]) for method in methods}
 
 
-def _operation(method: str, template: str, shared: Iterable[Any], item: Mapping[str, Any]) -> Operation:
+def _operation(shared: Iterable[Any], item: Mapping[str, Any]) -> Operation:
     content = item.get("requestBody", {}).get("content", {})
     return Operation(
         name=item["operationId"],
-        method=method,
-        template=template,
         service=item["tags"][0],
         is_open=item.get("security") == [],
         action=item.get("x-action"),

@@ -5,9 +5,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from dashboard.simulator.answers import Document
-from dashboard.simulator.catalogue import IMAGES, PRODUCTS, PROJECTS, Project
-from dashboard.simulator.plans import FIRST_PROJECT, SECOND_PROJECT, Plan, plans
+from dashboard.simulator.catalogue import IMAGES, PRODUCTS, PROJECTS, SimulatedProject
+from dashboard.simulator.responses import Document
+from dashboard.simulator.sample_groups import FIRST_PROJECT, SECOND_PROJECT, SampleGroup, sample_groups
 
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 FIRST_ID, SECOND_ID = PROJECTS
@@ -45,10 +45,10 @@ def random_id(rng: random.Random) -> str:
 
 
 @dataclass(frozen=True)
-class Seeded:
-    """A group as it starts, with the plan its servers and sessions follow."""
+class SeededGroup:
+    """A group as it starts, with the sample its servers and sessions follow."""
 
-    plan: Plan
+    sample: SampleGroup
     document: Document
 
     @property
@@ -57,51 +57,51 @@ class Seeded:
         return identity
 
 
-def seed_groups(project: Project, count: int, seed: int) -> list[Seeded]:
+def seed_groups(project: SimulatedProject, count: int, seed: int) -> list[SeededGroup]:
     """The second project is smaller: its named groups are all it has."""
     rng = random.Random(f"{seed}/{project.id}")  # noqa: S311  made-up data that has to be the same each time
     named = NAMED[project.id]
     wanted = count if project.id == FIRST_ID else min(count, len(named))
-    planned = list(plans(named, wanted, rng))
-    ids = {plan.name: random_id(rng) for plan in planned}
+    planned = list(sample_groups(named, wanted, rng))
+    ids = {sample.name: random_id(rng) for sample in planned}
     if project.id == FIRST_ID:
         ids[FIRST_PROJECT[0].name] = DESIGN_POOL
-    standbys = {plan.primary: ids[plan.name] for plan in planned if plan.primary}
-    return [Seeded(plan, _document(plan, project, ids, standbys, rng)) for plan in planned]
+    standbys = {sample.primary: ids[sample.name] for sample in planned if sample.primary}
+    return [SeededGroup(sample, _document(sample, project, ids, standbys, rng)) for sample in planned]
 
 
 def _document(
-    plan: Plan, project: Project, ids: dict[str, str], standbys: dict[str, str], rng: random.Random
+    sample: SampleGroup, project: SimulatedProject, ids: dict[str, str], standbys: dict[str, str], rng: random.Random
 ) -> Document:
     return {
-        "id": ids[plan.name],
-        "name": plan.name,
-        "description": plan.description,
-        **_image(plan),
-        **_package(plan),
+        "id": ids[sample.name],
+        "name": sample.name,
+        "description": sample.description,
+        **_image(sample),
+        **_package(sample),
         **_place(project, rng),
-        "system_disk_size": plan.disk,
-        "is_vdi": plan.vdi,
-        "app_type": "SESSION_DESKTOP_APP" if plan.desktop else "COMMON_APP",
+        "system_disk_size": sample.disk,
+        "is_vdi": sample.vdi,
+        "app_type": "SESSION_DESKTOP_APP" if sample.desktop else "COMMON_APP",
         **_times(rng),
-        "storage_mount_policy": plan.mount,
-        "primary_server_group_ids": [ids[plan.primary]] if plan.primary else [],
-        "secondary_server_group_ids": [standbys[plan.name]] if plan.name in standbys else [],
-        "server_group_status": plan.on,
-        "app_server_flavor_count": min(plan.servers, 1),
-        "app_server_count": plan.servers,
-        "app_group_count": 1 if plan.desktop else 2 if plan.name == "design-pool" else rng.randint(0, 4),
-        **({"scaling_policy": _SCALING} if plan.scaling else {}),
-        "tags": [{"key": key, "value": value} for key, value in plan.tags],
-        "ou_name": plan.ou,
+        "storage_mount_policy": sample.mount,
+        "primary_server_group_ids": [ids[sample.primary]] if sample.primary else [],
+        "secondary_server_group_ids": [standbys[sample.name]] if sample.name in standbys else [],
+        "server_group_status": sample.on,
+        "app_server_flavor_count": min(sample.servers, 1),
+        "app_server_count": sample.servers,
+        "app_group_count": 1 if sample.desktop else 2 if sample.name == "design-pool" else rng.randint(0, 4),
+        **({"scaling_policy": _SCALING} if sample.scaling else {}),
+        "tags": [{"key": key, "value": value} for key, value in sample.tags],
+        "ou_name": sample.ou,
         "project_name": project.name,
-        **({} if plan.vdi else {"route_policy": _routing(plan, rng)}),
+        **({} if sample.vdi else {"route_policy": _routing(sample, rng)}),
         "ip_virtual": {"enable": False},
     }
 
 
-def _image(plan: Plan) -> Document:
-    image = IMAGES[plan.image]
+def _image(sample: SampleGroup) -> Document:
+    image = IMAGES[sample.image]
     return {
         "image_id": image.key,
         "image_name": image.name,
@@ -112,19 +112,19 @@ def _image(plan: Plan) -> Document:
     }
 
 
-def _package(plan: Plan) -> Document:
-    product = PRODUCTS[plan.product]
-    extra = {"extra_session_type": "GPU" if product.gpu else "CPU", "extra_session_size": plan.extra_sessions}
+def _package(sample: SampleGroup) -> Document:
+    product = PRODUCTS[sample.product]
+    extra = {"extra_session_type": "GPU" if product.gpu else "CPU", "extra_session_size": sample.extra_sessions}
     return {
         "product_id": product.id,
         "product_info": product.document(),
         "system_disk_type": "SSD" if product.gpu else "SAS",
-        **(extra if plan.extra_sessions else {}),
+        **(extra if sample.extra_sessions else {}),
         "flavors": [{"id": product.flavor, "links": [{"rel": "self"}, {"rel": "bookmark"}]}],
     }
 
 
-def _place(project: Project, rng: random.Random) -> Document:
+def _place(project: SimulatedProject, rng: random.Random) -> Document:
     subnet = rng.choice(_SUBNETS)
     return {
         "subnet_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{subnet}.{project.name}.subnets.example")),
@@ -149,11 +149,11 @@ _SCALING = {
 }
 
 
-def _routing(plan: Plan, rng: random.Random) -> Document:
+def _routing(sample: SampleGroup, rng: random.Random) -> Document:
     """A server takes the sessions of its package and the extra ones bought (API reference, 1.2)."""
-    product = PRODUCTS[plan.product]
-    sessions = product.sessions + plan.extra_sessions
-    if plan.name == "design-pool":
+    product = PRODUCTS[sample.product]
+    sessions = product.sessions + sample.extra_sessions
+    if sample.name == "design-pool":
         return {"max_session": sessions, "cpu_threshold": 80, "gpu_threshold": 75, "mem_threshold": 85}
     graphics = {"gpu_threshold": rng.choice((70, 80, 90))} if product.gpu else {}
     return {

@@ -1,7 +1,7 @@
-"""How the bytes of an answer go out, well-behaved or not.
+"""Sends the bytes of a response, correctly or with a fault.
 
-It needs a server whose environ has the client's socket as `werkzeug.socket`, and which ends the connection when the
-application raises ConnectionError (server.py does both).
+The WSGI environ must have the client's socket as `werkzeug.socket`, and the server must close the connection when the
+application raises ConnectionError. The server in server.py does both.
 """
 
 import select
@@ -14,55 +14,55 @@ from http import HTTPStatus
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from dashboard.simulator.answers import Answer, Manner
+from dashboard.simulator.responses import WITHOUT_RESPONSE, Delivery, SimulatedResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SLOW_PIECES = 10
 ENDLESS_PIECE = 65_536
-_LOOK_EVERY = 0.05
+_POLL_SECONDS = 0.05
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER of zero seconds: closing the socket sends RST instead of FIN."""
 
 
 def deliver(
-    answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse", stopping: threading.Event
+    response: SimulatedResponse, environ: "WSGIEnvironment", start_response: "StartResponse", stopping: threading.Event
 ) -> Iterable[bytes]:
-    connection: socket.socket | None = environ.get("werkzeug.socket")
-    line = _Line(connection, stopping)
-    if answer.manner in _WORDLESS:
-        line.end(answer)
-    body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-    headers = [*answer.headers.items(), *_framing(answer)]
-    start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", headers)
-    return _PIECES[answer.manner](answer, line) if answer.manner in _PIECES else [body]
+    client = _ClientConnection(environ.get("werkzeug.socket"), stopping)
+    if response.delivery in WITHOUT_RESPONSE:
+        client.end_without(response)
+    body = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body
+    headers = [*response.headers.items(), *_framing(response)]
+    start_response(f"{response.status} {responses.get(response.status, 'Unknown')}", headers)
+    return _PIECES[response.delivery](response, client) if response.delivery in _PIECES else [body]
 
 
-_WORDLESS = frozenset((Manner.DROP, Manner.RESET, Manner.SILENCE, Manner.NOT_HTTP))
-
-
-def _framing(answer: Answer) -> list[tuple[str, str]]:
-    """How a client knows where the body ends; a fault may have said so already, wrongly."""
-    if answer.status == HTTPStatus.NO_CONTENT or "Content-Length" in answer.headers:
+def _framing(response: SimulatedResponse) -> list[tuple[str, str]]:
+    """The header that tells the client where the body ends, unless a fault has set a wrong one."""
+    if response.status == HTTPStatus.NO_CONTENT or "Content-Length" in response.headers:
         return []
-    return [("Connection", "close")] if answer.manner is Manner.ENDLESS else [("Content-Length", str(len(answer.body)))]
+    return (
+        [("Connection", "close")]
+        if response.delivery is Delivery.ENDLESS
+        else [("Content-Length", str(len(response.body)))]
+    )
 
 
-class _Line:
-    """The connection to the client, as far as bad manners need it."""
+class _ClientConnection:
+    """What faults do with the connection to the client."""
 
     def __init__(self, connection: socket.socket | None, stopping: threading.Event) -> None:
         self._connection, self._stopping = connection, stopping
 
     def wait(self, seconds: float) -> None:
-        """Until the time is over, the client has gone, or the simulator stops."""
+        """Wait until the time is over, the client closes the connection, or the simulator stops."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set() and not self._client_left():
-            self._stopping.wait(min(left, _LOOK_EVERY))
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set() and not self._is_closed():
+            self._stopping.wait(min(left, _POLL_SECONDS))
 
-    def _client_left(self) -> bool:
+    def _is_closed(self) -> bool:
         if self._connection is None:
             return False
         try:
@@ -71,13 +71,13 @@ class _Line:
         except (OSError, ValueError):
             return True
 
-    def end(self, answer: Answer) -> None:
-        """Without a word; always raises."""
-        if answer.manner is Manner.SILENCE:
-            self.wait(answer.seconds)
-        if answer.manner is Manner.RESET:
+    def end_without(self, response: SimulatedResponse) -> None:
+        """Close the connection without a response. Always raises."""
+        if response.delivery is Delivery.SILENCE:
+            self.wait(response.seconds)
+        if response.delivery is Delivery.RESET:
             self.reset_on_close()
-        if answer.manner is Manner.NOT_HTTP and self._connection is not None:
+        if response.delivery is Delivery.NOT_HTTP and self._connection is not None:
             self._connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
         self.abort()
 
@@ -93,53 +93,53 @@ class _Line:
             self._connection.shutdown(socket.SHUT_WR)
 
 
-def _drip(answer: Answer, line: _Line) -> Iterator[bytes]:
-    for number in range(len(answer.body)):
-        yield answer.body[number : number + 1]
-        line.wait(answer.seconds)
+def _drip(response: SimulatedResponse, client: _ClientConnection) -> Iterator[bytes]:
+    for number in range(len(response.body)):
+        yield response.body[number : number + 1]
+        client.wait(response.seconds)
 
 
-def _slow(answer: Answer, line: _Line) -> Iterator[bytes]:
-    size = len(answer.body) // SLOW_PIECES + 1
-    for start in range(0, len(answer.body), size):
-        line.wait(answer.seconds / SLOW_PIECES)
-        yield answer.body[start : start + size]
+def _slow(response: SimulatedResponse, client: _ClientConnection) -> Iterator[bytes]:
+    size = len(response.body) // SLOW_PIECES + 1
+    for start in range(0, len(response.body), size):
+        client.wait(response.seconds / SLOW_PIECES)
+        yield response.body[start : start + size]
 
 
-def _endless(_answer: Answer, _line: _Line) -> Iterator[bytes]:
-    """Until writing fails, since the client or the simulator has had enough."""
+def _endless(_answer: SimulatedResponse, _client: _ClientConnection) -> Iterator[bytes]:
+    """Send until a write fails, because the client or the simulator has closed the connection."""
     while True:
         yield b" " * ENDLESS_PIECE
 
 
-def _close_after(answer: Answer, line: _Line) -> Iterator[bytes]:
-    yield answer.body
-    line.abort()
+def _close_after(response: SimulatedResponse, client: _ClientConnection) -> Iterator[bytes]:
+    yield response.body
+    client.abort()
 
 
-def _stall(answer: Answer, line: _Line) -> Iterator[bytes]:
+def _stall(response: SimulatedResponse, client: _ClientConnection) -> Iterator[bytes]:
     yield b""
-    line.wait(answer.seconds)
-    line.abort()
+    client.wait(response.seconds)
+    client.abort()
 
 
-def _break_off(answer: Answer, line: _Line) -> Iterator[bytes]:
-    yield answer.body[: len(answer.body) // 2]
-    if answer.manner is Manner.RESET_HALFWAY:
-        line.reset_on_close()
-    if answer.manner is Manner.HALF_CLOSE:
-        line.close_for_writing()
-        line.wait(answer.seconds)
-    line.abort()
+def _break_off(response: SimulatedResponse, client: _ClientConnection) -> Iterator[bytes]:
+    yield response.body[: len(response.body) // 2]
+    if response.delivery is Delivery.RESET_HALFWAY:
+        client.reset_on_close()
+    if response.delivery is Delivery.HALF_CLOSE:
+        client.close_for_writing()
+        client.wait(response.seconds)
+    client.abort()
 
 
 _PIECES = {
-    Manner.DRIP: _drip,
-    Manner.SLOW: _slow,
-    Manner.ENDLESS: _endless,
-    Manner.CLOSE_AFTER: _close_after,
-    Manner.STALL: _stall,
-    Manner.CUT: _break_off,
-    Manner.RESET_HALFWAY: _break_off,
-    Manner.HALF_CLOSE: _break_off,
+    Delivery.DRIP: _drip,
+    Delivery.SLOW: _slow,
+    Delivery.ENDLESS: _endless,
+    Delivery.CLOSE_AFTER: _close_after,
+    Delivery.STALL: _stall,
+    Delivery.CUT: _break_off,
+    Delivery.RESET_HALFWAY: _break_off,
+    Delivery.HALF_CLOSE: _break_off,
 }

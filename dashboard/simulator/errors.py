@@ -7,7 +7,7 @@ no document states; clients should branch on the HTTP status first.
 from dataclasses import dataclass
 from enum import Enum, unique
 
-from dashboard.simulator.answers import Answer, json_answer
+from dashboard.simulator.responses import SimulatedResponse, json_response
 
 LONGEST_MESSAGE = 255  # ErrorResp of the API definition
 
@@ -20,7 +20,7 @@ class Shape(Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class CodeDetails:
     code: str
     status: int
     message: str
@@ -35,67 +35,75 @@ _AUTHENTICATION = "Incorrect IAM authentication information"
 class Code(Enum):
     """The one table of codes."""
 
-    INVALID = Row("WKS.00129901", 400, "The request message is invalid.")
-    EMPTY = Row("WKS.0001", 400, "The request message input by the interface is empty.")
-    INVALID_LIST = Row("WKS.00169901", 400, "The request message is invalid.")
-    INVALID_VOLUME = Row("WKS.00149901", 400, "The request message is invalid.")
-    INVALID_SESSIONS = Row("WKS.00139901", 400, "The request message is invalid.")
-    INVALID_TAGS = Row("WKS.00211102", 400, "The parameter is invalid.")
-    FORBIDDEN = Row("WKS.00081102", 403, "User does not have permission to access this resource.")
-    METHOD_NOT_ALLOWED = Row(
+    INVALID = CodeDetails("WKS.00129901", 400, "The request message is invalid.")
+    EMPTY = CodeDetails("WKS.0001", 400, "The request message input by the interface is empty.")
+    INVALID_LIST = CodeDetails("WKS.00169901", 400, "The request message is invalid.")
+    INVALID_VOLUME = CodeDetails("WKS.00149901", 400, "The request message is invalid.")
+    INVALID_SESSIONS = CodeDetails("WKS.00139901", 400, "The request message is invalid.")
+    INVALID_TAGS = CodeDetails("WKS.00211102", 400, "The parameter is invalid.")
+    FORBIDDEN = CodeDetails("WKS.00081102", 403, "User does not have permission to access this resource.")
+    METHOD_NOT_ALLOWED = CodeDetails(
         "WKS.00000405", 405, "The method specified in the request is not allowed for this resource."
     )
-    FAILED = Row("WKS.00211401", 500, "The requested operation failed. Please try again later.")
-    UNAVAILABLE = Row("WKS.00050902", 503, "The service is now unavailable to process the request.")
+    FAILED = CodeDetails("WKS.00211401", 500, "The requested operation failed. Please try again delayed.")
+    UNAVAILABLE = CodeDetails("WKS.00050902", 503, "The service is now unavailable to process the request.")
 
-    GROUP_NOT_FOUND = Row("WKS.00120404", 404, "The server group does not exist.", invented=True)
-    NAME_TAKEN = Row("WKS.00129901", 400, "The server group name is already used.", invented=True)
-    DISK_TOO_SMALL = Row(
+    GROUP_NOT_FOUND = CodeDetails("WKS.00120404", 404, "The server group does not exist.", invented=True)
+    NAME_TAKEN = CodeDetails("WKS.00129901", 400, "The server group name is already used.", invented=True)
+    DISK_TOO_SMALL = CodeDetails(
         "WKS.00129901", 400, "The system disk is smaller than the image's minimum disk.", invented=True
     )
-    DISK_TOO_LARGE = Row("WKS.00129901", 400, "The system disk is larger than a system disk can be.", invented=True)
-    OU_WITHOUT_DIRECTORY = Row(
+    DISK_TOO_LARGE = CodeDetails(
+        "WKS.00129901", 400, "The system disk is larger than a system disk can be.", invented=True
+    )
+    OU_WITHOUT_DIRECTORY = CodeDetails(
         "WKS.00129901", 400, "An OU can be set only when the tenant is connected to a directory.", invented=True
     )
-    PRODUCT_ID_MISSING = Row("WKS.00129901", 400, "A marketplace image needs its product ID.", invented=True)
-    PRODUCT_ID_UNWANTED = Row("WKS.00129901", 400, "Only a marketplace image has a product ID.", invented=True)
-    IMAGE_UNKNOWN = Row("WKS.00129901", 400, "The image does not exist.", invented=True)
-    NOT_MULTI_SESSION = Row("WKS.00129901", 400, "Only multi-session server groups have routing.", invented=True)
-    TOO_MANY_SESSIONS = Row(
+    PRODUCT_ID_MISSING = CodeDetails("WKS.00129901", 400, "A marketplace image needs its product ID.", invented=True)
+    PRODUCT_ID_UNWANTED = CodeDetails("WKS.00129901", 400, "Only a marketplace image has a product ID.", invented=True)
+    IMAGE_UNKNOWN = CodeDetails("WKS.00129901", 400, "The image does not exist.", invented=True)
+    NOT_MULTI_SESSION = CodeDetails(
+        "WKS.00129901", 400, "Only multi-session server groups have routing.", invented=True
+    )
+    TOO_MANY_SESSIONS = CodeDetails(
         "WKS.00129901", 400, "The tenant may not have so many sessions on one server.", invented=True
     )
-    STANDBY_DEVIATES = Row("WKS.00129901", 400, "A standby server group must agree with its primary.", invented=True)
-    EMPTY_PATCH = Row("WKS.00129901", 400, "The request changes nothing.", invented=True)
-    TAGS_REPEATED = Row("WKS.00211102", 400, "The parameter is invalid: a tag key is repeated.", invented=True)
-    TOO_MANY_TAGS = Row(
+    STANDBY_DEVIATES = CodeDetails(
+        "WKS.00129901", 400, "A standby server group must agree with its primary.", invented=True
+    )
+    EMPTY_PATCH = CodeDetails("WKS.00129901", 400, "The request changes nothing.", invented=True)
+    TAGS_REPEATED = CodeDetails("WKS.00211102", 400, "The parameter is invalid: a tag key is repeated.", invented=True)
+    TOO_MANY_TAGS = CodeDetails(
         "WKS.00211102", 400, "The parameter is invalid: a server group has at most 20 tags.", invented=True
     )
 
-    NO_SUCH_API = Row(
+    NO_SUCH_API = CodeDetails(
         "APIGW.0101", 404, "The API does not exist or has not been published in the environment.", Shape.GATEWAY
     )
-    NO_SUCH_METHOD = Row("APIGW.0101", 404, "The API does not exist.", Shape.GATEWAY)
-    TOO_LARGE = Row("APIGW.0201", 413, "Request entity too large.", Shape.GATEWAY)
-    BACKEND_UNAVAILABLE = Row("APIGW.0201", 502, "Backend unavailable.", Shape.GATEWAY)
-    BACKEND_TIMEOUT = Row("APIGW.0201", 504, "Backend timeout.", Shape.GATEWAY)
-    NOT_AUTHENTICATED = Row("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY)
-    NOT_AUTHORIZED = Row("APIGW.0302", 403, "The IAM user is not authorized to access the API.", Shape.GATEWAY)
-    THROTTLED = Row("APIGW.0308", 429, "The throttling threshold has been reached.", Shape.GATEWAY)
+    NO_SUCH_METHOD = CodeDetails("APIGW.0101", 404, "The API does not exist.", Shape.GATEWAY)
+    TOO_LARGE = CodeDetails("APIGW.0201", 413, "Request entity too large.", Shape.GATEWAY)
+    BACKEND_UNAVAILABLE = CodeDetails("APIGW.0201", 502, "Backend unavailable.", Shape.GATEWAY)
+    BACKEND_TIMEOUT = CodeDetails("APIGW.0201", 504, "Backend timeout.", Shape.GATEWAY)
+    NOT_AUTHENTICATED = CodeDetails("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY)
+    NOT_AUTHORIZED = CodeDetails("APIGW.0302", 403, "The IAM user is not authorized to access the API.", Shape.GATEWAY)
+    THROTTLED = CodeDetails("APIGW.0308", 429, "The throttling threshold has been reached.", Shape.GATEWAY)
     # Three answers to a token of another project, since no document names the real one.
-    PROJECT_UNAVAILABLE = Row("APIGW.0310", 403, "The project is unavailable.", Shape.GATEWAY, invented=True)
-    PROJECT_REFUSED = Row("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY, invented=True)
-    PROJECT_NOT_FOUND = Row("APIGW.0101", 404, "The API does not exist.", Shape.GATEWAY, invented=True)
+    PROJECT_UNAVAILABLE = CodeDetails("APIGW.0310", 403, "The project is unavailable.", Shape.GATEWAY, invented=True)
+    PROJECT_REFUSED = CodeDetails("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY, invented=True)
+    PROJECT_NOT_FOUND = CodeDetails("APIGW.0101", 404, "The API does not exist.", Shape.GATEWAY, invented=True)
 
-    INVALID_IMS = Row("IMG.0029", 400, "The request parameter is invalid.", Shape.IMS, invented=True)
-    INVALID_IAM = Row("400", 400, "The request body is invalid", Shape.IAM)
-    WRONG_PASSWORD = Row("401", 401, "The username or password is wrong.", Shape.IAM)
-    IAM_NOT_AUTHENTICATED = Row("401", 401, "The request you have made requires authentication.", Shape.IAM, True)
+    INVALID_IMS = CodeDetails("IMG.0029", 400, "The request parameter is invalid.", Shape.IMS, invented=True)
+    INVALID_IAM = CodeDetails("400", 400, "The request body is invalid", Shape.IAM)
+    WRONG_PASSWORD = CodeDetails("401", 401, "The username or password is wrong.", Shape.IAM)
+    IAM_NOT_AUTHENTICATED = CodeDetails(
+        "401", 401, "The request you have made requires authentication.", Shape.IAM, True
+    )
 
 
 _TITLES = {400: "Bad Request", 401: "Unauthorized"}
 
 
-class CloudError(Exception):
+class SimulatedError(Exception):
     """A request that is answered with an error; `detail` completes the message of the row."""
 
     def __init__(self, code: Code, detail: str = "", **headers: str) -> None:
@@ -109,7 +117,7 @@ def _joined(message: str, detail: str) -> str:
     return f"{message.rstrip('.')}: {detail}" if detail else message
 
 
-def error_answer(error: CloudError, request_id: str) -> Answer:
+def error_response(error: SimulatedError, request_id: str) -> SimulatedResponse:
     row = error.code.value
     match row.shape:
         case Shape.SERVICE:
@@ -120,4 +128,4 @@ def error_answer(error: CloudError, request_id: str) -> Answer:
             body = {"error": {"message": error.message, "code": row.code}}
         case _:
             body = {"error": {"code": row.status, "message": error.message, "title": _TITLES[row.status]}}
-    return json_answer(body, row.status, **error.headers)
+    return json_response(body, row.status, **error.headers)

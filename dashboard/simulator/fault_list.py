@@ -1,9 +1,9 @@
-"""The faults in force: read from JSON, matched against requests, counted down.
+"""The active faults: read from JSON, matched with requests, and counted down.
 
 An entry is `{"match": {"method": "PATCH", "path": "*/app-server-groups/*"}, "times": 1, "probability": 0.5,
-"delay_ms": 200, "fault": "unavailable", ...options}`. Only `fault` is required. The path is a glob in which `*` also
-matches slashes; without `match` every cloud call matches. Without `times`, or with null, a fault stays until the list
-is replaced. The first entry that matches is played.
+"delay_ms": 200, "fault": "unavailable", ...options}`. Only `fault` is required. The path is a glob whose `*` also
+matches slashes. Without `match`, every request to the cloud matches. Without `times`, or with null, a fault stays until
+the list is replaced. Only the first entry that matches applies.
 """
 
 import random
@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dashboard.simulator.answers import Answer, Document
 from dashboard.simulator.exchange import Exchange
-from dashboard.simulator.fault_plays import Playing
-from dashboard.simulator.faults import KINDS, Kind
+from dashboard.simulator.fault_behaviour import FaultContext
+from dashboard.simulator.faults import KINDS, FaultKind
+from dashboard.simulator.responses import Document, SimulatedResponse
 
 _OWN_MEMBERS = ("match", "times", "probability", "delay_ms", "fault")
 
 
 class WrongFaultError(ValueError):
-    """An entry that cannot be read; the message says which and why."""
+    """An invalid entry. The message says which entry, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    kind: Kind
+    kind: FaultKind
     options: Mapping[str, Any]
     method: str = "*"
     path: str = "*"
@@ -50,29 +50,23 @@ class Fault:
 
 
 @dataclass
-class _InForce:
+class ActiveFault:
+    """A fault with its counters."""
+
     fault: Fault
     left: int | None
-    played: int = 0
-    earlier: list[float] = field(default_factory=list)
+    used: int = 0
+    accepted: list[float] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
         return self.left is not None and self.left <= 0
 
+    def respond(self, exchange: Exchange) -> SimulatedResponse:
+        return self.fault.kind.behave(FaultContext(exchange, self.fault.options, self.accepted))
+
     def document(self) -> Document:
-        return {**self.fault.document(), "left": self.left, "played": self.played}
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A fault that struck a request."""
-
-    fault: Fault
-    earlier: list[float]
-
-    def play(self, exchange: Exchange) -> Answer:
-        return self.fault.kind.play(Playing(exchange, self.fault.options, self.earlier))
+        return {**self.fault.document(), "left": self.left, "used": self.used}
 
 
 class FaultList:
@@ -84,24 +78,25 @@ class FaultList:
     def replace(self, entries: object) -> None:
         faults = read_faults(entries)
         with self._lock:
-            self._rng = random.Random(self._seed)  # noqa: S311  chance that can be repeated, not a secret
-            self._in_force = [_InForce(fault, fault.times) for fault in faults]
+            self._rng = random.Random(self._seed)  # noqa: S311  repeatable chance, not a secret
+            self._active = [ActiveFault(fault, fault.times) for fault in faults]
 
-    def draw(self, method: str, path: str) -> Drawn | None:
+    def match(self, method: str, path: str) -> ActiveFault | None:
+        """The first fault for a request, counted as used."""
         with self._lock:
-            for entry in self._in_force:
+            for entry in self._active:
                 if entry.is_over or not entry.fault.matches(method, path):
                     continue
                 if self._rng.random() >= entry.fault.probability:
                     continue
-                entry.played += 1
+                entry.used += 1
                 entry.left = None if entry.left is None else entry.left - 1
-                return Drawn(entry.fault, entry.earlier)
+                return entry
         return None
 
     def documents(self) -> list[Document]:
         with self._lock:
-            return [entry.document() for entry in self._in_force]
+            return [entry.document() for entry in self._active]
 
 
 def read_faults(entries: object) -> list[Fault]:
@@ -140,7 +135,7 @@ def _read_match(number: int, match: object) -> Mapping[str, str]:
 
 
 def _read_number(number: int, entry: Mapping[str, Any], name: str, default: Any, kind: type[int | float]) -> Any:
-    """A number from 0 (a probability to 1), or the default if it is absent or null."""
+    """A number from 0, a probability up to 1. The default if the member is absent or null."""
     value = entry.get(name)
     if value is None:
         return default
@@ -151,7 +146,7 @@ def _read_number(number: int, entry: Mapping[str, Any], name: str, default: Any,
     return value
 
 
-def _read_options(number: int, kind: Kind, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_options(number: int, kind: FaultKind, given: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, value in given.items():
         if name not in kind.options:
             known = ", ".join(kind.options) or "none"

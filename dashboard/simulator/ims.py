@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from dashboard.simulator.answers import Answer, Document, json_answer
-from dashboard.simulator.catalogue import IMAGES, MARKETPLACE_OWNER, Image
-from dashboard.simulator.errors import CloudError, Code
-from dashboard.simulator.world import Call
+from dashboard.simulator.catalogue import IMAGES, MARKETPLACE_OWNER, SampleImage
+from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.responses import Document, SimulatedResponse, json_response
+from dashboard.simulator.tenant import SimulatedCall
 
 _FIRST_MADE = datetime(2024, 11, 5, 9, 14, 2, tzinfo=UTC)
 _DAYS_APART = 43
@@ -17,14 +17,14 @@ _EXACT = ("__imagetype", "__isregistered", "__os_type", "__platform", "id", "nam
 _PARTNER = "b7a41f0c2d9e4c1f8e5a6d3b0c9f7e21"
 
 
-def list_images(call: Call) -> Answer:
-    """In pages by marker: the answer has neither a total nor a link to the next page."""
+def list_images(call: SimulatedCall) -> SimulatedResponse:
+    """In pages by marker: the response has neither a total nor a link to the next page."""
     if not call.caller.projects:
-        raise CloudError(Code.PROJECT_UNAVAILABLE)
+        raise SimulatedError(Code.PROJECT_UNAVAILABLE)
     found = [image for image in _images(call.caller.projects[0]) if _matches(image, call.query)]
     found.sort(key=lambda image: str(image.get(call.query["sort_key"], "")), reverse=call.query["sort_dir"] == "desc")
     start = _start(found, call.query.get("marker"))
-    return json_answer({"images": [_public(image) for image in found[start : start + call.query["limit"]]]})
+    return json_response({"images": [_public(image) for image in found[start : start + call.query["limit"]]]})
 
 
 def _start(found: list[Document], marker: str | None) -> int:
@@ -32,7 +32,7 @@ def _start(found: list[Document], marker: str | None) -> int:
         return 0
     ids = [image["id"] for image in found]
     if marker not in ids:
-        raise CloudError(Code.INVALID_IMS, f"no image {marker} to start after")
+        raise SimulatedError(Code.INVALID_IMS, f"no image {marker} to start after")
     return ids.index(marker) + 1
 
 
@@ -58,7 +58,7 @@ def _images(project: str) -> tuple[Document, ...]:
     return tuple(_document(image, project, number) for number, image in enumerate(IMAGES.values()))
 
 
-def _document(image: Image, project: str, number: int) -> Document:
+def _document(image: SampleImage, project: str, number: int) -> Document:
     """Members whose names start with underscores are texts in IMS, even `true` (API reference, 5.2)."""
     made = _FIRST_MADE + timedelta(days=_DAYS_APART * number, hours=number)
     owners = {"private": project, "shared": _PARTNER}

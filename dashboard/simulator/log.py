@@ -8,9 +8,9 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from dashboard.simulator.answers import Document
 from dashboard.simulator.data import instant
-from dashboard.simulator.strict import NotJsonError, read_json
+from dashboard.simulator.request_checks import NotJsonError, read_json
+from dashboard.simulator.responses import Document
 
 MASK = "***"
 MOST_ENTRIES = 200_000
@@ -21,7 +21,7 @@ _SECRET_MEMBERS = frozenset(("password", "secret", "securitytoken"))
 
 
 @dataclass(frozen=True)
-class Entry:
+class LoggedRequest:
     number: int
     time: str
     method: str
@@ -37,10 +37,10 @@ class Entry:
 class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, LoggedRequest] = {}
         self._last = 0
 
-    def arrived(self, request: Request, body: bytes) -> int:
+    def received(self, request: Request, body: bytes) -> int:
         with self._lock:
             self._last += 1
             self._entries[self._last] = _entry(self._last, request, body)
@@ -48,7 +48,7 @@ class RequestLog:
                 del self._entries[next(iter(self._entries))]
             return self._last
 
-    def answered(self, number: int, status: int) -> None:
+    def responded(self, number: int, status: int) -> None:
         with self._lock:
             if entry := self._entries.get(number):
                 self._entries[number] = replace(entry, status=status)
@@ -66,10 +66,10 @@ class RequestLog:
             self._entries, self._last = {}, 0
 
 
-def _entry(number: int, request: Request, body: bytes) -> Entry:
+def _entry(number: int, request: Request, body: bytes) -> LoggedRequest:
     query = {name: values[0] if len(values) == 1 else values for name, values in request.args.lists()}
     headers = {name: MASK if name.lower() in _SECRET_HEADERS else value for name, value in request.headers}
-    return Entry(
+    return LoggedRequest(
         number,
         instant(datetime.now(UTC)),
         request.method,

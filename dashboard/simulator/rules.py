@@ -7,9 +7,9 @@ checked against the values already stored; a PATCH of one member works, so the s
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboard.simulator.answers import Document
-from dashboard.simulator.catalogue import IMAGES_BY_ID, Project
-from dashboard.simulator.errors import CloudError, Code
+from dashboard.simulator.catalogue import IMAGES_BY_ID, SimulatedProject
+from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.responses import Document
 from dashboard.simulator.switches import Switches
 
 CASCADING = ("app_type", "storage_mount_policy")
@@ -26,7 +26,7 @@ class Proposal:
     """The group as it would be."""
     groups: Mapping[str, Document]
     """The groups of the project by id, this one included, as they are."""
-    project: Project
+    project: SimulatedProject
     switches: Switches
 
     def touches(self, *members: str) -> bool:
@@ -35,7 +35,7 @@ class Proposal:
 
 def refuse_empty(proposal: Proposal) -> None:
     if not proposal.body and proposal.switches["empty_patch"] == "refuse":
-        raise CloudError(Code.EMPTY_PATCH)
+        raise SimulatedError(Code.EMPTY_PATCH)
 
 
 def refuse_taken_name(proposal: Proposal) -> None:
@@ -44,25 +44,25 @@ def refuse_taken_name(proposal: Proposal) -> None:
         return
     others = (group for group_id, group in proposal.groups.items() if group_id != proposal.after["id"])
     if any(group["name"] == proposal.body["name"] for group in others):
-        raise CloudError(Code.NAME_TAKEN, proposal.body["name"])
+        raise SimulatedError(Code.NAME_TAKEN, proposal.body["name"])
 
 
 def refuse_routing_of_single_session(proposal: Proposal) -> None:
     if proposal.touches("route_policy") and proposal.after["is_vdi"]:
-        raise CloudError(Code.NOT_MULTI_SESSION)
+        raise SimulatedError(Code.NOT_MULTI_SESSION)
 
 
 def refuse_sessions_over_quota(proposal: Proposal) -> None:
     wanted = proposal.body.get("route_policy", {}).get("max_session", 0)
     quota = int(proposal.switches["max_session_quota"])
     if wanted > quota:
-        raise CloudError(Code.TOO_MANY_SESSIONS, f"at most {quota}")
+        raise SimulatedError(Code.TOO_MANY_SESSIONS, f"at most {quota}")
 
 
 def refuse_unknown_image(proposal: Proposal) -> None:
     is_unknown = proposal.touches("image_id") and proposal.body["image_id"] not in IMAGES_BY_ID
     if is_unknown and proposal.switches["unknown_image"] == "refuse":
-        raise CloudError(Code.IMAGE_UNKNOWN)
+        raise SimulatedError(Code.IMAGE_UNKNOWN)
 
 
 def refuse_wrong_product_id(proposal: Proposal) -> None:
@@ -70,13 +70,13 @@ def refuse_wrong_product_id(proposal: Proposal) -> None:
         return
     is_gold = proposal.after.get("image_type") == "gold"
     if is_gold and not proposal.after.get("image_product_id"):
-        raise CloudError(Code.PRODUCT_ID_MISSING)
+        raise SimulatedError(Code.PRODUCT_ID_MISSING)
     if (
         not is_gold
         and proposal.body.get("image_product_id")
         and proposal.switches["product_id_without_gold"] == "refuse"
     ):
-        raise CloudError(Code.PRODUCT_ID_UNWANTED)
+        raise SimulatedError(Code.PRODUCT_ID_UNWANTED)
 
 
 def refuse_wrong_disk(proposal: Proposal) -> None:
@@ -85,15 +85,15 @@ def refuse_wrong_disk(proposal: Proposal) -> None:
     size = proposal.after["system_disk_size"]
     image = IMAGES_BY_ID.get(proposal.after["image_id"])
     if image and size < image.min_disk:
-        raise CloudError(Code.DISK_TOO_SMALL, f"{size} GB, the image needs {image.min_disk} GB")
+        raise SimulatedError(Code.DISK_TOO_SMALL, f"{size} GB, the image needs {image.min_disk} GB")
     if size > int(proposal.switches["system_disk_maximum"]):
-        raise CloudError(Code.DISK_TOO_LARGE, f"{size} GB")
+        raise SimulatedError(Code.DISK_TOO_LARGE, f"{size} GB")
 
 
 def refuse_ou_without_directory(proposal: Proposal) -> None:
     connected = {"by_project": bool(proposal.project.directory), "connected": True, "none": False}
     if proposal.body.get("ou_name") and not connected[proposal.switches["directory"]]:
-        raise CloudError(Code.OU_WITHOUT_DIRECTORY)
+        raise SimulatedError(Code.OU_WITHOUT_DIRECTORY)
 
 
 def refuse_deviating_standby(proposal: Proposal) -> None:
@@ -103,7 +103,7 @@ def refuse_deviating_standby(proposal: Proposal) -> None:
         primary = proposal.groups.get(primary_id, {})
         for member in CASCADING:
             if proposal.touches(member) and proposal.body[member] != primary.get(member):
-                raise CloudError(Code.STANDBY_DEVIATES, f"{member} is {primary.get(member)}")
+                raise SimulatedError(Code.STANDBY_DEVIATES, f"{member} is {primary.get(member)}")
 
 
 RULES = (

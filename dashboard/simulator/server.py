@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self, cast
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from dashboard.simulator.answers import Document
 from dashboard.simulator.app import Simulator, create_app
 from dashboard.simulator.delivery import RESET_ON_CLOSE
-from dashboard.simulator.world import Settings
+from dashboard.simulator.responses import Document
+from dashboard.simulator.tenant import SimulatorSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -110,7 +110,7 @@ class SimulatorServer:
         faults: Sequence[Document] = (),
     ) -> None:
         self._host, self._port = _loopback(host), port
-        self._app = create_app(Settings(groups, seed, latency_ms, faults))
+        self._app = create_app(SimulatorSettings(groups, seed, latency_ms, faults))
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 

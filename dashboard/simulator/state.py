@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.simulator.answers import Document
 from dashboard.simulator.catalogue import PROJECTS
-from dashboard.simulator.data import Seeded, instant, seed_groups
-from dashboard.simulator.fleet import OPEN_STATES, Fleet, seed_fleet
+from dashboard.simulator.data import SeededGroup, instant, seed_groups
+from dashboard.simulator.responses import Document
+from dashboard.simulator.sample_servers import OPEN_STATES, GroupServers, seed_servers
 
 
 @dataclass(frozen=True)
-class Change:
+class AppliedChange:
     """One applied change of one group."""
 
     number: int
@@ -40,12 +40,12 @@ class Change:
 
 
 @dataclass
-class _Held:
+class _ProjectState:
     """What one project holds."""
 
-    seeded: Mapping[str, Seeded]
+    seeded: Mapping[str, SeededGroup]
     groups: dict[str, Document]
-    fleets: dict[str, Fleet]
+    servers: dict[str, GroupServers]
 
 
 class Store:
@@ -58,12 +58,12 @@ class Store:
     def reset(self) -> None:
         with self.lock:
             self._now = datetime.now(UTC)
-            self._history: list[Change] = []
+            self._history: list[AppliedChange] = []
             self._projects = {project_id: self._seed_project(project_id) for project_id in PROJECTS}
 
-    def _seed_project(self, project_id: str) -> _Held:
+    def _seed_project(self, project_id: str) -> _ProjectState:
         seeded = {group.id: group for group in seed_groups(PROJECTS[project_id], self._count, self._seed)}
-        return _Held(seeded, {group.id: group.document for group in seeded.values()}, {})
+        return _ProjectState(seeded, {group.id: group.document for group in seeded.values()}, {})
 
     def groups(self, project_id: str, as_of: float | None = None) -> dict[str, Document]:
         """A project's groups by id, as they are or as they were at a moment of the monotonic clock."""
@@ -84,26 +84,28 @@ class Store:
             groups = self._projects[project_id].groups
             before, after = groups[group_id], {**groups[group_id], **members}
             groups[group_id] = after
-            self._history.append(Change(len(self._history) + 1, project_id, group_id, request, before, after))
+            self._history.append(AppliedChange(len(self._history) + 1, project_id, group_id, request, before, after))
             return after
 
-    def history(self) -> list[Change]:
+    def history(self) -> list[AppliedChange]:
         with self.lock:
             return list(self._history)
 
-    def fleet(self, project_id: str, group_id: str) -> Fleet:
+    def group_servers(self, project_id: str, group_id: str) -> GroupServers:
         with self.lock:
             held = self._projects[project_id]
-            if group_id not in held.fleets:
-                held.fleets[group_id] = seed_fleet(held.seeded[group_id], PROJECTS[project_id], self._seed, self._now)
-            return held.fleets[group_id]
+            if group_id not in held.servers:
+                held.servers[group_id] = seed_servers(
+                    held.seeded[group_id], PROJECTS[project_id], self._seed, self._now
+                )
+            return held.servers[group_id]
 
     def end_sessions(self, project_id: str, group_id: str, *, state: str) -> None:
         """Moves the open sessions of a group into another state."""
         with self.lock:
-            fleet = self.fleet(project_id, group_id)
-            moved = tuple(_moved(session, state) for session in fleet.sessions)
-            self._projects[project_id].fleets[group_id] = replace(fleet, sessions=moved)
+            servers = self.group_servers(project_id, group_id)
+            moved = tuple(_moved(session, state) for session in servers.sessions)
+            self._projects[project_id].servers[group_id] = replace(servers, sessions=moved)
 
 
 def _moved(session: Document, state: str) -> Document:

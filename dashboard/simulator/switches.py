@@ -1,4 +1,4 @@
-"""What the documents leave open, or answer in two ways: a switch for each, the first value being the default.
+"""What the documents leave open, or response in two ways: a switch for each, the first value being the default.
 
 The numbers are the sections of the API reference that say why the question is open.
 """

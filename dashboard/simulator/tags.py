@@ -2,50 +2,50 @@
 
 from collections.abc import Callable, Iterable
 
-from dashboard.simulator.answers import Answer, Document, json_answer
-from dashboard.simulator.errors import CloudError, Code
-from dashboard.simulator.world import Call
+from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.responses import Document, SimulatedResponse, json_response
+from dashboard.simulator.tenant import SimulatedCall
 
 MOST_TAGS = 20
-DONE = Answer(204)
+DONE = SimulatedResponse(204)
 
 TagChange = Callable[[Iterable[Document], list[Document]], list[Document]]
 
 
-def show_tags(call: Call) -> Answer:
-    return json_answer({"tags": call.group["tags"]})
+def show_tags(call: SimulatedCall) -> SimulatedResponse:
+    return json_response({"tags": call.group["tags"]})
 
 
-def list_tags(call: Call) -> Answer:
+def list_tags(call: SimulatedCall) -> SimulatedResponse:
     values: dict[str, list[str]] = {}
     for group in call.groups.values():
         for tag in group["tags"]:
             known = values.setdefault(tag["key"], [])
             if tag.get("value", "") not in known:
                 known.append(tag.get("value", ""))
-    return json_answer({"tags": [{"key": key, "values": known} for key, known in values.items()]})
+    return json_response({"tags": [{"key": key, "values": known} for key, known in values.items()]})
 
 
-def create_tags(call: Call) -> Answer:
+def create_tags(call: SimulatedCall) -> SimulatedResponse:
     return _apply(call, [(call.path["server_group_id"], call.body["tags"])], _created)
 
 
-def delete_tags(call: Call) -> Answer:
+def delete_tags(call: SimulatedCall) -> SimulatedResponse:
     return _apply(call, [(call.path["server_group_id"], call.body["tags"])], _deleted)
 
 
-def create_tags_of_many(call: Call) -> Answer:
+def create_tags_of_many(call: SimulatedCall) -> SimulatedResponse:
     return _apply(call, [(item["server_group_id"], item["tags"]) for item in call.body["items"]], _created)
 
 
-def delete_tags_of_many(call: Call) -> Answer:
+def delete_tags_of_many(call: SimulatedCall) -> SimulatedResponse:
     return _apply(call, [(item["server_group_id"], item["tags"]) for item in call.body["items"]], _deleted)
 
 
 def _created(tags: Iterable[Document], given: list[Document]) -> list[Document]:
     merged = {tag["key"]: tag for tag in tags} | {tag["key"]: tag for tag in given}
     if len(merged) > MOST_TAGS:
-        raise CloudError(Code.TOO_MANY_TAGS)
+        raise SimulatedError(Code.TOO_MANY_TAGS)
     return [{"key": key, "value": tag.get("value", "")} for key, tag in merged.items()]
 
 
@@ -54,9 +54,9 @@ def _deleted(tags: Iterable[Document], given: list[Document]) -> list[Document]:
     return [tag for tag in tags if tag["key"] not in keys]
 
 
-def _apply(call: Call, items: list[tuple[str, list[Document]]], change: TagChange) -> Answer:
+def _apply(call: SimulatedCall, items: list[tuple[str, list[Document]]], change: TagChange) -> SimulatedResponse:
     """All of a batch or nothing: what a batch does that is wrong in part, no document says."""
-    store = call.world.store
+    store = call.tenant.store
     with store.lock:
         changed: dict[str, list[Document]] = {}
         for group_id, given in items:
@@ -70,4 +70,4 @@ def _apply(call: Call, items: list[tuple[str, list[Document]]], change: TagChang
 
 def _refuse_repeated(given: list[Document]) -> None:
     if len({tag["key"] for tag in given}) < len(given):
-        raise CloudError(Code.TAGS_REPEATED)
+        raise SimulatedError(Code.TAGS_REPEATED)

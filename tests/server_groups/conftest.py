@@ -22,7 +22,7 @@ from dashboard.simulator.data import seed_groups
 from tests.conftest import PROJECT_ID
 from tests.ledger import empty_disk, fill_disk, without_table
 
-GROUP_IDS = {seeded.plan.name: seeded.id for seeded in seed_groups(PROJECTS[PROJECT_ID], 42, 1)}
+GROUP_IDS = {seeded.sample.name: seeded.id for seeded in seed_groups(PROJECTS[PROJECT_ID], 42, 1)}
 """The simulator's groups of the first project: id by name."""
 
 

@@ -49,21 +49,21 @@ def signed_call(
     path: str = GROUPS,
     *,
     keys: tuple[str, str] = (ACCESS, SECRET),
-    spoil: Callable[[requests.PreparedRequest], None] | None = None,
+    alter: Callable[[requests.PreparedRequest], None] | None = None,
     json: Any = None,
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
     request = requests.Request(method, cloud.url + path, json=json).prepare()
     sign(request, *keys, **(headers or {}))
-    if spoil:
-        spoil(request)
+    if alter:
+        alter(request)
     return cloud.session.send(request, timeout=10)
 
 
-def refusal(answer: requests.Response) -> tuple[int, str, str]:
-    body = answer.json()
-    assert body["request_id"] == answer.headers["X-Request-Id"]
-    return answer.status_code, body["error_code"], body["error_msg"].partition(": ")[2]
+def refusal(response: requests.Response) -> tuple[int, str, str]:
+    body = response.json()
+    assert body["request_id"] == response.headers["X-Request-Id"]
+    return response.status_code, body["error_code"], body["error_msg"].partition(": ")[2]
 
 
 def sign_in(cloud: Cloud, scope: Any = None, **user: Any) -> requests.Response:

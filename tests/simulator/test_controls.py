@@ -77,7 +77,7 @@ class TestRequestLog:
 def test_an_answer_to_a_cleared_request_is_no_error() -> None:
     log = RequestLog()
 
-    log.answered(1, 200)
+    log.responded(1, 200)
 
     assert log.documents() == []
 
@@ -87,23 +87,23 @@ class TestGroups:
         assert cloud.control("GET", f"groups/{DESIGN_POOL}").json()["name"] == "design-pool"
 
     def test_changes_a_group_unchecked(self, cloud: Cloud) -> None:
-        answer = cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "two words", "new": [1]})
+        response = cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "two words", "new": [1]})
 
         group = cloud.show()
-        assert (answer.json()["name"], group["name"], group["new"]) == ("two words", "two words", [1])
+        assert (response.json()["name"], group["name"], group["new"]) == ("two words", "two words", [1])
         assert [change["request"] for change in cloud.history()] == [None]
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_an_unknown_group_is_404(self, cloud: Cloud, method: str) -> None:
-        answer = cloud.control(method, "groups/unknown", {})
+        response = cloud.control(method, "groups/unknown", {})
 
-        assert (answer.status_code, answer.json()) == (404, {"error": "There is no group unknown."})
+        assert (response.status_code, response.json()) == (404, {"error": "There is no group unknown."})
 
     @pytest.mark.parametrize("body", [[], "text", 5])
     def test_a_change_is_an_object(self, cloud: Cloud, body: Any) -> None:
-        answer = cloud.control("PUT", f"groups/{DESIGN_POOL}", body)
+        response = cloud.control("PUT", f"groups/{DESIGN_POOL}", body)
 
-        assert (answer.status_code, answer.json()) == (400, {"error": "The body must be a JSON object."})
+        assert (response.status_code, response.json()) == (400, {"error": "The body must be a JSON object."})
 
 
 def test_history_has_every_applied_change(cloud: Cloud) -> None:
@@ -145,23 +145,23 @@ class TestSwitches:
         ],
     )
     def test_refuse_what_they_cannot_be(self, cloud: Cloud, body: Any, sentence: str) -> None:
-        answer = cloud.control("PUT", "switches", body)
+        response = cloud.control("PUT", "switches", body)
 
-        assert (answer.status_code, answer.json()["error"][: len(sentence)]) == (400, sentence)
+        assert (response.status_code, response.json()["error"][: len(sentence)]) == (400, sentence)
 
 
 class TestPermissions:
     def test_are_replaced_as_a_whole(self, cloud: Cloud) -> None:
         cloud.control("PUT", "permissions/ops-bot", {"taken": ["b", "a"]})
-        answer = cloud.control("PUT", "permissions/ops-bot", {"taken": ["c"]})
+        response = cloud.control("PUT", "permissions/ops-bot", {"taken": ["c"]})
 
-        assert answer.json() == cloud.control("GET", "permissions/ops-bot").json() == {"taken": ["c"]}
+        assert response.json() == cloud.control("GET", "permissions/ops-bot").json() == {"taken": ["c"]}
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_of_an_unknown_credential_are_404(self, cloud: Cloud, method: str) -> None:
-        answer = cloud.control(method, "permissions/nobody", {"taken": []})
+        response = cloud.control(method, "permissions/nobody", {"taken": []})
 
-        assert (answer.status_code, "simulator-token" in answer.json()["error"]) == (404, True)
+        assert (response.status_code, "simulator-token" in response.json()["error"]) == (404, True)
 
     @pytest.mark.parametrize("body", [{}, {"taken": "all"}, {"taken": [1]}])
     def test_are_a_list_of_texts(self, cloud: Cloud, body: Any) -> None:
@@ -192,8 +192,8 @@ def test_reset_ends_issued_tokens(cloud: Cloud) -> None:
 
     cloud.control("POST", "reset")
 
-    answer = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": token})
-    assert answer.status_code == 401
+    response = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": token})
+    assert response.status_code == 401
 
 
 def test_lists_itself(cloud: Cloud) -> None:
@@ -211,19 +211,19 @@ def test_lists_itself(cloud: Cloud) -> None:
     ],
 )
 def test_says_how_it_is_used(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
-    answer = cloud.control(method, path)
+    response = cloud.control(method, path)
 
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
+    assert (response.status_code, response.json()) == (status, {"error": error})
 
 
 def test_needs_json(cloud: Cloud) -> None:
-    answer = requests.put(f"{cloud.url}/_simulator/faults", data=b"[", timeout=10)
+    response = requests.put(f"{cloud.url}/_simulator/faults", data=b"[", timeout=10)
 
-    assert (answer.status_code, "not JSON" in answer.json()["error"]) == (400, True)
+    assert (response.status_code, "not JSON" in response.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
 def test_answers_this_machine_only(peer: str, status: int) -> None:
-    answer = Client(create_app()).get("/_simulator/requests", environ_overrides={"REMOTE_ADDR": peer})
+    response = Client(create_app()).get("/_simulator/requests", environ_overrides={"REMOTE_ADDR": peer})
 
-    assert answer.status_code == status
+    assert response.status_code == status

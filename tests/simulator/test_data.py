@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.simulator.catalogue import IMAGES_BY_ID, PROJECTS
 from dashboard.simulator.data import seed_groups
-from dashboard.simulator.fleet import OPEN_STATES
+from dashboard.simulator.sample_servers import OPEN_STATES
 from dashboard.simulator.state import Store
 from tests.simulator.conftest import DESIGN_POOL, OTHER_PROJECT, PROJECT
 
@@ -98,14 +98,14 @@ def test_the_same_seed_makes_the_same_data() -> None:
 def test_fleets_are_the_same_each_time() -> None:
     first, again = (Store(42, seed=3) for _ in range(2))
 
-    assert first.fleet(PROJECT, DESIGN_POOL).servers == again.fleet(PROJECT, DESIGN_POOL).servers
-    assert first.fleet(PROJECT, DESIGN_POOL) is first.fleet(PROJECT, DESIGN_POOL)
+    assert first.group_servers(PROJECT, DESIGN_POOL).servers == again.group_servers(PROJECT, DESIGN_POOL).servers
+    assert first.group_servers(PROJECT, DESIGN_POOL) is first.group_servers(PROJECT, DESIGN_POOL)
 
 
 def test_groups_that_are_off_have_no_open_sessions() -> None:
     store = Store(42, seed=1)
     off = [group for group in store.groups(PROJECT).values() if not group["server_group_status"]]
 
-    sessions = [session for group in off for session in store.fleet(PROJECT, group["id"]).sessions]
+    sessions = [session for group in off for session in store.group_servers(PROJECT, group["id"]).sessions]
 
     assert not [session for session in sessions if session["session_state"] in OPEN_STATES]

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.simulator.conftest import DESIGN_POOL, Cloud
-from tests.simulator.wire import GROUP, Wire, is_applied, play
+from tests.simulator.connections import GROUP, RawConnection, is_applied, set_fault
 
 
 class TestBodies:
@@ -17,34 +17,34 @@ class TestBodies:
     )
     @pytest.mark.parametrize("applied", [True, False])
     def test_are_another_thing_in_200(self, cloud: Cloud, name: str, text: str, applied: bool) -> None:
-        play(cloud, name, applied=applied)
+        set_fault(cloud, name, applied=applied)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, text in answer.text) == (200, True)
+        assert (response.status_code, text in response.text) == (200, True)
         assert is_applied(cloud) == applied
 
     def raw(self, cloud: Cloud) -> bytes:
         return cloud.get(GROUP).content
 
     def test_end_in_the_middle(self, cloud: Cloud) -> None:
-        play(cloud, "cut_json")
+        set_fault(cloud, "cut_json")
 
         with pytest.raises(json.JSONDecodeError):
             json.loads(self.raw(cloud))
 
     def test_name_a_member_twice(self, cloud: Cloud) -> None:
-        play(cloud, "duplicate_keys")
+        set_fault(cloud, "duplicate_keys")
 
         assert self.raw(cloud).startswith(b'{"id":"first","id":"' + DESIGN_POOL.encode())
 
     def test_of_a_patch_have_no_members_to_repeat(self, cloud: Cloud) -> None:
-        play(cloud, "duplicate_keys")
+        set_fault(cloud, "duplicate_keys")
 
         assert cloud.patch({"name": "TEST"}).text == "null"
 
     def test_are_of_other_types(self, cloud: Cloud) -> None:
-        play(cloud, "wrong_types")
+        set_fault(cloud, "wrong_types")
 
         group = cloud.show()
 
@@ -58,7 +58,7 @@ class TestBodies:
         assert {group["app_type"] for group in cloud.groups().json()["items"]} == {"BRAND_NEW"}
 
     def test_lack_members(self, cloud: Cloud) -> None:
-        play(cloud, "missing_members", members=["name", "route_policy"])
+        set_fault(cloud, "missing_members", members=["name", "route_policy"])
 
         assert not {"name", "route_policy"} & set(cloud.show())
 
@@ -72,17 +72,17 @@ class TestBodies:
         assert all("server_group_status" in group for group in cloud.groups(limit=100).json()["items"])
 
     def test_lack_a_nested_member(self, cloud: Cloud) -> None:
-        play(cloud, "missing_members", members=["route_policy.cpu_threshold", "no.such.member"])
+        set_fault(cloud, "missing_members", members=["route_policy.cpu_threshold", "no.such.member"])
 
         assert set(cloud.show()["route_policy"]) == {"max_session", "gpu_threshold", "mem_threshold"}
 
     def test_lack_ids_in_some_rows(self, cloud: Cloud) -> None:
-        play(cloud, "missing_members", members=["id"], rows=[0, 2])
+        set_fault(cloud, "missing_members", members=["id"], rows=[0, 2])
 
         assert ["id" in item for item in cloud.groups(limit=4).json()["items"]] == [False, True, False, True]
 
     def test_are_of_other_types_in_named_members(self, cloud: Cloud) -> None:
-        play(cloud, "wrong_types", members=["route_policy.cpu_threshold", "server_group_status"])
+        set_fault(cloud, "wrong_types", members=["route_policy.cpu_threshold", "server_group_status"])
 
         group = cloud.show()
 
@@ -90,33 +90,33 @@ class TestBodies:
         assert (group["route_policy"]["cpu_threshold"], group["route_policy"]["mem_threshold"]) == ("80", 85)
 
     def test_have_ids_with_a_slash(self, cloud: Cloud) -> None:
-        play(cloud, "changed_values", rows=[1])
+        set_fault(cloud, "changed_values", rows=[1])
 
         items = cloud.groups(limit=3).json()["items"]
 
         assert [item["id"] == "a/b" for item in items] == [False, True, False]
 
     def test_have_other_values(self, cloud: Cloud) -> None:
-        play(cloud, "changed_values", values={"name": ["x"], "route_policy.max_session": -1, "unknown": 1})
+        set_fault(cloud, "changed_values", values={"name": ["x"], "route_policy.max_session": -1, "unknown": 1})
 
         group = cloud.show()
 
         assert (group["name"], group["route_policy"]["max_session"], "unknown" in group) == (["x"], -1, False)
 
     def test_have_bidirectional_control_characters(self, cloud: Cloud) -> None:
-        play(cloud, "bidi_controls", members=["name"])
+        set_fault(cloud, "bidi_controls", members=["name"])
 
         assert cloud.show()["name"] == "\u202e\u202adesign-pool\u2066\u2067"
 
     def test_have_nulls(self, cloud: Cloud) -> None:
-        play(cloud, "null_members", members=["name", "tags"])
+        set_fault(cloud, "null_members", members=["name", "tags"])
 
         group = cloud.show()
 
         assert (group["name"], group["tags"], group["id"]) == (None, None, DESIGN_POOL)
 
     def test_have_extra_members(self, cloud: Cloud) -> None:
-        play(cloud, "extra_members")
+        set_fault(cloud, "extra_members")
 
         assert {"x_new", "", "__proto__"} < set(cloud.show())
 
@@ -127,7 +127,7 @@ class TestBodies:
         assert cloud.show()["name"] == "design-pool"
 
     def test_spoil_only_successes(self, cloud: Cloud) -> None:
-        play(cloud, "extra_members")
+        set_fault(cloud, "extra_members")
 
         assert set(cloud.groups("/unknown").json()) == {"error_code", "error_msg"}
 
@@ -137,7 +137,7 @@ class TestBodies:
         assert [cloud.patch({"name": name}).text for name in ("a", "b")] == ["null", "null"]
 
     def test_are_huge(self, cloud: Cloud) -> None:
-        play(cloud, "huge")
+        set_fault(cloud, "huge")
 
         raw = self.raw(cloud)
 
@@ -145,52 +145,52 @@ class TestBodies:
         assert json.loads(raw)["name"] == "design-pool"
 
     def test_are_a_gzip_bomb(self, cloud: Cloud) -> None:
-        play(cloud, "gzip_bomb", bytes=20_000_000)
+        set_fault(cloud, "gzip_bomb", bytes=20_000_000)
 
-        with cloud.call("GET", GROUP, stream=True) as answer:
-            packed = answer.raw.read(decode_content=False)
+        with cloud.call("GET", GROUP, stream=True) as response:
+            packed = response.raw.read(decode_content=False)
 
-        assert answer.headers["Content-Encoding"] == "gzip"
+        assert response.headers["Content-Encoding"] == "gzip"
         assert len(packed) < 50_000
         assert len(gzip.decompress(packed)) > 20_000_000
 
     def test_come_under_a_huge_header(self, cloud: Cloud) -> None:
-        play(cloud, "huge_header")
+        set_fault(cloud, "huge_header")
 
         with pytest.raises(requests.exceptions.ConnectionError):
             cloud.get(GROUP)
 
     def test_are_followed_by_an_answer_to_nothing(self, cloud: Cloud) -> None:
-        play(cloud, "surplus_bytes")
+        set_fault(cloud, "surplus_bytes")
 
-        with Wire(cloud) as wire:
-            wire.send()
-            head, _, rest = wire.socket.recv(65536).partition(b"\r\n\r\n")
+        with RawConnection(cloud) as connection:
+            connection.send()
+            head, _, rest = connection.socket.recv(65536).partition(b"\r\n\r\n")
 
         assert (head.count(b"Content-Length"), b"Content-Length: 4" in head) == (1, True)
         assert rest.startswith(b"nullHTTP/1.1 200 OK")
 
     def test_lie_about_gzip(self, cloud: Cloud) -> None:
-        play(cloud, "broken_gzip")
+        set_fault(cloud, "broken_gzip")
 
         with pytest.raises(requests.exceptions.ContentDecodingError):
             self.raw(cloud)
 
     def test_are_not_utf8(self, cloud: Cloud) -> None:
-        play(cloud, "bad_utf8")
+        set_fault(cloud, "bad_utf8")
 
         with pytest.raises(UnicodeDecodeError):
             self.raw(cloud).decode("utf-8")
 
     def test_call_themselves_html(self, cloud: Cloud) -> None:
-        play(cloud, "wrong_content_type")
+        set_fault(cloud, "wrong_content_type")
 
-        answer = cloud.get(GROUP)
+        response = cloud.get(GROUP)
 
-        assert (answer.headers["Content-Type"], answer.json()["id"]) == ("text/html", DESIGN_POOL)
+        assert (response.headers["Content-Type"], response.json()["id"]) == ("text/html", DESIGN_POOL)
 
     def test_are_nested_deeply(self, cloud: Cloud) -> None:
-        play(cloud, "deep_nesting")
+        set_fault(cloud, "deep_nesting")
 
         with pytest.raises(RecursionError):
             json.loads(self.raw(cloud))

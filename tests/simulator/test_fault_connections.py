@@ -11,93 +11,93 @@ from werkzeug.test import Client
 
 from dashboard.simulator.app import create_app
 from dashboard.simulator.faults import KINDS
-from dashboard.simulator.world import Settings
+from dashboard.simulator.tenant import SimulatorSettings
 from tests.simulator.conftest import Cloud
-from tests.simulator.wire import Wire, is_applied, play, wait_for
+from tests.simulator.connections import RawConnection, is_applied, set_fault, wait_for
 
 
 class TestTime:
     def test_delay_waits_and_answers_faithfully(self, cloud: Cloud) -> None:
-        play(cloud, "delay", delay_ms=150)
+        set_fault(cloud, "delay", delay_ms=150)
         start = time.monotonic()
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.text, is_applied(cloud)) == ("null", True)
+        assert (response.text, is_applied(cloud)) == ("null", True)
         assert time.monotonic() - start >= 0.15
 
     def test_any_fault_can_be_delayed(self, cloud: Cloud) -> None:
-        play(cloud, "unavailable", delay_ms=100)
+        set_fault(cloud, "unavailable", delay_ms=100)
         start = time.monotonic()
 
         assert cloud.groups().status_code == 503
         assert time.monotonic() - start >= 0.1
 
     def test_slow_takes_its_seconds(self, cloud: Cloud) -> None:
-        play(cloud, "slow", seconds=0.3)
+        set_fault(cloud, "slow", seconds=0.3)
         start = time.monotonic()
 
         assert cloud.show()["name"] == "design-pool"
         assert 0.25 <= time.monotonic() - start < 3
 
     def test_drip_is_a_byte_at_a_time(self, cloud: Cloud) -> None:
-        play(cloud, "drip", seconds=0.05)
+        set_fault(cloud, "drip", seconds=0.05)
         start, received = time.monotonic(), b""
 
-        with Wire(cloud) as wire:
-            wire.send()
+        with RawConnection(cloud) as connection:
+            connection.send()
             while not received.endswith(b"null"):
-                received += wire.socket.recv(4096)
+                received += connection.socket.recv(4096)
 
         assert time.monotonic() - start >= 3 * 0.05
         assert is_applied(cloud)
 
     def test_endless_has_neither_length_nor_end(self, cloud: Cloud) -> None:
-        play(cloud, "endless")
+        set_fault(cloud, "endless")
 
-        with Wire(cloud) as wire:
-            wire.send()
+        with RawConnection(cloud) as connection:
+            connection.send()
             received = b""
             while len(received) < 1_000_000:
-                received += wire.socket.recv(65536)
+                received += connection.socket.recv(65536)
 
         head, _, body = received.partition(b"\r\n\r\n")
         assert (b"Content-Length" in head, head.count(b"Connection: close"), body.strip()) == (False, 1, b"")
 
     def test_not_http_is_another_protocol(self, cloud: Cloud) -> None:
-        play(cloud, "not_http")
+        set_fault(cloud, "not_http")
 
-        with Wire(cloud) as wire:
-            assert wire.send_and_read() == b"SSH-2.0-OpenSSH_9.6\r\n"
+        with RawConnection(cloud) as connection:
+            assert connection.send_and_read() == b"SSH-2.0-OpenSSH_9.6\r\n"
 
         assert not is_applied(cloud)
 
     def test_stall_is_headers_and_nothing_more(self, cloud: Cloud) -> None:
-        play(cloud, "stall")
+        set_fault(cloud, "stall")
 
-        with Wire(cloud) as wire:
-            wire.send()
-            head, rest = wire.socket.recv(4096), wire.read_some(0.1)
+        with RawConnection(cloud) as connection:
+            connection.send()
+            head, rest = connection.socket.recv(4096), connection.read_some(0.1)
 
         assert (head.endswith(b"\r\n\r\n"), rest, is_applied(cloud)) == (True, b"", True)
 
     def test_stall_ends_after_its_seconds(self, cloud: Cloud) -> None:
-        play(cloud, "stall", seconds=0.1)
+        set_fault(cloud, "stall", seconds=0.1)
 
-        with Wire(cloud) as wire:
-            wire.send()
+        with RawConnection(cloud) as connection:
+            connection.send()
 
-            assert wire.read().endswith(b"\r\n\r\n")
+            assert connection.read().endswith(b"\r\n\r\n")
 
     @pytest.mark.parametrize(("name", "applied"), [("silence", False), ("silence_after_applying", True)])
     def test_silence_is_not_a_byte(self, cloud: Cloud, name: str, applied: bool) -> None:
-        play(cloud, name, seconds=0.2)
+        set_fault(cloud, name, seconds=0.2)
 
-        with Wire(cloud) as wire:
-            wire.send()
+        with RawConnection(cloud) as connection:
+            connection.send()
 
-            assert wire.read_some(0.1) == b""
-            assert wire.read_some(2) == b""
+            assert connection.read_some(0.1) == b""
+            assert connection.read_some(2) == b""
 
         assert is_applied(cloud) == applied
         assert cloud.requests()[0]["status"] is None
@@ -105,42 +105,42 @@ class TestTime:
 
 class TestConnection:
     def test_truncated_promises_more_than_comes(self, cloud: Cloud) -> None:
-        play(cloud, "truncated")
+        set_fault(cloud, "truncated")
 
-        with Wire(cloud) as wire:
-            wire.send()
-            head, _, body = wire.read().partition(b"\r\n\r\n")
+        with RawConnection(cloud) as connection:
+            connection.send()
+            head, _, body = connection.read().partition(b"\r\n\r\n")
 
         assert (b"Content-Length: 4" in head, body, is_applied(cloud)) == (True, b"nu", True)
 
     def test_half_closed_ends_one_way_only(self, cloud: Cloud) -> None:
-        play(cloud, "half_closed", seconds=5)
+        set_fault(cloud, "half_closed", seconds=5)
 
-        with Wire(cloud) as wire:
-            wire.send()
-            assert wire.read().endswith(b"nu")
-            wire.send()  # the other way is open, and no one answers
+        with RawConnection(cloud) as connection:
+            connection.send()
+            assert connection.read().endswith(b"nu")
+            connection.send()  # the other way is open, and no one answers
 
-            assert wire.read() == b""
+            assert connection.read() == b""
 
     def test_close_after_answer_is_unannounced(self, cloud: Cloud) -> None:
-        play(cloud, "close_after_answer")
+        set_fault(cloud, "close_after_answer")
 
-        with Wire(cloud) as wire:
-            wire.send()
-            answer = wire.read()
+        with RawConnection(cloud) as connection:
+            connection.send()
+            response = connection.read()
 
-        assert answer.endswith(b"null")
-        assert b"Connection: close" not in answer
+        assert response.endswith(b"null")
+        assert b"Connection: close" not in response
 
     @pytest.mark.parametrize(("name", "applied"), [("drop_before_answer", False), ("drop_after_applying", True)])
     def test_drop_is_an_end_without_a_word(self, cloud: Cloud, name: str, applied: bool) -> None:
-        play(cloud, name)
+        set_fault(cloud, name)
 
-        with Wire(cloud) as wire:
-            wire.send()
+        with RawConnection(cloud) as connection:
+            connection.send()
 
-            assert wire.read() == b""
+            assert connection.read() == b""
 
         assert is_applied(cloud) == applied
         assert (cloud.requests()[0]["body"], cloud.requests()[0]["status"]) == ({"name": "TEST"}, None)
@@ -149,32 +149,32 @@ class TestConnection:
         ("name", "applied"), [("reset_after", False), ("reset_after_applying", True), ("reset_before", False)]
     )
     def test_reset_is_a_reset(self, cloud: Cloud, name: str, applied: bool) -> None:
-        play(cloud, name)
+        set_fault(cloud, name)
 
-        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
-            wire.send_and_read()
+        with RawConnection(cloud) as connection, pytest.raises(ConnectionResetError):
+            connection.send_and_read()
 
         assert is_applied(cloud) == applied
         assert cloud.requests()[0]["status"] is None
 
     def test_reset_before_does_not_wait_for_the_body(self, cloud: Cloud) -> None:
-        play(cloud, "reset_before")
+        set_fault(cloud, "reset_before")
 
-        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
-            wire.send_and_read(b"", 1000)
+        with RawConnection(cloud) as connection, pytest.raises(ConnectionResetError):
+            connection.send_and_read(b"", 1000)
 
         assert cloud.requests()[0]["body"] is None
 
     def test_reset_during_the_request_comes_halfway(self, cloud: Cloud) -> None:
-        play(cloud, "reset_during")
+        set_fault(cloud, "reset_during")
 
-        with Wire(cloud) as wire, pytest.raises(ConnectionResetError):
-            wire.send_and_read(b"x" * 500, 1000)
+        with RawConnection(cloud) as connection, pytest.raises(ConnectionResetError):
+            connection.send_and_read(b"x" * 500, 1000)
 
         assert cloud.requests()[0]["body"] == "x" * 500
 
     def test_reset_in_the_answer_comes_after_some_of_it(self, cloud: Cloud) -> None:
-        play(cloud, "reset_in_answer")
+        set_fault(cloud, "reset_in_answer")
 
         with pytest.raises(requests.exceptions.RequestException):
             cloud.patch({"name": "TEST"})
@@ -186,19 +186,19 @@ class TestConnection:
 def test_bad_manners_without_a_socket_just_end(name: str) -> None:
     """Under a server that does not hand out the client's socket."""
     pace = {"seconds": 0.01} if "seconds" in KINDS[name].options else {}
-    app = create_app(Settings(faults=[{"fault": name, **pace}]))
+    app = create_app(SimulatorSettings(faults=[{"fault": name, **pace}]))
 
     with pytest.raises(ConnectionAbortedError):
         Client(app).get("/v2/cloudimages", buffered=True)
 
 
 def test_a_client_that_resets_is_not_waited_for(cloud: Cloud) -> None:
-    play(cloud, "silence")
+    set_fault(cloud, "silence")
     before = threading.active_count()
 
-    with Wire(cloud) as wire:
-        wire.send()
-        wire.read_some(0.1)
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with RawConnection(cloud) as connection:
+        connection.send()
+        connection.read_some(0.1)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     assert wait_for(lambda: threading.active_count() <= before)

@@ -12,28 +12,28 @@ import time_machine
 
 from dashboard.simulator.faults import KINDS
 from tests.simulator.conftest import PROJECT, Cloud
-from tests.simulator.wire import GROUP, is_applied, play, wait_for
+from tests.simulator.connections import GROUP, is_applied, set_fault, wait_for
 
 
 class TestLate:
     def test_applies_after_the_answer(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=150)
+        set_fault(cloud, "late", after_ms=150)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert answer.status_code == 504
+        assert response.status_code == 504
         assert wait_for(lambda: is_applied(cloud))
         [change], [request] = cloud.history(), cloud.requests()
         waited = datetime.fromisoformat(change["time"]) - datetime.fromisoformat(request["time"])
         assert (change["request"], waited >= timedelta(milliseconds=149)) == (1, True)
 
     def test_may_say_that_it_is_done(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=60_000, answer="null")
+        set_fault(cloud, "late", after_ms=60_000, answer="null")
 
         assert (cloud.patch({"name": "TEST"}).text, cloud.show()["name"]) == ("null", "design-pool")
 
     def test_may_let_the_client_wait_in_vain(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=60_000, answer="silence")
+        set_fault(cloud, "late", after_ms=60_000, answer="silence")
 
         with pytest.raises(requests.exceptions.ReadTimeout):
             cloud.call("PATCH", GROUP, json={"name": "TEST"}, timeout=0.2)
@@ -41,7 +41,7 @@ class TestLate:
         assert cloud.control("GET", "late").json() == {"waiting": 1}
 
     def test_can_be_brought_forward(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=40_000)
+        set_fault(cloud, "late", after_ms=40_000)
         cloud.patch({"name": "TEST"})
 
         assert cloud.show()["name"] == "design-pool"
@@ -49,9 +49,9 @@ class TestLate:
         assert cloud.show()["name"] == "TEST"
         assert cloud.control("POST", "late").json() == {"applied": 0}
 
-    @pytest.mark.parametrize("answer", ["drop", "reset"])
-    def test_may_end_the_connection(self, cloud: Cloud, answer: str) -> None:
-        play(cloud, "late", after_ms=50, answer=answer)
+    @pytest.mark.parametrize("response", ["drop", "reset"])
+    def test_may_end_the_connection(self, cloud: Cloud, response: str) -> None:
+        set_fault(cloud, "late", after_ms=50, answer=response)
 
         with pytest.raises(requests.exceptions.ConnectionError):
             cloud.patch({"name": "TEST"})
@@ -59,19 +59,19 @@ class TestLate:
         assert wait_for(lambda: is_applied(cloud))
 
     def test_refuses_at_once_what_is_refused_anyway(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=10)
+        set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "two words"}).status_code == 400
 
     def test_a_broken_rule_is_silent(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=10)
+        set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "finance-eu"}).status_code == 504
         time.sleep(0.1)
         assert not is_applied(cloud)
 
     def test_reset_cancels_it(self, cloud: Cloud) -> None:
-        play(cloud, "late", after_ms=100)
+        set_fault(cloud, "late", after_ms=100)
         cloud.patch({"name": "TEST"})
 
         cloud.control("POST", "reset")
@@ -81,7 +81,7 @@ class TestLate:
 
 
 def test_reset_ends_a_request_that_waits(cloud: Cloud) -> None:
-    play(cloud, "delay", delay_ms=300)
+    set_fault(cloud, "delay", delay_ms=300)
     with ThreadPoolExecutor(1) as pool:
         patch = pool.submit(cloud.patch, {"name": "TEST"})
         assert wait_for(lambda: bool(cloud.requests()))
@@ -116,23 +116,23 @@ class TestEffects:
         assert cloud.groups(project="5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7").json()["count"] == 8
 
     def test_partial_applies_half(self, cloud: Cloud) -> None:
-        play(cloud, "partial")
+        set_fault(cloud, "partial")
 
-        answer = cloud.patch({"name": "TEST", "description": "new"})
+        response = cloud.patch({"name": "TEST", "description": "new"})
 
         group = cloud.show()
-        assert (answer.status_code, group["name"], group["description"]) == (500, "TEST", "CAD users, Building 7")
+        assert (response.status_code, group["name"], group["description"]) == (500, "TEST", "CAD users, Building 7")
 
     def test_partial_applies_what_is_named(self, cloud: Cloud) -> None:
-        play(cloud, "partial", members=["description"], status=200)
+        set_fault(cloud, "partial", members=["description"], status=200)
 
-        answer = cloud.patch({"name": "TEST", "description": "new"})
+        response = cloud.patch({"name": "TEST", "description": "new"})
 
         group = cloud.show()
-        assert (answer.text, group["name"], group["description"]) == ("null", "design-pool", "new")
+        assert (response.text, group["name"], group["description"]) == ("null", "design-pool", "new")
 
     def test_partial_refuses_what_is_refused_anyway(self, cloud: Cloud) -> None:
-        play(cloud, "partial")
+        set_fault(cloud, "partial")
 
         assert cloud.patch({"name": "finance-eu"}).status_code == 400
 
@@ -145,7 +145,7 @@ class TestEffects:
 
     @pytest.mark.parametrize(("when", "order"), [("before", [None, 1]), ("after", [1, None])])
     def test_overtaken_is_someone_else(self, cloud: Cloud, when: str, order: list[int | None]) -> None:
-        play(cloud, "overtaken", when=when, changes={"name": "theirs"})
+        set_fault(cloud, "overtaken", when=when, changes={"name": "theirs"})
 
         cloud.patch({"description": "ours"})
 
@@ -160,7 +160,7 @@ class TestEffects:
         assert cloud.history() == []
 
     def test_overtaken_after_a_refusal_does_nothing(self, cloud: Cloud) -> None:
-        play(cloud, "overtaken", when="after")
+        set_fault(cloud, "overtaken", when="after")
 
         assert cloud.patch({"name": "two words"}).status_code == 400
         assert not is_applied(cloud)
@@ -212,29 +212,29 @@ class TestEffects:
         assert cloud.patch({"name": "TEST"}).elapsed < timedelta(milliseconds=300) <= cloud.groups().elapsed
 
     def test_redirect_names_another_host(self, cloud: Cloud) -> None:
-        play(cloud, "redirect", status=302)
+        set_fault(cloud, "redirect", status=302)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, answer.headers["Location"]) == (302, f"http://elsewhere.example{GROUP}")
+        assert (response.status_code, response.headers["Location"]) == (302, f"http://elsewhere.example{GROUP}")
         assert not is_applied(cloud)
 
     def test_redirect_keeps_the_query(self, cloud: Cloud) -> None:
-        play(cloud, "redirect", location="http://127.0.0.1:9")
+        set_fault(cloud, "redirect", location="http://127.0.0.1:9")
 
-        answer = cloud.groups(limit=5)
+        response = cloud.groups(limit=5)
 
-        assert answer.headers["Location"] == f"http://127.0.0.1:9/v1/{PROJECT}/app-server-groups?limit=5"
+        assert response.headers["Location"] == f"http://127.0.0.1:9/v1/{PROJECT}/app-server-groups?limit=5"
 
     def test_redirect_repeats_what_was_asked_safely(self, cloud: Cloud) -> None:
-        play(cloud, "redirect")
+        set_fault(cloud, "redirect")
 
-        answer = cloud.get("/v1/%E7%A0%94%0d%0aX-Evil:%201")
+        response = cloud.get("/v1/%E7%A0%94%0d%0aX-Evil:%201")
 
-        assert answer.headers["Location"] == "http://elsewhere.example/v1/%E7%A0%94%0D%0AX-Evil%3A%201"
+        assert response.headers["Location"] == "http://elsewhere.example/v1/%E7%A0%94%0D%0AX-Evil%3A%201"
 
     def test_a_token_may_be_short_lived(self, cloud: Cloud) -> None:
-        play(cloud, "short_lived_token", seconds=60)
+        set_fault(cloud, "short_lived_token", seconds=60)
         headers = {"X-Auth-Token": issued_token(cloud)}
 
         before = cloud.call("GET", GROUP, headers=headers).status_code
@@ -245,7 +245,7 @@ class TestEffects:
 
     def test_revoked_tokens_end_for_good(self, cloud: Cloud) -> None:
         token = issued_token(cloud)
-        play(cloud, "revoked_tokens")
+        set_fault(cloud, "revoked_tokens")
 
         statuses = [cloud.call("GET", GROUP, headers={"X-Auth-Token": token}).status_code for _ in range(2)]
 
@@ -253,7 +253,7 @@ class TestEffects:
         assert cloud.call("GET", GROUP, headers={"X-Auth-Token": issued_token(cloud)}).status_code == 200
 
     def test_a_skewed_clock_is_in_the_date(self, cloud: Cloud) -> None:
-        play(cloud, "skewed_clock", seconds=-1800)
+        set_fault(cloud, "skewed_clock", seconds=-1800)
 
         skewed, right = (parsedate_to_datetime(cloud.groups().headers["Date"]) for _ in range(2))
 

@@ -9,8 +9,10 @@ from dashboard.simulator.faults import KINDS
 from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
 
 
-def drawn(faults: FaultList, times: int = 1, method: str = "GET", path: str = "/v1/p/app-server-groups") -> list[bool]:
-    return [faults.draw(method, path) is not None for _ in range(times)]
+def matched(
+    faults: FaultList, times: int = 1, method: str = "GET", path: str = "/v1/p/app-server-groups"
+) -> list[bool]:
+    return [faults.match(method, path) is not None for _ in range(times)]
 
 
 @pytest.fixture
@@ -28,16 +30,16 @@ def test_there_are_at_least_40_and_each_says_what_it_does(cloud: Cloud) -> None:
 
 def test_stays_until_replaced_when_it_has_no_count(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable"}, {"fault": "not_found", "times": None}])
-    assert drawn(faults, 50) == [True] * 50
+    assert matched(faults, 50) == [True] * 50
 
     faults.replace([])
-    assert drawn(faults) == [False]
+    assert matched(faults) == [False]
 
 
 def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable", "times": 2}, {"fault": "not_found", "times": 1}])
 
-    names = [entry.fault.kind.name if (entry := faults.draw("GET", "/")) else None for _ in range(4)]
+    names = [entry.fault.kind.name if (entry := faults.match("GET", "/")) else None for _ in range(4)]
 
     assert names == ["unavailable", "unavailable", "not_found", None]
 
@@ -58,16 +60,16 @@ def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
 def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, path: str, struck: bool) -> None:
     faults.replace([{"fault": "unavailable", "match": match}])
 
-    assert drawn(faults, method=method, path=path) == [struck]
+    assert matched(faults, method=method, path=path) == [struck]
 
 
 def test_strikes_by_a_chance_that_the_seed_repeats(faults: FaultList) -> None:
     entry = {"fault": "unavailable", "probability": 0.3}
 
     faults.replace([entry])
-    first = drawn(faults, 200)
+    first = matched(faults, 200)
     faults.replace([entry])
-    again = drawn(faults, 200)
+    again = matched(faults, 200)
 
     assert first == again
     assert 30 < sum(first) < 90
@@ -77,13 +79,13 @@ def test_strikes_by_a_chance_that_the_seed_repeats(faults: FaultList) -> None:
 def test_a_chance_has_two_ends(faults: FaultList, probability: int, struck: list[bool]) -> None:
     faults.replace([{"fault": "unavailable", "probability": probability}])
 
-    assert drawn(faults, 20) == struck
+    assert matched(faults, 20) == struck
 
 
 def test_a_chance_that_fails_does_not_count(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable", "probability": 0.5, "times": 5}])
 
-    assert sum(drawn(faults, 100)) == 5
+    assert sum(matched(faults, 100)) == 5
 
 
 WRONG: list[tuple[Any, str]] = [
@@ -124,9 +126,9 @@ def test_says_what_is_wrong_with_a_list(faults: FaultList, entries: Any, sentenc
 def test_a_wrong_list_changes_nothing(cloud: Cloud) -> None:
     cloud.faults({"fault": "unavailable"})
 
-    answer = cloud.control("PUT", "faults", [{"fault": "flood"}])
+    response = cloud.control("PUT", "faults", [{"fault": "flood"}])
 
-    assert (answer.status_code, "there is no fault 'flood'" in answer.json()["error"]) == (400, True)
+    assert (response.status_code, "there is no fault 'flood'" in response.json()["error"]) == (400, True)
     assert cloud.groups().status_code == 503
 
 
@@ -147,7 +149,7 @@ def test_shows_what_is_left(cloud: Cloud) -> None:
             "after_ms": 0,
             "changes": {},
             "left": 2,
-            "played": 1,
+            "used": 1,
         }
     ]
 
@@ -161,6 +163,6 @@ def test_controls_are_never_struck(cloud: Cloud) -> None:
 def test_strikes_before_anything_is_checked(cloud: Cloud) -> None:
     cloud.faults({"fault": "unavailable"})
 
-    answer = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": "guess"})
+    response = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": "guess"})
 
-    assert answer.status_code == 503
+    assert response.status_code == 503

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.simulator.conftest import Cloud
-from tests.simulator.wire import GROUP, is_applied, play, wait_for
+from tests.simulator.connections import GROUP, is_applied, set_fault, wait_for
 
 
 class TestStatuses:
@@ -36,12 +36,12 @@ class TestStatuses:
         ],
     )
     def test_have_right_bodies_and_apply_nothing(self, cloud: Cloud, name: str, status: int, code: str) -> None:
-        play(cloud, name)
+        set_fault(cloud, name)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-        assert answer.json()["error_msg"]
+        assert (response.status_code, response.json()["error_code"]) == (status, code)
+        assert response.json()["error_msg"]
         assert cloud.requests()[-1]["status"] == status
         assert not is_applied(cloud)
 
@@ -51,7 +51,7 @@ class TestStatuses:
             (
                 {},
                 500,
-                '{"error_code":"WKS.00211401","error_msg":"The requested operation failed. Please try again later."}',
+                '{"error_code":"WKS.00211401","error_msg":"The requested operation failed. Please try again delayed."}',
             ),
             ({"status": 418, "body": "teapot"}, 418, "teapot"),
             ({"status": 503, "body": {"a": 1}}, 503, '{"a":1}'),
@@ -60,22 +60,22 @@ class TestStatuses:
         ],
     )
     def test_can_be_any_with_any_body(self, cloud: Cloud, options: Any, status: int, text: str) -> None:
-        play(cloud, "status", headers={"X-Extra": "yes"}, **options)
+        set_fault(cloud, "status", headers={"X-Extra": "yes"}, **options)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, answer.text, answer.headers["X-Extra"]) == (status, text, "yes")
+        assert (response.status_code, response.text, response.headers["X-Extra"]) == (status, text, "yes")
         assert not is_applied(cloud)
 
     def test_may_name_their_own_request_id(self, cloud: Cloud) -> None:
-        play(cloud, "status", headers={"X-Request-Id": "mine", "X-Odd": "研"})
+        set_fault(cloud, "status", headers={"X-Request-Id": "mine", "X-Odd": "研"})
 
-        answer = cloud.groups()
+        response = cloud.groups()
 
-        assert (answer.headers["X-Request-Id"], answer.headers["X-Odd"]) == ("mine", "?")
+        assert (response.headers["X-Request-Id"], response.headers["X-Odd"]) == ("mine", "?")
 
     def test_may_be_one_http_does_not_know(self, cloud: Cloud) -> None:
-        play(cloud, "status", status=494)
+        set_fault(cloud, "status", status=494)
 
         assert (cloud.groups().status_code, cloud.groups().status_code) == (494, 200)
 
@@ -105,12 +105,12 @@ class TestAppliedAllTheSame:
     def test_applies_a_change_that_it_refuses(self, cloud: Cloud, entry: dict[str, Any], status: int) -> None:
         cloud.faults({**entry, "applied": True, "times": 1})
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, cloud.show()["name"]) == (status, "TEST")
+        assert (response.status_code, cloud.show()["name"]) == (status, "TEST")
 
     def test_applies_a_change_later(self, cloud: Cloud) -> None:
-        play(cloud, "conflict", after_ms=100)
+        set_fault(cloud, "conflict", after_ms=100)
 
         assert cloud.patch({"name": "TEST"}).status_code == 409
 
@@ -118,25 +118,25 @@ class TestAppliedAllTheSame:
         assert wait_for(lambda: bool(cloud.show()["name"] == "TEST"))
 
     def test_does_not_apply_what_no_credential_allows(self, cloud: Cloud) -> None:
-        play(cloud, "conflict", applied=True)
+        set_fault(cloud, "conflict", applied=True)
 
-        answer = cloud.call("PATCH", GROUP, json={"name": "TEST"}, headers={"X-Auth-Token": "guess"})
+        response = cloud.call("PATCH", GROUP, json={"name": "TEST"}, headers={"X-Auth-Token": "guess"})
 
-        assert answer.status_code == 409
+        assert response.status_code == 409
         assert not is_applied(cloud)
 
     @pytest.mark.parametrize("changes", [{"name": "theirs"}, {"description": "theirs"}])
     def test_a_throttled_change_meets_an_outside_change(self, cloud: Cloud, changes: dict[str, str]) -> None:
-        play(cloud, "retry_after_seconds", seconds=60, changes=changes)
+        set_fault(cloud, "retry_after_seconds", seconds=60, changes=changes)
 
-        answer = cloud.patch({"name": "ours"})
+        response = cloud.patch({"name": "ours"})
 
-        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
         assert changes.items() <= cloud.show().items()
         assert [change["request"] for change in cloud.history()] == [None]
 
     def test_an_outside_change_keeps_the_other_thresholds(self, cloud: Cloud) -> None:
-        play(cloud, "throttled", changes={"route_policy": {"cpu_threshold": 11}})
+        set_fault(cloud, "throttled", changes={"route_policy": {"cpu_threshold": 11}})
 
         cloud.patch({"name": "ours"})
 
@@ -148,7 +148,7 @@ class TestAppliedAllTheSame:
         }
 
     def test_an_outside_change_needs_a_single_group(self, cloud: Cloud) -> None:
-        play(cloud, "throttled", changes={"name": "theirs"})
+        set_fault(cloud, "throttled", changes={"name": "theirs"})
 
         assert cloud.groups().status_code == 429
         assert cloud.history() == []
@@ -169,27 +169,27 @@ class TestEchoedCredentials:
         ],
     )
     def test_are_encoded(self, cloud: Cloud, encoding: str, text: str) -> None:
-        play(cloud, "error_echoes_credential", encoding=encoding)
+        set_fault(cloud, "error_echoes_credential", encoding=encoding)
 
-        answer = cloud.groups()
+        response = cloud.groups()
 
-        assert (answer.status_code, answer.json()["error_msg"]) == (401, f"Incorrect token: {text}")
+        assert (response.status_code, response.json()["error_msg"]) == (401, f"Incorrect token: {text}")
 
     def test_come_in_part_and_after_other_text(self, cloud: Cloud) -> None:
-        play(cloud, "error_echoes_credential", start=4, length=6, padding=3, status=400, applied=True)
+        set_fault(cloud, "error_echoes_credential", start=4, length=6, padding=3, status=400, applied=True)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, answer.json()["error_msg"]) == (400, "Incorrect token: xxxlator-")
+        assert (response.status_code, response.json()["error_msg"]) == (400, "Incorrect token: xxxlator-")
         assert is_applied(cloud)
 
     @pytest.mark.parametrize(("where", "in_body"), [("header", False), ("both", True)])
     def test_come_in_a_header(self, cloud: Cloud, where: str, in_body: bool) -> None:
-        play(cloud, "error_echoes_credential", where=where)
+        set_fault(cloud, "error_echoes_credential", where=where)
 
-        answer = cloud.groups()
+        response = cloud.groups()
 
-        assert (answer.headers["X-Request-Id"], TOKEN in answer.text) == (TOKEN, in_body)
+        assert (response.headers["X-Request-Id"], TOKEN in response.text) == (TOKEN, in_body)
 
     @pytest.mark.parametrize(
         ("body", "text"),
@@ -199,18 +199,18 @@ class TestEchoedCredentials:
         ],
     )
     def test_may_be_the_password_of_a_sign_in(self, cloud: Cloud, body: Any, text: str) -> None:
-        play(cloud, "error_echoes_credential")
+        set_fault(cloud, "error_echoes_credential")
 
-        answer = requests.post(f"{cloud.url}/v3/auth/tokens", json=body, timeout=10)
+        response = requests.post(f"{cloud.url}/v3/auth/tokens", json=body, timeout=10)
 
-        assert answer.json()["error_msg"] == f"Incorrect token: {text}"
+        assert response.json()["error_msg"] == f"Incorrect token: {text}"
 
     def test_may_be_a_signature(self, cloud: Cloud) -> None:
-        play(cloud, "error_echoes_credential")
+        set_fault(cloud, "error_echoes_credential")
 
-        answer = requests.get(cloud.url + GROUP, headers={"Authorization": "canary"}, timeout=10)
+        response = requests.get(cloud.url + GROUP, headers={"Authorization": "canary"}, timeout=10)
 
-        assert answer.json()["error_msg"] == "Incorrect token: canary"
+        assert response.json()["error_msg"] == "Incorrect token: canary"
 
 
 class TestWrongErrors:
@@ -232,11 +232,11 @@ class TestWrongErrors:
     )
     @pytest.mark.parametrize("status", [403, 500])
     def test_have_another_body(self, cloud: Cloud, name: str, text: str, status: int) -> None:
-        play(cloud, name, status=status)
+        set_fault(cloud, name, status=status)
 
-        answer = cloud.patch({"name": "TEST"})
+        response = cloud.patch({"name": "TEST"})
 
-        assert (answer.status_code, text in answer.text) == (status, True)
+        assert (response.status_code, text in response.text) == (status, True)
         assert not is_applied(cloud)
 
 
@@ -252,19 +252,19 @@ class TestRetryAfter:
         ],
     )
     def test_has_many_forms(self, cloud: Cloud, name: str, value: str, status: int, code: str) -> None:
-        play(cloud, name, status=status, seconds=2)
+        set_fault(cloud, name, status=status, seconds=2)
 
-        answer = cloud.groups()
+        response = cloud.groups()
 
-        assert (answer.status_code, answer.headers["Retry-After"]) == (status, value)
-        assert answer.json()["error_code"] == code
+        assert (response.status_code, response.headers["Retry-After"]) == (status, value)
+        assert response.json()["error_code"] == code
 
     def test_may_be_a_date(self, cloud: Cloud) -> None:
-        play(cloud, "retry_after_date", seconds=60)
+        set_fault(cloud, "retry_after_date", seconds=60)
 
-        answer = cloud.groups()
+        response = cloud.groups()
 
-        wait = parsedate_to_datetime(answer.headers["Retry-After"]) - parsedate_to_datetime(answer.headers["Date"])
+        wait = parsedate_to_datetime(response.headers["Retry-After"]) - parsedate_to_datetime(response.headers["Date"])
         assert 58 <= wait.total_seconds() <= 61
 
     def test_throttling_counts(self, cloud: Cloud) -> None:
@@ -272,7 +272,7 @@ class TestRetryAfter:
 
         answers = [cloud.groups() for _ in range(5)]
 
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert [response.status_code for response in answers] == [200, 200, 200, 429, 429]
         assert "policy user over ratelimit,limit:3,time:60 second" in answers[-1].json()["error_msg"]
 
     def test_throttling_forgets_what_is_long_ago(self, cloud: Cloud) -> None:

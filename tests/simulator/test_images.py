@@ -73,15 +73,15 @@ def test_pages_follow_a_marker(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("query", [{"marker": "unknown"}, {"limit": 0}, {"limit": "x"}, {"__imagetype": "public"}])
 def test_refuses_in_the_words_of_ims(cloud: Cloud, query: dict[str, Any]) -> None:
-    answer = cloud.get("/v2/cloudimages", **query)
+    response = cloud.get("/v2/cloudimages", **query)
 
-    assert (answer.status_code, set(answer.json()["error"])) == (400, {"message", "code"})
+    assert (response.status_code, set(response.json()["error"])) == (400, {"message", "code"})
 
 
 def test_a_project_named_in_a_header_sees_its_own_images(cloud: Cloud) -> None:
-    answer = cloud.call("GET", "/v2/cloudimages?__imagetype=private", headers={"X-Project-Id": OTHER_PROJECT})
+    response = cloud.call("GET", "/v2/cloudimages?__imagetype=private", headers={"X-Project-Id": OTHER_PROJECT})
 
-    assert {image["owner"] for image in answer.json()["images"]} == {OTHER_PROJECT}
+    assert {image["owner"] for image in response.json()["images"]} == {OTHER_PROJECT}
 
 
 def test_says_nothing_of_its_own_bookkeeping(cloud: Cloud) -> None:

@@ -7,8 +7,8 @@ import pytest
 from tests.simulator.conftest import DESIGN_POOL, OTHER_PROJECT, Cloud
 
 
-def names(answer: Any) -> list[str]:
-    return [item["name"] for item in answer.json()["items"]]
+def names(response: Any) -> list[str]:
+    return [item["name"] for item in response.json()["items"]]
 
 
 class TestPages:
@@ -47,10 +47,10 @@ class TestPages:
         ],
     )
     def test_refuse_parameters_out_of_range(self, cloud: Cloud, query: dict[str, str]) -> None:
-        answer = cloud.groups(**query)
+        response = cloud.groups(**query)
 
-        assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00169901")
-        assert next(iter(query)) in answer.json()["error_msg"]
+        assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00169901")
+        assert next(iter(query)) in response.json()["error_msg"]
 
 
 class TestFilters:

@@ -9,10 +9,10 @@ from tests.simulator.conftest import DESIGN_POOL, OTHER_PROJECT, PROJECT, Cloud
 
 class TestUnknownMembers:
     def test_are_ignored(self, cloud: Cloud) -> None:
-        answer = cloud.patch({"name": "TEST", "is_vdi": True, "route_policy": {"max_session": 7, "extra": 1}})
+        response = cloud.patch({"name": "TEST", "is_vdi": True, "route_policy": {"max_session": 7, "extra": 1}})
 
         group = cloud.show()
-        assert (answer.status_code, group["name"], group["is_vdi"]) == (200, "TEST", False)
+        assert (response.status_code, group["name"], group["is_vdi"]) == (200, "TEST", False)
         assert "extra" not in group["route_policy"]
 
     @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ class TestUnknownMembers:
     def test_may_be_refused(self, cloud: Cloud, body: Any, member: str) -> None:
         cloud.switch(unknown_members="refuse")
 
-        answer = cloud.patch(body)
+        response = cloud.patch(body)
 
-        assert (answer.status_code, f"{member} is not known" in answer.json()["error_msg"]) == (400, True)
+        assert (response.status_code, f"{member} is not known" in response.json()["error_msg"]) == (400, True)
         assert cloud.patch({"name": "TEST"}).status_code == 200
 
 
@@ -58,9 +58,9 @@ class TestRoutePolicy:
     def test_only_multi_session_groups_have_it(self, cloud: Cloud) -> None:
         single = cloud.named("engineering-vdi")["id"]
 
-        answer = cloud.patch({"route_policy": {"max_session": 2}}, group=single)
+        response = cloud.patch({"route_policy": {"max_session": 2}}, group=single)
 
-        assert (answer.status_code, "multi-session" in answer.json()["error_msg"]) == (400, True)
+        assert (response.status_code, "multi-session" in response.json()["error_msg"]) == (400, True)
 
     def test_the_tenant_may_have_a_lower_ceiling(self, cloud: Cloud) -> None:
         cloud.switch(max_session_quota="100")
@@ -122,9 +122,9 @@ class TestImage:
 
 class TestSystemDisk:
     def test_is_not_below_the_minimum_of_the_image(self, cloud: Cloud) -> None:
-        answer = cloud.patch({"system_disk_size": 59})
+        response = cloud.patch({"system_disk_size": 59})
 
-        assert (answer.status_code, "needs 60 GB" in answer.json()["error_msg"]) == (400, True)
+        assert (response.status_code, "needs 60 GB" in response.json()["error_msg"]) == (400, True)
 
     def test_a_new_image_may_need_a_larger_one(self, cloud: Cloud) -> None:
         image = cloud.named("marketing-studio")["image_id"]
@@ -163,9 +163,9 @@ class TestOu:
 
 class TestName:
     def test_is_unique_in_a_project(self, cloud: Cloud) -> None:
-        answer = cloud.patch({"name": "finance-eu"})
+        response = cloud.patch({"name": "finance-eu"})
 
-        assert (answer.status_code, answer.json()["error_msg"]) == (
+        assert (response.status_code, response.json()["error_msg"]) == (
             400,
             "The server group name is already used: finance-eu",
         )
@@ -194,9 +194,9 @@ class TestPrimaryAndStandby:
     def test_a_deviating_standby_is_refused(self, cloud: Cloud) -> None:
         standby = cloud.named("design-pool-standby")["id"]
 
-        answer = cloud.patch({"storage_mount_policy": "USER"}, group=standby)
+        response = cloud.patch({"storage_mount_policy": "USER"}, group=standby)
 
-        assert (answer.status_code, "storage_mount_policy is ANY" in answer.json()["error_msg"]) == (400, True)
+        assert (response.status_code, "storage_mount_policy is ANY" in response.json()["error_msg"]) == (400, True)
 
     def test_a_deviating_standby_may_be_accepted(self, cloud: Cloud) -> None:
         standby = cloud.named("design-pool-standby")["id"]

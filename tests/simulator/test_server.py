@@ -56,9 +56,9 @@ def test_comes_back_as_it_was_on_the_same_port() -> None:
 
     server.stop()
     with server:
-        answer = requests.get(group, headers=headers, timeout=5)
+        response = requests.get(group, headers=headers, timeout=5)
 
-    assert (server.url, answer.json()["name"]) == (url, "kept")
+    assert (server.url, response.json()["name"]) == (url, "kept")
 
 
 def test_serves_ipv6() -> None:
@@ -97,34 +97,34 @@ def test_faults_and_latency_are_in_force_from_the_start() -> None:
 
 def test_has_the_groups_asked_for() -> None:
     with SimulatorServer(groups=3) as server:
-        answer = requests.get(server.url + GROUPS, headers={"X-Auth-Token": "simulator-token"}, timeout=5)
+        response = requests.get(server.url + GROUPS, headers={"X-Auth-Token": "simulator-token"}, timeout=5)
 
-    assert answer.json()["count"] == 3
+    assert response.json()["count"] == 3
 
 
 def test_keeps_a_connection(cloud: Cloud) -> None:
     with connect(cloud.url) as connection:
         for _ in range(3):
             connection.sendall((HEAD + "\r\n").encode())
-            answer = connection.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-            assert b"Connection: close" not in answer
+            response = connection.recv(65536)
+            assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"Connection: close" not in response
 
 
 @pytest.mark.parametrize("head", [HEAD + "Connection: close\r\n\r\n", HEAD.replace("1.1\r", "1.0\r") + "\r\n"])
 def test_ends_a_connection_that_asks_for_it(cloud: Cloud, head: str) -> None:
-    answer = converse(cloud.url, head.encode())
+    response = converse(cloud.url, head.encode())
 
-    assert (answer.count(b"HTTP/1.1 200 OK"), b"Connection: close" in answer) == (1, True)
+    assert (response.count(b"HTTP/1.1 200 OK"), b"Connection: close" in response) == (1, True)
 
 
 def test_reads_chunked_bodies(cloud: Cloud) -> None:
     def chunks() -> list[bytes]:
         return [b'{"name": ', b'"TEST"}']
 
-    answer = cloud.call("PATCH", f"{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10", data=iter(chunks()))
+    response = cloud.call("PATCH", f"{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10", data=iter(chunks()))
 
-    assert (answer.text, cloud.show()["name"]) == ("null", "TEST")
+    assert (response.text, cloud.show()["name"]) == ("null", "TEST")
 
 
 def test_says_go_on_to_who_waits(cloud: Cloud) -> None:
@@ -151,7 +151,7 @@ def test_300_clients_at_once(cloud: Cloud) -> None:
     with ThreadPoolExecutor(300) as pool:
         answers = list(pool.map(lambda _: requests.get(cloud.url + GROUPS, headers=headers, timeout=20), range(300)))
 
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in answers} == {200}
     assert [entry["number"] for entry in cloud.requests()] == list(range(1, 301))
 
 
@@ -193,8 +193,8 @@ def test_stops_at_once_with_idle_connections_and_late_changes() -> None:
 def test_a_group_that_cannot_be_handled_is_an_internal_error(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     cloud.control("PUT", f"groups/{DESIGN_POOL}", {"tags": None})
 
-    answer = cloud.groups(tags="team=design")
+    response = cloud.groups(tags="team=design")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "WKS.00211401")
+    assert (response.status_code, response.json()["error_code"]) == (500, "WKS.00211401")
     assert cloud.requests()[-1]["status"] == 500
     assert "The simulator failed at request 1" in caplog.text

@@ -82,7 +82,7 @@ class TestRestrict:
 
 class TestValidate:
     @pytest.mark.parametrize(
-        ("name", "answer"),
+        ("name", "document"),
         [
             ("new-pool", {"result": True}),
             ("design-pool", {"result": False, "validate_rule": "duplicate"}),
@@ -90,16 +90,16 @@ class TestValidate:
             ("n" * 65, {"result": False, "validate_rule": "naming"}),
         ],
     )
-    def test_names_the_broken_rule(self, cloud: Cloud, name: str, answer: dict[str, Any]) -> None:
+    def test_names_the_broken_rule(self, cloud: Cloud, name: str, document: dict[str, Any]) -> None:
         found = cloud.call("POST", f"/v1/{PROJECT}/app-server-groups/rules/validate", json={"name": name})
 
-        assert (found.status_code, found.json()) == (200, answer)
+        assert (found.status_code, found.json()) == (200, document)
 
     @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": 1}, {"name": "n" * 2049}])
     def test_refuses_what_is_no_name(self, cloud: Cloud, body: Any) -> None:
-        answer = cloud.call("POST", f"/v1/{PROJECT}/app-server-groups/rules/validate", json=body)
+        response = cloud.call("POST", f"/v1/{PROJECT}/app-server-groups/rules/validate", json=body)
 
-        assert (answer.status_code, "name" in answer.json()["error_msg"]) == (400, True)
+        assert (response.status_code, "name" in response.json()["error_msg"]) == (400, True)
 
 
 class TestVolumeTypes:

@@ -25,17 +25,17 @@ class TestSignatures:
         assert cloud.show()["description"] == "ünïcode"
 
     def test_a_wrong_secret(self, cloud: Cloud) -> None:
-        answer = signed_call(cloud, keys=(ACCESS, "guess"))
+        response = signed_call(cloud, keys=(ACCESS, "guess"))
 
-        assert refusal(answer) == (401, "APIGW.0301", "verify aksk signature fail")
+        assert refusal(response) == (401, "APIGW.0301", "verify aksk signature fail")
 
     def test_an_unknown_key(self, cloud: Cloud) -> None:
-        answer = signed_call(cloud, keys=("NOBODY", SECRET))
+        response = signed_call(cloud, keys=("NOBODY", SECRET))
 
-        assert refusal(answer) == (401, "APIGW.0301", "ak NOBODY not exist")
+        assert refusal(response) == (401, "APIGW.0301", "ak NOBODY not exist")
 
     @pytest.mark.parametrize(
-        "spoil",
+        "alter",
         [
             lambda request: setattr(request, "body", b'{"name": "no-you"}'),
             lambda request: setattr(request, "url", request.url + "?limit=1"),
@@ -43,20 +43,20 @@ class TestSignatures:
         ],
         ids=["body", "query", "header"],
     )
-    def test_what_changes_after_signing(self, cloud: Cloud, spoil: Callable[[requests.PreparedRequest], None]) -> None:
+    def test_what_changes_after_signing(self, cloud: Cloud, alter: Callable[[requests.PreparedRequest], None]) -> None:
         headers = {"x-project-id": PROJECT}
-        answer = signed_call(cloud, "PATCH", GROUP, json={"name": "no-one"}, spoil=spoil, headers=headers)
+        response = signed_call(cloud, "PATCH", GROUP, json={"name": "no-one"}, alter=alter, headers=headers)
 
-        assert refusal(answer) == (401, "APIGW.0301", "verify aksk signature fail")
+        assert refusal(response) == (401, "APIGW.0301", "verify aksk signature fail")
         assert cloud.history() == []
 
     @pytest.mark.parametrize(("minutes", "status"), [(-16, 401), (-14, 200), (14, 200), (16, 401)])
     def test_a_clock_may_be_15_minutes_off(self, cloud: Cloud, minutes: int, status: int) -> None:
         moment = datetime.now(UTC) + timedelta(minutes=minutes)
 
-        answer = signed_call(cloud, headers={"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
+        response = signed_call(cloud, headers={"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
 
-        assert answer.status_code == status
+        assert response.status_code == status
 
     @pytest.mark.parametrize("date", ["", "yesterday"])
     def test_a_date_that_is_none(self, cloud: Cloud, date: str) -> None:
@@ -64,23 +64,23 @@ class TestSignatures:
 
     @pytest.mark.parametrize("header", ["Basic b3BzOm9wcw==", "SDK-HMAC-SHA256 Access=A"])
     def test_a_header_of_another_form(self, cloud: Cloud, header: str) -> None:
-        answer = requests.get(cloud.url + GROUPS, headers={"Authorization": header}, timeout=10)
+        response = requests.get(cloud.url + GROUPS, headers={"Authorization": header}, timeout=10)
 
-        assert refusal(answer) == (401, "APIGW.0301", "verify aksk signature fail")
+        assert refusal(response) == (401, "APIGW.0301", "verify aksk signature fail")
 
     def test_an_unsigned_payload(self, cloud: Cloud) -> None:
         def unsign(request: requests.PreparedRequest) -> None:
             request.headers["X-Sdk-Content-Sha256"] = "UNSIGNED-PAYLOAD"
 
-        assert signed_call(cloud, "PATCH", GROUP, json={"name": "x"}, spoil=unsign).status_code == 401
+        assert signed_call(cloud, "PATCH", GROUP, json={"name": "x"}, alter=unsign).status_code == 401
 
     def test_more_than_five_failures_lock_a_key(self, cloud: Cloud) -> None:
         for _ in range(6):
             signed_call(cloud, keys=(ACCESS, "guess"))
 
-        answer = signed_call(cloud)
+        response = signed_call(cloud)
 
-        assert refusal(answer) == (401, "APIGW.0301", "AK access failed to reach the limit,forbidden")
+        assert refusal(response) == (401, "APIGW.0301", "AK access failed to reach the limit,forbidden")
 
     def test_five_failures_do_not(self, cloud: Cloud) -> None:
         for _ in range(5):
@@ -115,22 +115,22 @@ class TestTemporaryKeys:
 
         assert made.status_code == 201
         assert answers[0].status_code == 200
-        assert [refusal(answer)[2] for answer in answers[1:]] == ["Get secretKey failed", "decrypt token fail"]
+        assert [refusal(response)[2] for response in answers[1:]] == ["Get secretKey failed", "decrypt token fail"]
 
     def test_end(self, cloud: Cloud) -> None:
         key = self.key(cloud, duration_seconds=900).json()["credential"]
 
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
             headers = {"x-security-token": key["securitytoken"]}
-            answer = signed_call(cloud, keys=(key["access"], key["secret"]), headers=headers)
+            response = signed_call(cloud, keys=(key["access"], key["secret"]), headers=headers)
 
-        assert refusal(answer)[2] == f"token expires, expires_at: {key['expires_at']}"
+        assert refusal(response)[2] == f"token expires, expires_at: {key['expires_at']}"
 
     @pytest.mark.parametrize(("token", "status"), [({"id": "guess"}, 401), ({"duration_seconds": 899}, 400)])
     def test_are_not_for_anyone(self, cloud: Cloud, token: Any, status: int) -> None:
         assert self.key(cloud, **token).status_code == status
 
     def test_a_lasting_key_has_no_security_token(self, cloud: Cloud) -> None:
-        answer = signed_call(cloud, headers={"x-security-token": "guess"})
+        response = signed_call(cloud, headers={"x-security-token": "guess"})
 
-        assert refusal(answer)[2] == "decrypt token fail"
+        assert refusal(response)[2] == "decrypt token fail"

@@ -24,10 +24,10 @@ def stored(cloud: Cloud) -> dict[str, str]:
 
 
 def test_creating_adds_and_overwrites(cloud: Cloud) -> None:
-    answer = create(cloud, {"key": "team", "value": "cad"}, {"key": "floor"})
+    response = create(cloud, {"key": "team", "value": "cad"}, {"key": "floor"})
 
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "Content-Length" not in answer.headers
+    assert (response.status_code, response.content) == (204, b"")
+    assert "Content-Length" not in response.headers
     assert stored(cloud) == {"team": "cad", "floor": ""}
 
 
@@ -60,9 +60,9 @@ def test_deleting_what_is_not_there_succeeds(cloud: Cloud) -> None:
     ],
 )
 def test_refuses_a_tag_out_of_its_limits(cloud: Cloud, tag: Any) -> None:
-    answer = create(cloud, tag)
+    response = create(cloud, tag)
 
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00211102")
+    assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00211102")
     assert stored(cloud) == {"team": "design"}
 
 
@@ -73,9 +73,9 @@ def test_accepts_a_tag_within_its_limits(cloud: Cloud, tag: Any) -> None:
 
 
 def test_a_key_comes_once(cloud: Cloud) -> None:
-    answer = create(cloud, {"key": "a", "value": "1"}, {"key": "a", "value": "2"})
+    response = create(cloud, {"key": "a", "value": "1"}, {"key": "a", "value": "2"})
 
-    assert (answer.status_code, "repeated" in answer.json()["error_msg"]) == (400, True)
+    assert (response.status_code, "repeated" in response.json()["error_msg"]) == (400, True)
 
 
 def test_a_group_has_20_tags(cloud: Cloud) -> None:
@@ -125,9 +125,9 @@ class TestManyGroups:
     def test_all_or_nothing(self, cloud: Cloud) -> None:
         items = [*self.items(cloud, "design-pool"), {"server_group_id": "unknown", "tags": []}]
 
-        answer = cloud.call("POST", f"{MANY}/batch-create", json={"items": items})
+        response = cloud.call("POST", f"{MANY}/batch-create", json={"items": items})
 
-        assert (answer.status_code, stored(cloud)) == (404, {"team": "design"})
+        assert (response.status_code, stored(cloud)) == (404, {"team": "design"})
 
     @pytest.mark.parametrize("count", [0, 101])
     def test_are_1_to_100(self, cloud: Cloud, count: int) -> None:
@@ -138,6 +138,6 @@ class TestManyGroups:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/create"), ("DELETE", "/delete")])
 def test_an_unknown_group_is_not_found(cloud: Cloud, method: str, path: str) -> None:
-    answer = cloud.call(method, f"/v1/{PROJECT}/server-group/unknown/tags{path}", json={"tags": []})
+    response = cloud.call(method, f"/v1/{PROJECT}/server-group/unknown/tags{path}", json={"tags": []})
 
-    assert answer.status_code == 404
+    assert response.status_code == 404

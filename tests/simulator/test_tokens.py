@@ -17,9 +17,9 @@ class TestTokens:
         assert with_token(cloud, "simulator-token", f"/v1/{project}/app-server-groups").status_code == 200
 
     def test_none_at_all(self, cloud: Cloud) -> None:
-        answer = requests.get(cloud.url + GROUPS, timeout=10)
+        response = requests.get(cloud.url + GROUPS, timeout=10)
 
-        assert refusal(answer) == (401, "APIGW.0301", "x-auth-token not found")
+        assert refusal(response) == (401, "APIGW.0301", "x-auth-token not found")
 
     def test_an_unknown_one(self, cloud: Cloud) -> None:
         assert refusal(with_token(cloud, "guess")) == (401, "APIGW.0301", "decrypt token fail")
@@ -36,22 +36,22 @@ class TestTokens:
     def test_a_wrong_project_may_be_answered_otherwise(self, cloud: Cloud, choice: str, code: str) -> None:
         cloud.switch(project_mismatch=choice)
 
-        answer = with_token(cloud, "simulator-token", "/v1/unknown/app-server-groups")
+        response = with_token(cloud, "simulator-token", "/v1/unknown/app-server-groups")
 
-        assert refusal(answer)[:2] == (int(choice), code)
+        assert refusal(response)[:2] == (int(choice), code)
 
     @pytest.mark.parametrize("scope", [None, {"domain": {"name": "example-corp"}}])
     def test_one_without_a_project_opens_none(self, cloud: Cloud, scope: Any) -> None:
-        answer = sign_in(cloud, scope)
+        response = sign_in(cloud, scope)
 
-        token = answer.headers["X-Subject-Token"]
-        assert "project" not in answer.json()["token"]
+        token = response.headers["X-Subject-Token"]
+        assert "project" not in response.json()["token"]
         assert with_token(cloud, token).status_code == 403
         assert with_token(cloud, token, "/v2/cloudimages").status_code == 403
 
     def test_lives_24_hours(self, cloud: Cloud) -> None:
-        answer = sign_in(cloud, {"project": {"id": PROJECT}})
-        token, times = answer.headers["X-Subject-Token"], answer.json()["token"]
+        response = sign_in(cloud, {"project": {"id": PROJECT}})
+        token, times = response.headers["X-Subject-Token"], response.json()["token"]
         lifetime = datetime.fromisoformat(times["expires_at"]) - datetime.fromisoformat(times["issued_at"])
 
         with time_machine.travel(datetime.now(UTC) + timedelta(hours=23, minutes=59)):
@@ -80,10 +80,10 @@ class TestTokens:
 
 class TestSigningIn:
     def test_answers_201_with_a_document(self, cloud: Cloud) -> None:
-        answer = sign_in(cloud, {"project": {"name": "af-south-1"}})
+        response = sign_in(cloud, {"project": {"name": "af-south-1"}})
 
-        token = answer.json()["token"]
-        assert answer.status_code == 201
+        token = response.json()["token"]
+        assert response.status_code == 201
         assert (token["methods"], token["user"]["name"]) == (["password"], "ops-bot")
         assert (token["project"]["id"], token["project"]["domain"]["name"]) == (OTHER_PROJECT, "example-corp")
         assert token["catalog"]
@@ -92,26 +92,26 @@ class TestSigningIn:
         user = {"name": "ops-bot", "password": "simulator", "domain": {"name": "example-corp"}}
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
 
-        answer = cloud.call("POST", "/v3/auth/tokens?nocatalog=true", json=body)
+        response = cloud.call("POST", "/v3/auth/tokens?nocatalog=true", json=body)
 
-        assert answer.json()["token"]["catalog"] == []
+        assert response.json()["token"]["catalog"] == []
 
     @pytest.mark.parametrize("wrong", [{"password": "guess"}, {"name": "someone"}, {"domain": {"name": "other-corp"}}])
     def test_refuses_a_wrong_password(self, cloud: Cloud, wrong: Any) -> None:
-        answer = sign_in(cloud, {"project": {"id": PROJECT}}, **wrong)
+        response = sign_in(cloud, {"project": {"id": PROJECT}}, **wrong)
 
         error = {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}
-        assert (answer.status_code, answer.json()) == (401, {"error": error})
+        assert (response.status_code, response.json()) == (401, {"error": error})
 
     def test_refuses_an_unknown_project(self, cloud: Cloud) -> None:
         assert sign_in(cloud, {"project": {"name": "moon-1"}}).status_code == 401
 
     @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"auth": {"identity": {"methods": ["token"]}}}'])
     def test_refuses_a_bad_body(self, cloud: Cloud, body: bytes) -> None:
-        answer = cloud.call("POST", "/v3/auth/tokens", data=body)
+        response = cloud.call("POST", "/v3/auth/tokens", data=body)
 
-        assert (answer.status_code, answer.json()["error"]["title"]) == (400, "Bad Request")
-        assert answer.json()["error"]["message"].startswith("The request body is invalid")
+        assert (response.status_code, response.json()["error"]["title"]) == (400, "Bad Request")
+        assert response.json()["error"]["message"].startswith("The request body is invalid")
 
     @pytest.mark.parametrize(("name", "found"), [("af-south-1", [OTHER_PROJECT]), ("moon-1", [])])
     def test_a_project_is_found_by_its_region(self, cloud: Cloud, name: str, found: list[str]) -> None:
@@ -120,6 +120,6 @@ class TestSigningIn:
         assert [project["id"] for project in projects] == found
 
     def test_projects_are_not_for_strangers(self, cloud: Cloud) -> None:
-        answer = with_token(cloud, "guess", "/v3/projects")
+        response = with_token(cloud, "guess", "/v3/projects")
 
-        assert (answer.status_code, answer.json()["error"]["title"]) == (401, "Unauthorized")
+        assert (response.status_code, response.json()["error"]["title"]) == (401, "Unauthorized")

@@ -85,11 +85,11 @@ THRESHOLDS = {"max_session": 1024, "cpu_threshold": 100, "gpu_threshold": 100, "
 
 @pytest.mark.parametrize(("member", "value"), ACCEPTED)
 def test_accepts_a_value_within_its_limits(cloud: Cloud, member: str, value: Any) -> None:
-    answer = cloud.patch({member: value})
+    response = cloud.patch({member: value})
 
-    assert (answer.status_code, answer.text) == (200, "null")
-    assert answer.headers["Content-Type"] == "application/json"
-    assert len(answer.headers["X-Request-Id"]) == 32
+    assert (response.status_code, response.text) == (200, "null")
+    assert response.headers["Content-Type"] == "application/json"
+    assert len(response.headers["X-Request-Id"]) == 32
     assert cloud.show()[member] == value
 
 
@@ -97,10 +97,10 @@ def test_accepts_a_value_within_its_limits(cloud: Cloud, member: str, value: Any
 def test_refuses_a_value_outside_its_limits(cloud: Cloud, member: str, value: Any) -> None:
     before = cloud.show()
 
-    answer = cloud.patch({member: value})
+    response = cloud.patch({member: value})
 
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00129901")
-    assert member in answer.json()["error_msg"]
+    assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00129901")
+    assert member in response.json()["error_msg"]
     assert cloud.show() == before
     assert cloud.history() == []
 
@@ -136,10 +136,10 @@ def test_thresholds_have_two_ends(cloud: Cloud, threshold: str) -> None:
     ],
 )
 def test_refuses_a_body_that_is_no_plain_object(cloud: Cloud, body: bytes, sentence: str) -> None:
-    answer = cloud.patch_raw(body)
+    response = cloud.patch_raw(body)
 
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00129901")
-    assert sentence in answer.json()["error_msg"]
+    assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00129901")
+    assert sentence in response.json()["error_msg"]
 
 
 def test_a_patch_without_a_body_may_have_a_code_of_its_own(cloud: Cloud) -> None:
@@ -173,9 +173,9 @@ def test_the_example_of_the_page_changes_the_name_and_nothing_else(cloud: Cloud)
 
 
 def test_an_unknown_group_is_not_found(cloud: Cloud) -> None:
-    answer = cloud.patch({"name": "TEST"}, group="7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10")
+    response = cloud.patch({"name": "TEST"}, group="7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "WKS.00120404")
+    assert (response.status_code, response.json()["error_code"]) == (404, "WKS.00120404")
 
 
 def test_a_group_of_another_project_is_not_found(cloud: Cloud) -> None:
@@ -184,29 +184,29 @@ def test_a_group_of_another_project_is_not_found(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "HEAD", "OPTIONS"])
 def test_another_method_is_not_allowed(cloud: Cloud, method: str) -> None:
-    answer = cloud.call(method, f"/v1/{PROJECT}/app-server-groups/{DESIGN_POOL}")
+    response = cloud.call(method, f"/v1/{PROJECT}/app-server-groups/{DESIGN_POOL}")
 
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PATCH")
-    assert method == "HEAD" or answer.json()["error_code"] == "WKS.00000405"
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, PATCH")
+    assert method == "HEAD" or response.json()["error_code"] == "WKS.00000405"
 
 
 def test_another_method_may_be_unknown_to_the_gateway(cloud: Cloud) -> None:
     cloud.switch(wrong_method="404")
 
-    answer = cloud.call("PUT", f"/v1/{PROJECT}/app-server-groups")
+    response = cloud.call("PUT", f"/v1/{PROJECT}/app-server-groups")
 
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "APIGW.0101")
+    assert (response.status_code, response.json()["error_code"]) == (404, "APIGW.0101")
 
 
 def test_an_unknown_path_is_unknown_to_the_gateway(cloud: Cloud) -> None:
-    answer = cloud.get(f"/v1/{PROJECT}/app-groups")
+    response = cloud.get(f"/v1/{PROJECT}/app-groups")
 
-    body = answer.json()
-    assert (answer.status_code, body["error_code"]) == (404, "APIGW.0101")
-    assert body["request_id"] == answer.headers["X-Request-Id"]
+    body = response.json()
+    assert (response.status_code, body["error_code"]) == (404, "APIGW.0101")
+    assert body["request_id"] == response.headers["X-Request-Id"]
 
 
 def test_a_body_over_12_mb_is_too_large(cloud: Cloud) -> None:
-    answer = cloud.patch_raw(b" " * (12 * 1024 * 1024 + 1))
+    response = cloud.patch_raw(b" " * (12 * 1024 * 1024 + 1))
 
-    assert (answer.status_code, answer.json()["error_code"]) == (413, "APIGW.0201")
+    assert (response.status_code, response.json()["error_code"]) == (413, "APIGW.0201")

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.simulator.fault_list import WrongFaultError
+from dashboard.simulator.request_checks import NotJsonError, read_json
 from dashboard.simulator.server import NotLoopbackError, SimulatorServer
-from dashboard.simulator.strict import NotJsonError, read_json
 
 LARGEST_PORT = 65_535
 

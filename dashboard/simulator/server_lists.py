@@ -3,35 +3,35 @@
 from collections import Counter
 from datetime import UTC, datetime
 
-from dashboard.simulator.answers import Answer, Document, json_answer
-from dashboard.simulator.errors import CloudError, Code
-from dashboard.simulator.fleet import OPEN_STATES, Fleet
-from dashboard.simulator.world import Call
+from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.responses import Document, SimulatedResponse, json_response
+from dashboard.simulator.sample_servers import OPEN_STATES, GroupServers
+from dashboard.simulator.tenant import SimulatedCall
 
 SESSION_STATES = ("Active", "Disconnected", "AppcInit", "SignedOut", "InitFail")
 
 
-def list_servers(call: Call) -> Answer:
+def list_servers(call: SimulatedCall) -> SimulatedResponse:
     groups, wanted = call.groups, call.query.get("server_group_id")
     chosen = [group for group_id, group in groups.items() if wanted in (None, group_id)]
     servers = [server for group in chosen for server in _servers(call, group) if _server_matches(call, server)]
-    return json_answer(call.paged(servers))
+    return json_response(call.paged(servers))
 
 
-def _servers(call: Call, group: Document) -> list[Document]:
-    fleet = call.world.store.fleet(call.project, group["id"])
-    sessions = _open_sessions(fleet)
+def _servers(call: SimulatedCall, group: Document) -> list[Document]:
+    servers = call.tenant.store.group_servers(call.project, group["id"])
+    sessions = _open_sessions(servers)
     return [
         {**server, "server_group_name": group["name"], "session_count": sessions[server["machine_name"]]}
-        for server in fleet.servers
+        for server in servers.servers
     ]
 
 
-def _open_sessions(fleet: Fleet) -> Counter[str]:
-    return Counter(session["machine_name"] for session in fleet.sessions if session["session_state"] in OPEN_STATES)
+def _open_sessions(servers: GroupServers) -> Counter[str]:
+    return Counter(session["machine_name"] for session in servers.sessions if session["session_state"] in OPEN_STATES)
 
 
-def _server_matches(call: Call, server: Document) -> bool:
+def _server_matches(call: SimulatedCall, server: Document) -> bool:
     """Name, machine name and address match in part, the id as a whole (API reference, 2.9)."""
     query = call.query
     partly = (("server_name", server["name"]), ("machine_name", server["machine_name"]))
@@ -48,27 +48,27 @@ def _word(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def list_sessions(call: Call) -> Answer:
+def list_sessions(call: SimulatedCall) -> SimulatedResponse:
     groups, wanted = call.groups, call.query.get("app_server_group_id")
     begin, end = (_moment(call.query[name]) for name in ("query_begin_time", "query_end_time"))
     chosen = [group for group_id, group in groups.items() if wanted in (None, "", group_id)]
     sessions = [
         {**session, "app_server_group_name": group["name"]}
         for group in chosen
-        for session in call.world.store.fleet(call.project, group["id"]).sessions
+        for session in call.tenant.store.group_servers(call.project, group["id"]).sessions
         if _is_between(call, session, begin, end) and _session_matches(call, session)
     ]
-    return json_answer(call.paged(sessions))
+    return json_response(call.paged(sessions))
 
 
 def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        raise CloudError(Code.INVALID_SESSIONS, f"{text} is not a time") from None
+        raise SimulatedError(Code.INVALID_SESSIONS, f"{text} is not a time") from None
 
 
-def _is_between(call: Call, session: Document, begin: datetime, end: datetime) -> bool:
+def _is_between(call: SimulatedCall, session: Document, begin: datetime, end: datetime) -> bool:
     """A session that has not ended counts as ending now, when ends are asked for."""
     start = _moment(session["start_time"])
     if call.switch("query_end_time") == "start":
@@ -77,7 +77,7 @@ def _is_between(call: Call, session: Document, begin: datetime, end: datetime) -
     return begin <= start and ended <= end
 
 
-def _session_matches(call: Call, session: Document) -> bool:
+def _session_matches(call: SimulatedCall, session: Document) -> bool:
     query = call.query
     exactly = (("user_name", "login_user"), ("vm_ip", "vm_ip"), ("machine_name", "machine_name"))
     states = [state for state in query.get("session_state", "").split(",") if state] or SESSION_STATES

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from dashboard.simulator.answers import Document
-from dashboard.simulator.catalogue import PRODUCTS, Project
-from dashboard.simulator.data import DESIGN_POOL, Seeded, instant, random_id
+from dashboard.simulator.catalogue import PRODUCTS, SimulatedProject
+from dashboard.simulator.data import DESIGN_POOL, SeededGroup, instant, random_id
+from dashboard.simulator.responses import Document
 
 OPEN_STATES = frozenset(("Active", "Disconnected", "AppcInit"))
 """The states of a session that still occupies its server (API reference, 2.10)."""
@@ -23,32 +23,32 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 @dataclass(frozen=True)
-class Fleet:
+class GroupServers:
     servers: tuple[Document, ...] = ()
     sessions: tuple[Document, ...] = ()
 
 
-def seed_fleet(group: Seeded, project: Project, seed: int, now: datetime) -> Fleet:
+def seed_servers(group: SeededGroup, project: SimulatedProject, seed: int, now: datetime) -> GroupServers:
     rng = random.Random(f"{seed}/{group.id}")  # noqa: S311  made-up data that has to be the same each time
     states = _states(group, rng)
     servers = tuple(_server(group, project, state, number, rng) for number, state in enumerate(states, start=1))
     sessions = tuple(session for server in servers for session in _sessions(group, project, server, rng, now))
-    return Fleet(servers, sessions)
+    return GroupServers(servers, sessions)
 
 
-def _states(group: Seeded, rng: random.Random) -> list[str]:
+def _states(group: SeededGroup, rng: random.Random) -> list[str]:
     if group.id == DESIGN_POOL:
         return ["REGISTERED", "REGISTERED", "MAINTAINING"]
-    if not group.plan.on:
-        return ["STOPPED"] * group.plan.servers
+    if not group.sample.on:
+        return ["STOPPED"] * group.sample.servers
     return [
         rng.choice(_RARE_STATES) if rng.random() < _CHANCE_OF_TROUBLE else "REGISTERED"
-        for _ in range(group.plan.servers)
+        for _ in range(group.sample.servers)
     ]
 
 
-def _server(group: Seeded, project: Project, state: str, number: int, rng: random.Random) -> Document:
-    document, plan = group.document, group.plan
+def _server(group: SeededGroup, project: SimulatedProject, state: str, number: int, rng: random.Random) -> Document:
+    document, sample = group.document, group.sample
     code = "".join(rng.choices(_LETTERS, k=4))
     return {
         "id": random_id(rng),
@@ -60,13 +60,13 @@ def _server(group: Seeded, project: Project, state: str, number: int, rng: rando
         "vm_status": _VM_STATUS.get(state, "ACTIVE"),
         "task_status": "null",
         "maintain_status": state == "MAINTAINING",
-        "scaling_auto_create": plan.scaling and number > plan.servers // 2,
+        "scaling_auto_create": sample.scaling and number > sample.servers // 2,
         "image_id": document["image_id"],
         "flavor": document["flavors"][0],
         "product_info": document["product_info"],
         "availability_zone": f"{project.name}{rng.choice('ab')}",
         "domain": project.directory,
-        "ou_name": plan.ou,
+        "ou_name": sample.ou,
         "sid": f"S-1-5-21-{rng.getrandbits(31)}-{rng.getrandbits(31)}-{rng.getrandbits(31)}-{1000 + number}",
         "instance_id": random_id(rng),
         "os_version": "Windows Server",
@@ -89,11 +89,11 @@ def _server(group: Seeded, project: Project, state: str, number: int, rng: rando
 
 
 def _sessions(
-    group: Seeded, project: Project, server: Document, rng: random.Random, now: datetime
+    group: SeededGroup, project: SimulatedProject, server: Document, rng: random.Random, now: datetime
 ) -> Iterator[Document]:
     """Open sessions only on servers that can have them, as many as routing allows; and some that have ended."""
-    room = PRODUCTS[group.plan.product].sessions + group.plan.extra_sessions
-    if server["status"] in {"REGISTERED", "MAINTAINING"} and group.plan.on and not group.plan.primary:
+    room = PRODUCTS[group.sample.product].sessions + group.sample.extra_sessions
+    if server["status"] in {"REGISTERED", "MAINTAINING"} and group.sample.on and not group.sample.primary:
         for place in range(rng.randint(min(2, room), room)):
             state = _FIRST_STATES[place] if place < 2 else rng.choices(_FURTHER_STATES, (8, 3, 1))[0]
             yield _session(group, project, server, state, rng, now - timedelta(minutes=rng.randrange(1, 540)))
@@ -103,7 +103,7 @@ def _sessions(
 
 
 def _session(
-    group: Seeded, project: Project, server: Document, state: str, rng: random.Random, start: datetime
+    group: SeededGroup, project: SimulatedProject, server: Document, state: str, rng: random.Random, start: datetime
 ) -> Document:
     end = start + timedelta(minutes=rng.randrange(2, 480))
     failed = state == "InitFail"
@@ -112,8 +112,8 @@ def _session(
         "login_user": f"{rng.choice(_PEOPLE)}@{project.directory or 'local'}",
         "app_server_group_id": group.id,
         "session_state": state,
-        "session_type": "1" if group.plan.desktop else "2",
-        "app_name": "" if group.plan.desktop else rng.choice(_APPS),
+        "session_type": "1" if group.sample.desktop else "2",
+        "app_name": "" if group.sample.desktop else rng.choice(_APPS),
         "protocol_type": "HDP",
         "start_time": _second(start),
         **({} if state in OPEN_STATES else {"end_time": _second(end)}),

@@ -61,10 +61,10 @@ class TestSessions:
     def test_need_both_ends_of_a_time(self, cloud: Cloud, missing: str) -> None:
         query = {name: value for name, value in self.WHENEVER.items() if name != missing}
 
-        answer = cloud.get(self.PATH, **query)
+        response = cloud.get(self.PATH, **query)
 
-        assert (answer.status_code, answer.json()["error_code"]) == (400, "WKS.00139901")
-        assert f"{missing} is missing" in answer.json()["error_msg"]
+        assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00139901")
+        assert f"{missing} is missing" in response.json()["error_msg"]
 
     @pytest.mark.parametrize(
         "time", ["2026-10-01", "now", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-10-01T00:00:00+02:00", ""]

@@ -18,11 +18,11 @@ def is_applied(cloud: Cloud) -> bool:
     return bool(cloud.history())
 
 
-def play(cloud: Cloud, name: str, **options: Any) -> None:
+def set_fault(cloud: Cloud, name: str, **options: Any) -> None:
     cloud.faults({"fault": name, "times": 1, **options})
 
 
-class Wire:
+class RawConnection:
     """A raw connection, to see what a client library hides."""
 
     def __init__(self, cloud: Cloud) -> None:

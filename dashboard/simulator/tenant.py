@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from dashboard.simulator.answers import Document
-from dashboard.simulator.auth import TOKEN_LIFETIME, Caller, Door
+from dashboard.simulator.auth import TOKEN_LIFETIME, AccessControl, Caller
 from dashboard.simulator.contract import Operation
-from dashboard.simulator.errors import CloudError, Code
+from dashboard.simulator.errors import Code, SimulatedError
 from dashboard.simulator.log import RequestLog
+from dashboard.simulator.responses import Document
 from dashboard.simulator.state import Store
 from dashboard.simulator.switches import Switches
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulatorSettings:
     groups: int = 42
     seed: int = 1
     latency_ms: int = 0
@@ -23,11 +23,11 @@ class Settings:
     """Faults in force from the start, as `PUT /_simulator/faults` takes them."""
 
 
-class World:
-    def __init__(self, settings: Settings) -> None:
+class Tenant:
+    def __init__(self, settings: SimulatorSettings) -> None:
         self.switches = Switches()
         self.store = Store(settings.groups, settings.seed)
-        self.door = Door(self.switches)
+        self.access = AccessControl(self.switches)
         self.log = RequestLog()
         self.resets = 0
 
@@ -35,15 +35,15 @@ class World:
         self.resets += 1
         self.switches.reset()
         self.store.reset()
-        self.door.reset()
+        self.access.reset()
         self.log.reset()
 
 
 @dataclass(frozen=True)
-class Call:
+class SimulatedCall:
     """A request that found its operation, was let in, and fits the contract."""
 
-    world: World
+    tenant: Tenant
     operation: Operation
     request: int
     """Its number in the request log."""
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def groups(self) -> dict[str, Document]:
-        return self.world.store.groups(self.project, self.as_of)
+        return self.tenant.store.groups(self.project, self.as_of)
 
     @property
     def group(self) -> Document:
@@ -73,11 +73,11 @@ class Call:
     def group_by_id(self, group_id: str) -> Document:
         group = self.groups.get(group_id)
         if group is None:
-            raise CloudError(Code.GROUP_NOT_FOUND)
+            raise SimulatedError(Code.GROUP_NOT_FOUND)
         return group
 
     def switch(self, name: str) -> str:
-        return self.world.switches[name]
+        return self.tenant.switches[name]
 
     def paged(self, items: Sequence[Document], *, without: frozenset[str] = frozenset()) -> Document:
         """One page of the items and the number of all, each item without the members named."""
@@ -85,7 +85,7 @@ class Call:
         page = [without_members(item, without) for item in items[start : start + size]]
         return {"count": len(items), "items": page}
 
-    def with_query(self, **values: Any) -> "Call":
+    def with_query(self, **values: Any) -> "SimulatedCall":
         return replace(self, query={**self.query, **values})
 
 
