@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: tokens, access keys and IAM actions (API reference, 4 and 7)."""
+"""Authentication and authorisation: tokens, access keys and IAM actions (API reference, 4 and 7)."""
 
 import secrets
 import threading
@@ -18,7 +18,7 @@ from dashboard.simulator.switches import Switches
 
 TOKEN_LIFETIME = timedelta(hours=24)
 MOST_FAILURES = 5
-"""More failures in a row than this lock an access key."""
+"""An access key is locked after more failures in a row than this."""
 LOCK_SECONDS = 300
 FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -31,15 +31,15 @@ class IamUser:
 
 
 USER = IamUser("ops-bot", "simulator")
-READY_MADE_TOKEN = "simulator-token"  # noqa: S105  published in the documents, and opens nothing but the simulator
+READY_MADE_TOKEN = "simulator-token"  # noqa: S105  published, and valid only in the simulator
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A credential as far as it reaches."""
+    """An authenticated caller and what its credential allows."""
 
     credential: str
-    """The name under which actions can be taken from it."""
+    """The name for `PUT /_simulator/permissions/<name>`."""
     projects: tuple[str, ...] = tuple(PROJECTS)
     read_only: bool = False
 
@@ -75,7 +75,7 @@ class _Failures:
 
 
 class AccessControl:
-    """Issues tokens and temporary keys, recognises callers, and knows which actions were taken from whom."""
+    """Issues tokens and temporary keys, authenticates callers, and checks their actions."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
@@ -105,7 +105,7 @@ class AccessControl:
         return key
 
     def expire_tokens(self) -> None:
-        """Ends every token that was issued; the ready-made one stays."""
+        """Expire every issued token. The ready-made token stays valid."""
         with self._lock:
             now = datetime.now(UTC)
             self._tokens = {
@@ -121,7 +121,7 @@ class AccessControl:
         return self._taken.get(credential, frozenset())
 
     def require(self, caller: Caller, operation: Operation, needs: Iterable[str]) -> None:
-        """Raises a 403 unless the caller has the operation's action and the ones it needs besides."""
+        """Raises a 403 unless the caller has the action of the operation and the further actions."""
         if caller.read_only and operation.writes:
             raise SimulatedError(Code.FORBIDDEN, str(operation.action))
         wanted = [operation.action, *needs] if operation.action else list(needs)
@@ -185,5 +185,5 @@ def token_expired(moment: datetime) -> str:
 
 
 def spelt_with_micros(moment: datetime) -> str:
-    """A time as IAM spells it."""
+    """A time in the format of IAM."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""What the provider has on offer in the simulator: projects, images, packages, disk types."""
+"""The projects, images, packages and disk types of the simulator."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ DOMAIN_ID = "9c1e0d7a4b6f4f0c8d2a5e3b7f1c6a90"
 class SimulatedProject:
     id: str
     name: str
-    """The region: in IAM a region's first project bears its name."""
+    """The region. In IAM, the first project of a region has its name."""
     directory: str
-    """The directory (AD domain) the tenant is connected to; empty if none."""
+    """The directory (AD domain) of the tenant; empty if there is none."""
 
 
 PROJECTS = {
@@ -30,7 +30,7 @@ PROJECTS = {
 
 @dataclass(frozen=True)
 class SampleImage:
-    """An image as IMS knows it. `kind` is IMS's word, in which `market` is what server groups call `gold`."""
+    """An image in IMS. `kind` is the IMS term: server groups say `gold` where IMS says `market`."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class SampleImage:
 
     @property
     def group_type(self) -> str:
-        """The same kind in the vocabulary of server groups (API reference, 5.3)."""
+        """The kind in the terms of server groups (API reference, 5.3)."""
         return {"market": "gold", "gold": "public"}.get(self.kind, self.kind)
 
 
@@ -89,7 +89,7 @@ IMAGES_BY_ID = {image.key: image for image in IMAGES.values()}
 
 @dataclass(frozen=True)
 class SampleProduct:
-    """A package of server, licence and default sessions that is bought as one."""
+    """A package of server, licence and default sessions, sold as one product."""
 
     size: str
     flavor: str
@@ -147,7 +147,7 @@ _DISKS = {
 
 
 def volume_types(region: str) -> list[Document]:
-    """ESSD is sold out in every zone, SSD in one; SATA is no longer on offer."""
+    """The disk types. ESSD is sold out in both zones, SSD in one. SATA is no longer sold."""
     return [
         {
             "resource_spec_code": code,

@@ -1,4 +1,4 @@
-"""The documents of the seeded server groups. The same seed makes the same groups, ids included."""
+"""The JSON documents of the initial server groups. The same seed makes the same groups with the same ids."""
 
 import random
 import uuid
@@ -16,7 +16,7 @@ NAMED = {FIRST_ID: FIRST_PROJECT, SECOND_ID: SECOND_PROJECT}
 ONLY_IN_SHOW = frozenset(
     ("flavors", "project_name", "image_min_disk", "route_policy", "image_product_id", "image_type", "ip_virtual")
 )
-"""What list items lack (API reference, 2.2)."""
+"""The members that list items do not have (API reference, 2.2)."""
 ONLY_IN_FULL_LIST = frozenset(
     (
         "image_name",
@@ -28,7 +28,7 @@ ONLY_IN_FULL_LIST = frozenset(
         "tags",
     )
 ) | {"ou_name"}
-"""What the items of ListTenantServerGroups lack besides (API reference, 2.3)."""
+"""The members that items of ListTenantServerGroups do not have either (API reference, 2.3)."""
 
 _FIRST_CREATED = datetime(2025, 2, 3, 7, 12, 44, 318000, tzinfo=UTC)
 _DAYS_OF_GROWTH = 600
@@ -36,7 +36,7 @@ _SUBNETS = ("apps-a", "apps-b", "branches")
 
 
 def instant(moment: datetime) -> str:
-    """A time as server groups spell it: UTC with milliseconds."""
+    """A time in the format of server groups: UTC with milliseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
@@ -46,7 +46,7 @@ def random_id(rng: random.Random) -> str:
 
 @dataclass(frozen=True)
 class SeededGroup:
-    """A group as it starts, with the sample its servers and sessions follow."""
+    """An initial group, with the sample from which its servers and sessions are made."""
 
     sample: SampleGroup
     document: Document
@@ -58,8 +58,8 @@ class SeededGroup:
 
 
 def seed_groups(project: SimulatedProject, count: int, seed: int) -> list[SeededGroup]:
-    """The second project is smaller: its named groups are all it has."""
-    rng = random.Random(f"{seed}/{project.id}")  # noqa: S311  made-up data that has to be the same each time
+    """The initial groups of a project. The second project has only its named groups."""
+    rng = random.Random(f"{seed}/{project.id}")  # noqa: S311  repeatable sample data, not a secret
     named = NAMED[project.id]
     wanted = count if project.id == FIRST_ID else min(count, len(named))
     planned = list(sample_groups(named, wanted, rng))
@@ -150,7 +150,7 @@ _SCALING = {
 
 
 def _routing(sample: SampleGroup, rng: random.Random) -> Document:
-    """A server takes the sessions of its package and the extra ones bought (API reference, 1.2)."""
+    """A server accepts the sessions of its package and the extra sessions (API reference, 1.2)."""
     product = PRODUCTS[sample.product]
     sessions = product.sessions + sample.extra_sessions
     if sample.name == "design-pool":

@@ -106,7 +106,7 @@ def _slow(response: SimulatedResponse, client: _ClientConnection) -> Iterator[by
         yield response.body[start : start + size]
 
 
-def _endless(_answer: SimulatedResponse, _client: _ClientConnection) -> Iterator[bytes]:
+def _endless(_response: SimulatedResponse, _client: _ClientConnection) -> Iterator[bytes]:
     """Send until a write fails, because the client or the simulator has closed the connection."""
     while True:
         yield b" " * ENDLESS_PIECE

@@ -1,7 +1,7 @@
-"""The error codes the simulator answers with, and the four shapes their bodies have (API reference, 3).
+"""The error codes of the simulator, and the four forms of error bodies (API reference, 3).
 
-The page of error codes that could be retrieved is cut off. Rows marked `invented` have a code or a use of a code that
-no document states; clients should branch on the HTTP status first.
+The available page of error codes is incomplete. Codes marked `invented`, or their use, are not documented: clients
+should decide by the HTTP status first.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _AUTHENTICATION = "Incorrect IAM authentication information"
 
 @unique
 class Code(Enum):
-    """The one table of codes."""
+    """All error codes."""
 
     INVALID = CodeDetails("WKS.00129901", 400, "The request message is invalid.")
     EMPTY = CodeDetails("WKS.0001", 400, "The request message input by the interface is empty.")
@@ -87,7 +87,7 @@ class Code(Enum):
     NOT_AUTHENTICATED = CodeDetails("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY)
     NOT_AUTHORIZED = CodeDetails("APIGW.0302", 403, "The IAM user is not authorized to access the API.", Shape.GATEWAY)
     THROTTLED = CodeDetails("APIGW.0308", 429, "The throttling threshold has been reached.", Shape.GATEWAY)
-    # Three answers to a token of another project, since no document names the real one.
+    # Three possible responses to a token of another project: the documents do not name the real one.
     PROJECT_UNAVAILABLE = CodeDetails("APIGW.0310", 403, "The project is unavailable.", Shape.GATEWAY, invented=True)
     PROJECT_REFUSED = CodeDetails("APIGW.0301", 401, _AUTHENTICATION, Shape.GATEWAY, invented=True)
     PROJECT_NOT_FOUND = CodeDetails("APIGW.0101", 404, "The API does not exist.", Shape.GATEWAY, invented=True)
@@ -104,7 +104,7 @@ _TITLES = {400: "Bad Request", 401: "Unauthorized"}
 
 
 class SimulatedError(Exception):
-    """A request that is answered with an error; `detail` completes the message of the row."""
+    """A request that gets an error response. `detail` completes the message of the code."""
 
     def __init__(self, code: Code, detail: str = "", **headers: str) -> None:
         self.code = code

@@ -200,7 +200,7 @@ def _delivered(name: str, what: str, delivery: Delivery, seconds: float | None =
     return FaultKind(name, what, behaviour.deliver_badly(delivery), options)
 
 
-def _unanswered(
+def _without_response(
     name: str, what: str, delivery: Delivery, seconds: float | None = None, reads: float = 1.0
 ) -> FaultKind:
     options = {} if seconds is None else {"seconds": seconds}
@@ -212,18 +212,18 @@ _CONNECTION = (
     _delivered("slow", "the true response in pieces over some seconds", Delivery.SLOW, 3.0),
     _delivered("drip", "the true response, one byte at a time", Delivery.DRIP, 1.0),
     _delivered("endless", "a body without length and without end", Delivery.ENDLESS),
-    _unanswered("not_http", "the greeting of another protocol; nothing is applied", Delivery.NOT_HTTP),
+    _without_response("not_http", "the greeting of another protocol; nothing is applied", Delivery.NOT_HTTP),
     _delivered("stall", "the headers, then nothing", Delivery.STALL, 60.0),
-    _unanswered("silence", "no byte; nothing is applied", Delivery.SILENCE, 60.0),
+    _without_response("silence", "no byte; nothing is applied", Delivery.SILENCE, 60.0),
     _delivered("silence_after_applying", "applied, then no byte", Delivery.SILENCE, 60.0),
     _delivered("truncated", "fewer bytes than Content-Length says", Delivery.CUT),
     _delivered("half_closed", "half of the body, end of file, open connection", Delivery.HALF_CLOSE, 60.0),
     _delivered("close_after_answer", "a good response, then the connection closes unannounced", Delivery.CLOSE_AFTER),
-    _unanswered("drop_before_answer", "the connection closes; nothing is applied", Delivery.DROP),
+    _without_response("drop_before_answer", "the connection closes; nothing is applied", Delivery.DROP),
     _delivered("drop_after_applying", "applied, then the connection closes", Delivery.DROP),
-    _unanswered("reset_before", "reset before the body is read", Delivery.RESET, reads=0.0),
-    _unanswered("reset_during", "reset when half of the body is read", Delivery.RESET, reads=0.5),
-    _unanswered("reset_after", "reset when the request is read; nothing is applied", Delivery.RESET),
+    _without_response("reset_before", "reset before the body is read", Delivery.RESET, reads=0.0),
+    _without_response("reset_during", "reset when half of the body is read", Delivery.RESET, reads=0.5),
+    _without_response("reset_after", "reset when the request is read; nothing is applied", Delivery.RESET),
     _delivered("reset_after_applying", "applied, then reset", Delivery.RESET),
     _delivered("reset_in_answer", "applied, then reset within the response", Delivery.RESET_HALFWAY),
 )

@@ -1,4 +1,4 @@
-"""IAM: signing in by password, temporary keys, and the look-up of a project by its region (API reference, 4)."""
+"""IAM: sign-in by password, temporary keys, and projects by region (API reference, 4)."""
 
 import uuid
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _USER_ID = uuid.uuid5(uuid.NAMESPACE_DNS, f"{USER.name}.users.example").hex
 
 
 def create_token(call: SimulatedCall) -> SimulatedResponse:
-    """A new token leaves older ones valid. Without a scope, or with a domain's, it is good for no project."""
+    """Older tokens stay valid. A token without a scope, or with a domain scope, is valid for no project."""
     user = call.body["auth"]["identity"]["password"]["user"]
     if (user["name"], user["password"], user["domain"]["name"]) != (USER.name, USER.password, USER.domain):
         raise SimulatedError(Code.WRONG_PASSWORD)
@@ -62,7 +62,7 @@ def list_projects(call: SimulatedCall) -> SimulatedResponse:
 
 
 def create_temporary_key(call: SimulatedCall) -> SimulatedResponse:
-    """The key reaches as far as the token it was made from, which comes in the body."""
+    """The key allows what the token in the body allows."""
     given = call.body["auth"]["identity"].get("token", {})
     try:
         caller = call.tenant.access.authenticate_token(given.get("id", ""))

@@ -1,4 +1,4 @@
-"""IMS ListImages (API reference, 5). Two vocabularies meet here: IMS calls `market` what server groups call `gold`."""
+"""IMS ListImages (API reference, 5). IMS says `market` where server groups say `gold`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ _PARTNER = "b7a41f0c2d9e4c1f8e5a6d3b0c9f7e21"
 
 
 def list_images(call: SimulatedCall) -> SimulatedResponse:
-    """In pages by marker: the response has neither a total nor a link to the next page."""
+    """One page after a marker. The response has neither a total nor a link to the next page."""
     if not call.caller.projects:
         raise SimulatedError(Code.PROJECT_UNAVAILABLE)
     found = [image for image in _images(call.caller.projects[0]) if _matches(image, call.query)]
@@ -59,7 +59,7 @@ def _images(project: str) -> tuple[Document, ...]:
 
 
 def _document(image: SampleImage, project: str, number: int) -> Document:
-    """Members whose names start with underscores are texts in IMS, even `true` (API reference, 5.2)."""
+    """An image in IMS. Members that begin with underscores are texts, even `true` (API reference, 5.2)."""
     made = _FIRST_MADE + timedelta(days=_DAYS_APART * number, hours=number)
     owners = {"private": project, "shared": _PARTNER}
     return {

@@ -1,4 +1,4 @@
-"""The request log: every cloud call as it arrived, with what is secret in it masked."""
+"""The request log: every request to the cloud, with its secrets masked."""
 
 import threading
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from dashboard.simulator.responses import Document
 
 MASK = "***"
 MOST_ENTRIES = 200_000
-"""A demo may run for weeks; the oldest entries go first."""
+"""The oldest entries are removed first, so that a demo can run for weeks."""
 
 _SECRET_HEADERS = frozenset(("x-auth-token", "x-subject-token", "authorization", "x-security-token", "cookie"))
 _SECRET_MEMBERS = frozenset(("password", "secret", "securitytoken"))
@@ -29,9 +29,9 @@ class LoggedRequest:
     query: Mapping[str, str | list[str]]
     headers: Mapping[str, str]
     body: Any
-    """Parsed if it is JSON, else text; None if there is none."""
+    """The parsed JSON, otherwise the text; None if there is no body."""
     status: int | None = None
-    """None while it is unanswered; what is dropped stays so."""
+    """None until there is a response. It stays None when the connection is dropped."""
 
 
 class RequestLog:
@@ -81,7 +81,7 @@ def _entry(number: int, request: Request, body: bytes) -> LoggedRequest:
 
 
 def _readable(body: bytes, *, is_secret: bool) -> Any:
-    """The body of a sign-in that is not JSON may have a password anywhere."""
+    """The body for the log. A sign-in that is not JSON is masked as a whole: it may contain a password anywhere."""
     if not body:
         return None
     try:

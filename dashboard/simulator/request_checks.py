@@ -1,7 +1,7 @@
-"""JSON read as strictly as the contract is written.
+"""Strict checks of JSON and of values.
 
-Python's `json` and `jsonschema` are kinder than a service: they take the last of two equal keys, `NaN`, 80.0 for an
-integer, and a pattern's `$` before a trailing line break. A client that passes here must not owe it to kindness.
+Python's `json` and `jsonschema` accept more than a service does: repeated keys, `NaN`, 80.0 as an integer, and a line
+break after the end of a pattern. A client must not pass its tests because of that.
 """
 
 import json
@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError, val
 
 
 class NotJsonError(ValueError):
-    """The text is not JSON, or not the unambiguous kind; the message says what is wrong."""
+    """The text is not JSON, or it is ambiguous. The message says what is wrong."""
 
 
 def read_json(raw: bytes) -> Any:
@@ -36,7 +36,7 @@ def read_json(raw: bytes) -> Any:
 
 
 def _refuse_lone_surrogates(value: Any) -> None:
-    """Half of a pair can be escaped in JSON, but cannot be sent back as UTF-8."""
+    """Refuse half of a surrogate pair: JSON can escape it, but UTF-8 cannot encode it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -61,7 +61,7 @@ def _is_integer(_checker: object, value: object) -> bool:
 
 
 def _matches_whole(_validator: object, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
-    """A pattern as ECMA 262 reads it: `$` is the end of the text and nothing before it."""
+    """Match a pattern as ECMA 262 does: `$` is only the end of the text."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
@@ -71,7 +71,7 @@ FORMATS = FormatChecker(formats=())
 
 @FORMATS.checks("tag-key")
 def is_tag_key(value: object) -> bool:
-    """1 to 128 letters, numbers, separators and `_.:=+-@`, not beginning with `_sys_`, not ending in a space."""
+    """1 to 128 letters, digits, separators and `_.:=+-@`, without `_sys_` at the start or a space at the end."""
     if not isinstance(value, str):
         return True
     well_made = 1 <= len(value) <= 128 and not value.startswith("_sys_") and not value[-1:].isspace()
@@ -96,7 +96,7 @@ _Validator = validators.extend(  # type: ignore[no-untyped-call]  # jsonschema l
 
 
 class Schema:
-    """A schema that tells the first thing wrong with a value in one sentence."""
+    """A schema that describes the first mistake in a value in one sentence."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
@@ -108,7 +108,7 @@ class Schema:
 
 
 def unknown_members(schema: Mapping[str, Any], value: object, name: str = "") -> list[str]:
-    """The members of `value`, at any depth, that the schema does not name."""
+    """The members of `value`, at any depth, that are not in the schema."""
     if not isinstance(value, Mapping):
         return []
     known = schema.get("properties", {})

@@ -1,7 +1,7 @@
-"""What one field's limits cannot say: how the members of an UpdateServerGroup fit each other, the group and the tenant.
+"""Rules of UpdateServerGroup that combine several members, the group and the tenant.
 
-The documents state these conditions (API reference, 1.1, 1.2, 1.4, 2.6) but not the error codes, nor that a PATCH is
-checked against the values already stored; a PATCH of one member works, so the stored ones have to count.
+The documents state these conditions (API reference, 1.1, 1.2, 1.4, 2.6), but not the error codes. They do not say that
+stored values count either; since a PATCH of one member works, they must.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from dashboard.simulator.responses import Document
 from dashboard.simulator.switches import Switches
 
 CASCADING = ("app_type", "storage_mount_policy")
-"""A change of these on the primary is applied to its standby (Terraform's documents)."""
+"""The cloud applies a change of these on the primary to its standby as well (Terraform's documents)."""
 IMAGE_MEMBERS = frozenset(("image_id", "image_type", "image_product_id"))
 
 
@@ -23,9 +23,9 @@ class Proposal:
 
     body: Document
     after: Document
-    """The group as it would be."""
+    """The group after the PATCH."""
     groups: Mapping[str, Document]
-    """The groups of the project by id, this one included, as they are."""
+    """All groups of the project by id, before the PATCH."""
     project: SimulatedProject
     switches: Switches
 
@@ -39,7 +39,7 @@ def refuse_empty(proposal: Proposal) -> None:
 
 
 def refuse_taken_name(proposal: Proposal) -> None:
-    """Unique in a project; a group's own name is fine, since Terraform sends it unchanged."""
+    """A name is unique in its project. The group's own name is allowed: Terraform sends it unchanged."""
     if not proposal.touches("name"):
         return
     others = (group for group_id, group in proposal.groups.items() if group_id != proposal.after["id"])
@@ -120,6 +120,6 @@ RULES = (
 
 
 def check(proposal: Proposal) -> None:
-    """Raises the first rule broken."""
+    """Raises SimulatedError for the first rule that the PATCH breaks."""
     for rule in RULES:
         rule(proposal)

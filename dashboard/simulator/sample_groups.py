@@ -1,4 +1,4 @@
-"""The server groups a company of some size would have, in the order lists show them."""
+"""The initial server groups, like those of a medium-sized company, in the order of lists."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """One group: what is particular about it. The rest follows in data.py."""
+    """The particular values of one group. data.py adds the others."""
 
     name: str
     description: str = ""
@@ -18,7 +18,7 @@ class SampleGroup:
     disk: int = 80
     on: bool = True
     primary: str = ""
-    """The name of the group this one is the standby of."""
+    """The name of the primary, if this group is a standby."""
     tags: tuple[tuple[str, str], ...] = ()
     ou: str = ""
     desktop: bool = False
@@ -154,13 +154,13 @@ _DEPARTMENTS = ("sales", "logistics", "legal", "support", "planning", "purchasin
 
 
 def sample_groups(named: tuple[SampleGroup, ...], count: int, rng: random.Random) -> Iterator[SampleGroup]:
-    """The first `count` of the named groups, then made-up ones."""
+    """The first `count` of the named groups, then generated ones."""
     yield from named[:count]
     for number in range(len(named) + 1, count + 1):
-        yield _made_up(number, rng)
+        yield _generated(number, rng)
 
 
-def _made_up(number: int, rng: random.Random) -> SampleGroup:
+def _generated(number: int, rng: random.Random) -> SampleGroup:
     site, department = rng.choice(_SITES), rng.choice(_DEPARTMENTS)
     return SampleGroup(
         f"{department}-{site}-{number:05}",

@@ -1,4 +1,4 @@
-"""A group's servers and the sessions on them, made when first asked for: most groups are never looked into."""
+"""The servers and sessions of a group. They are made when first read, since most groups never are."""
 
 import random
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dashboard.simulator.data import DESIGN_POOL, SeededGroup, instant, random_i
 from dashboard.simulator.responses import Document
 
 OPEN_STATES = frozenset(("Active", "Disconnected", "AppcInit"))
-"""The states of a session that still occupies its server (API reference, 2.10)."""
+"""The states of a session that still uses its server (API reference, 2.10)."""
 
 _PEOPLE = ("mlee", "adiallo", "ksato", "jnovak", "lwang", "pgarcia", "tkhumalo", "srossi", "ehansen", "bkaya", "王伟")
 _APPS = ("CAD 2026", "Office", "SAP GUI", "Browser", "Viewer")
@@ -29,7 +29,7 @@ class GroupServers:
 
 
 def seed_servers(group: SeededGroup, project: SimulatedProject, seed: int, now: datetime) -> GroupServers:
-    rng = random.Random(f"{seed}/{group.id}")  # noqa: S311  made-up data that has to be the same each time
+    rng = random.Random(f"{seed}/{group.id}")  # noqa: S311  repeatable sample data, not a secret
     states = _states(group, rng)
     servers = tuple(_server(group, project, state, number, rng) for number, state in enumerate(states, start=1))
     sessions = tuple(session for server in servers for session in _sessions(group, project, server, rng, now))
@@ -91,7 +91,7 @@ def _server(group: SeededGroup, project: SimulatedProject, state: str, number: i
 def _sessions(
     group: SeededGroup, project: SimulatedProject, server: Document, rng: random.Random, now: datetime
 ) -> Iterator[Document]:
-    """Open sessions only on servers that can have them, as many as routing allows; and some that have ended."""
+    """Ended sessions, and on a usable server open ones, as many as its routing allows."""
     room = PRODUCTS[group.sample.product].sessions + group.sample.extra_sessions
     if server["status"] in {"REGISTERED", "MAINTAINING"} and group.sample.on and not group.sample.primary:
         for place in range(rng.randint(min(2, room), room)):
@@ -128,5 +128,5 @@ def _session(
 
 
 def _second(moment: datetime) -> str:
-    """Sessions spell times without milliseconds."""
+    """A time in the format of sessions: without milliseconds."""
     return instant(moment.astimezone(UTC))[:19] + "Z"

@@ -1,4 +1,4 @@
-"""The simulator on a port of this machine."""
+"""Runs the simulator on a port of this machine."""
 
 import ipaddress
 import socket
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 LISTEN_BACKLOG = 1024
-"""Some hundred clients may connect at the same moment."""
+"""Enough for hundreds of clients that connect at the same moment."""
 STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 
 
 class NotLoopbackError(ValueError):
-    """The simulator has published credentials and open controls: it stays on this machine."""
+    """The address is not a loopback address. The simulator's credentials are published and its controls open."""
 
 
 class _Handler(WSGIRequestHandler):
-    """Keeps connections alive, which werkzeug's own handler does not, and says nothing on standard error."""
+    """Keeps connections alive, unlike werkzeug's own handler, and writes no log."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -38,7 +38,7 @@ class _Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         self._head = b""
         try:
-            # Each piece goes out when it is made; the head goes with the first one.
+            # Each piece is sent as soon as it is made; the head is sent with the first one.
             for piece in self.server.app(self.make_environ(), cast("StartResponse", self._start_response)):
                 self.wfile.write(self._head + piece)
                 self._head = b""
@@ -55,11 +55,11 @@ class _Handler(WSGIRequestHandler):
         self._head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  werkzeug's name
-        """Quiet: the request log says what arrived."""
+        """Write nothing: the request log has every request."""
 
 
 class _Server(ThreadedWSGIServer):
-    """Knows its open connections, so that it can stop at once."""
+    """Keeps a list of its open connections, so that it can stop at once."""
 
     daemon_threads = True
 
@@ -75,7 +75,7 @@ class _Server(ThreadedWSGIServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]  # as above
-        """A connection that is to be reset must not be closed politely first."""
+        """Close a connection without a shutdown if a fault has asked for a reset."""
         resets = request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(RESET_ON_CLOSE)) == RESET_ON_CLOSE
         if resets:
             self.close_request(request)
@@ -93,12 +93,12 @@ class _Server(ThreadedWSGIServer):
 
 
 def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # the client may have been faster
+    with suppress(OSError):  # the client may have closed it already
         connection.shutdown(socket.SHUT_RDWR)
 
 
 class SimulatorServer:
-    """The simulator in threads of this process: `with SimulatorServer() as simulator: ... simulator.url`."""
+    """Runs the simulator in threads of this process: `with SimulatorServer() as simulator: ... simulator.url`."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class SimulatorServer:
         return f"http://{host}:{self._port}"
 
     def start(self) -> Self:
-        """Raises OSError if the port cannot be had. After a stop: the same port, and the cloud as it was."""
+        """Raises OSError if the port is taken. After a stop, the port and the state stay the same."""
         self._app.resume()
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with socket.create_server((self._host, self._port), family=family, backlog=LISTEN_BACKLOG) as listener:

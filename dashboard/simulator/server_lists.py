@@ -1,4 +1,4 @@
-"""The reads of servers and sessions."""
+"""Lists of servers and sessions."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def _open_sessions(servers: GroupServers) -> Counter[str]:
 
 
 def _server_matches(call: SimulatedCall, server: Document) -> bool:
-    """Name, machine name and address match in part, the id as a whole (API reference, 2.9)."""
+    """Name, machine name and address match in part, the id only as a whole (API reference, 2.9)."""
     query = call.query
     partly = (("server_name", server["name"]), ("machine_name", server["machine_name"]))
     flags = ("maintain_status", "scaling_auto_create")
@@ -69,7 +69,7 @@ def _moment(text: str) -> datetime:
 
 
 def _is_between(call: SimulatedCall, session: Document, begin: datetime, end: datetime) -> bool:
-    """A session that has not ended counts as ending now, when ends are asked for."""
+    """A session that is still open counts as one that ends now."""
     start = _moment(session["start_time"])
     if call.switch("query_end_time") == "start":
         return begin <= start <= end

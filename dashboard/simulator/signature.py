@@ -1,4 +1,4 @@
-"""SDK-HMAC-SHA256 as the gateway checks it (API reference, 4.2), written from the description of the algorithm."""
+"""Checks SDK-HMAC-SHA256 signatures, written from the description of the algorithm (API reference, 4.2)."""
 
 import hashlib
 import hmac
@@ -49,7 +49,7 @@ def _canonical_request(signature: Signature, request: Request, body: bytes) -> s
 
 
 def _path(path: str) -> str:
-    """Every segment percent-encoded, and always a slash at the end."""
+    """The path with every segment percent-encoded, and always with a slash at the end."""
     encoded = "/".join(quote(segment, safe="~") for segment in path.split("/"))
     return encoded if encoded.endswith("/") else encoded + "/"
 
@@ -60,7 +60,7 @@ def _query(request: Request) -> str:
 
 
 def _header(request: Request, name: str) -> str:
-    """WSGI hands over header bytes as Latin-1; what was signed is their UTF-8."""
+    """A header as it was signed, in UTF-8. WSGI decodes headers as Latin-1."""
     return request.headers.get(name, "").strip().encode("latin-1").decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""What the simulated cloud holds, safe for many threads: documents are replaced and never changed in place."""
+"""The groups, servers and sessions of the simulated cloud. Documents are replaced, never changed in place."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ from dashboard.simulator.sample_servers import OPEN_STATES, GroupServers, seed_s
 
 @dataclass(frozen=True)
 class AppliedChange:
-    """One applied change of one group."""
+    """An applied change of one group."""
 
     number: int
     project: str
     group: str
     request: int | None
-    """The number of the request that made it; None if it was made behind the dashboard's back."""
+    """The number of its request in the request log; None for a control or a fault."""
     before: Document
     after: Document
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -41,7 +41,7 @@ class AppliedChange:
 
 @dataclass
 class _ProjectState:
-    """What one project holds."""
+    """The state of one project."""
 
     seeded: Mapping[str, SeededGroup]
     groups: dict[str, Document]
@@ -51,7 +51,7 @@ class _ProjectState:
 class Store:
     def __init__(self, groups: int, seed: int) -> None:
         self.lock = threading.RLock()
-        """Held over every read that a change depends on."""
+        """Held during a change and the reads that the change depends on."""
         self._count, self._seed = groups, seed
         self.reset()
 
@@ -66,7 +66,7 @@ class Store:
         return _ProjectState(seeded, {group.id: group.document for group in seeded.values()}, {})
 
     def groups(self, project_id: str, as_of: float | None = None) -> dict[str, Document]:
-        """A project's groups by id, as they are or as they were at a moment of the monotonic clock."""
+        """A project's groups by id, now or at a moment of the monotonic clock."""
         with self.lock:
             groups = dict(self._projects[project_id].groups)
             for change in reversed(self._history):
@@ -101,7 +101,7 @@ class Store:
             return held.servers[group_id]
 
     def end_sessions(self, project_id: str, group_id: str, *, state: str) -> None:
-        """Moves the open sessions of a group into another state."""
+        """Move the open sessions of a group to another state."""
         with self.lock:
             servers = self.group_servers(project_id, group_id)
             moved = tuple(_moved(session, state) for session in servers.sessions)

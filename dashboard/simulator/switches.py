@@ -1,6 +1,6 @@
-"""What the documents leave open, or response in two ways: a switch for each, the first value being the default.
+"""A switch for each question that the documents leave open. The first value is the default.
 
-The numbers are the sections of the API reference that say why the question is open.
+The numbers are sections of the API reference that explain the question.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ SWITCHES = {
     for switch in (
         Switch("route_policy", ("merge", "replace"), "What a partial route_policy does to the stored one (1.2)."),
         Switch("update_time", ("moves", "stays"), "Whether update_time moves on a PATCH (1.4)."),
-        Switch("unknown_members", ("ignore", "refuse"), "What happens to body members no document names (1.1)."),
+        Switch("unknown_members", ("ignore", "refuse"), "What happens to body members that no document names (1.1)."),
         Switch("empty_patch", ("accept", "refuse"), "Whether {} is a PATCH: all members are optional (1.1)."),
         Switch("no_body", ("WKS.00129901", "WKS.0001"), "The error code of a PATCH without a body (3.2)."),
         Switch("system_disk_maximum", ("32768", "1024"), "The effective maximum of a system disk in GB (1.1, 8)."),
@@ -34,22 +34,26 @@ SWITCHES = {
         Switch(
             "sessions_when_off",
             ("keep", "disconnect", "sign_out"),
-            "What becomes of the open sessions of a group that is switched off (6, 9).",
+            "What happens to the open sessions of a group that is switched off (6, 9).",
         ),
         Switch("image_permission", ("image_fields", "always"), "When a PATCH needs ims:images:list (7)."),
         Switch("name_match", ("partial", "exact"), "How lists match a group's name (2.1)."),
         Switch("list_order", ("seeded", "name", "newest"), "The order of group lists (9)."),
         Switch("secondary_default", ("all", "primary"), "Lists without is_secondary_server_group (2.1, 8)."),
-        Switch("app_group_count", ("number", "text"), "How the light list spells app_group_count (2.3)."),
+        Switch("app_group_count", ("number", "text"), "The type of app_group_count in ListTenantServerGroups (2.3)."),
         Switch("zero_counts", ("list", "omit"), "Whether aps_status lists states without a server (2.4)."),
-        Switch("query_end_time", ("start", "end"), "Which of a session's times query_end_time is held to (2.10, 8)."),
+        Switch(
+            "query_end_time",
+            ("start", "end"),
+            "Whether query_end_time limits the start or the end of a session (2.10, 8).",
+        ),
         Switch(
             "newest_members",
             ("return", "omit"),
             "Whether ShowServerGroup returns route_policy, image_type, image_product_id and ip_virtual (2.2, 8).",
         ),
-        Switch("image_min_disk", ("disk", "zero"), "What ShowServerGroup puts into image_min_disk (2.2, 8)."),
-        Switch("flavor_link", ("hrel", "href"), "How a flavour's link spells its address (2.2, 8)."),
+        Switch("image_min_disk", ("disk", "zero"), "The value of image_min_disk in ShowServerGroup (2.2, 8)."),
+        Switch("flavor_link", ("hrel", "href"), "The member of a flavour's link that has the address (2.2, 8)."),
         Switch(
             "wrong_method", ("405", "404"), "A known path with another method: WKS's 405 or APIGW's 404 (3.2, 3.3)."
         ),
@@ -57,18 +61,18 @@ SWITCHES = {
         Switch(
             "directory", ("by_project", "connected", "none"), "Whether the tenant is connected to a directory (1.1)."
         ),
-        Switch("max_session_quota", ("1024", "100"), "The tenant's most sessions on one server (1.2, 2.5)."),
+        Switch("max_session_quota", ("1024", "100"), "The tenant's maximum of sessions on one server (1.2, 2.5)."),
         Switch("key_lock", ("on", "off"), "Whether more than five failures in a row lock an access key (4.2)."),
     )
 }
 
 
 class WrongSwitchError(ValueError):
-    """A switch that does not exist or cannot have that value; the message says which there are."""
+    """An unknown switch or value. The message lists the known ones."""
 
 
 class Switches:
-    """The values in force."""
+    """The current values."""
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The tag calls: idempotent, repeated keys refused, existing keys overwritten (API reference, 2.7)."""
+"""Tags: calls are idempotent, refuse repeated keys, and overwrite existing keys (API reference, 2.7)."""
 
 from collections.abc import Callable, Iterable
 
@@ -55,7 +55,7 @@ def _deleted(tags: Iterable[Document], given: list[Document]) -> list[Document]:
 
 
 def _apply(call: SimulatedCall, items: list[tuple[str, list[Document]]], change: TagChange) -> SimulatedResponse:
-    """All of a batch or nothing: what a batch does that is wrong in part, no document says."""
+    """Apply a whole batch or nothing: the documents do not say what happens to a partly wrong batch."""
     store = call.tenant.store
     with store.lock:
         changed: dict[str, list[Document]] = {}

@@ -1,4 +1,4 @@
-"""The whole of the simulated cloud, and one call to it."""
+"""The state and settings of the simulated cloud, and one call to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class SimulatorSettings:
     seed: int = 1
     latency_ms: int = 0
     faults: Sequence[Document] = ()
-    """Faults in force from the start, as `PUT /_simulator/faults` takes them."""
+    """Faults that are active from the start, as `PUT /_simulator/faults` takes them."""
 
 
 class Tenant:
@@ -41,7 +41,7 @@ class Tenant:
 
 @dataclass(frozen=True)
 class SimulatedCall:
-    """A request that found its operation, was let in, and fits the contract."""
+    """An authenticated request that fits the contract of its operation."""
 
     tenant: Tenant
     operation: Operation
@@ -52,9 +52,9 @@ class SimulatedCall:
     query: Mapping[str, Any]
     body: Any
     as_of: float | None = None
-    """Read the groups as they were at this moment of the monotonic clock (a fault)."""
+    """A fault reads the groups as they were at this moment of the monotonic clock."""
     token_lifetime: timedelta = TOKEN_LIFETIME
-    """How long a token lives that this call asks for (a fault may shorten it)."""
+    """How long a token of this sign-in is valid. A fault may shorten it."""
 
     @property
     def project(self) -> str:
@@ -80,7 +80,7 @@ class SimulatedCall:
         return self.tenant.switches[name]
 
     def paged(self, items: Sequence[Document], *, without: frozenset[str] = frozenset()) -> Document:
-        """One page of the items and the number of all, each item without the members named."""
+        """One page of the items, each without the named members, and the number of all items."""
         start, size = self.query["offset"], self.query["limit"]
         page = [without_members(item, without) for item in items[start : start + size]]
         return {"count": len(items), "items": page}

@@ -17,9 +17,9 @@ from dashboard.simulator.tenant import SimulatedCall, without_members
 
 SERVER_STATES = ("UNREGISTER", "REGISTERED", "MAINTAINING", "FREEZE", "STOPPED", "NONE")
 NEWEST_MEMBERS = frozenset(("route_policy", "image_type", "image_product_id", "ip_virtual"))
-"""In the SDK since January 2025; older regions do not return them."""
+"""Members in the SDK since January 2025. Older regions do not return them."""
 MOST_GROUPS = 50
-"""The example of the API page; a tenant seeded with more groups has a larger quota."""
+"""The quota in the example of the API page. A tenant with more initial groups has a larger one."""
 
 
 def list_server_groups(call: SimulatedCall) -> SimulatedResponse:
@@ -42,7 +42,7 @@ def list_tenant_server_groups(call: SimulatedCall) -> SimulatedResponse:
 
 
 def _filtered(call: SimulatedCall, *, name: str) -> list[Document]:
-    """What both lists filter by, in the order of lists."""
+    """The groups that match the filters of both lists, in the order of lists."""
     found = [group for group in _ordered(call) if _name_matches(call, group["name"], name)]
     if app_type := call.query.get("app_type"):
         found = [group for group in found if group["app_type"] == app_type]
@@ -124,7 +124,7 @@ def list_volume_type(call: SimulatedCall) -> SimulatedResponse:
 
 
 def update_server_group(call: SimulatedCall) -> SimulatedResponse:
-    """Checks and applies under one lock, so that two changes never both pass a check only one may pass."""
+    """Check and apply under one lock, so that two changes cannot both pass a check that only one may pass."""
     store = call.tenant.store
     with store.lock:
         before, groups = call.group, call.groups
@@ -139,7 +139,7 @@ def update_server_group(call: SimulatedCall) -> SimulatedResponse:
 
 
 def _members(call: SimulatedCall, before: Document) -> Document:
-    """What the PATCH puts into the group; members that no document names are left out."""
+    """The members that the PATCH changes, without those that no document names."""
     members = _known(call.body, call.operation.members)
     if "route_policy" in members:
         given = _known(members["route_policy"], call.operation.members["route_policy"]["properties"])

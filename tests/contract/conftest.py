@@ -14,6 +14,6 @@ def server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def url(server: SimulatorServer) -> str:
-    """The address of the simulator as it starts."""
+    """The address of the simulator in its initial state."""
     assert requests.post(f"{server.url}/_simulator/reset", timeout=10).status_code == 204
     return server.url

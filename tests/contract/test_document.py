@@ -1,4 +1,4 @@
-"""openapi.yaml is a valid document, says what the API page says, and every answer keeps to it, by openapi-core."""
+"""openapi.yaml is valid and agrees with the API page, and openapi-core accepts every response."""
 
 import re
 from collections.abc import Mapping
@@ -108,26 +108,26 @@ CALLS: list[tuple[str, str, Any, int]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status"), CALLS, ids=lambda value: str(value)[:60])
-def test_answers_keep_to_the_document(
+def test_responses_match_the_document(
     url: str, openapi: OpenAPI, method: str, path: str, body: Any, status: int
 ) -> None:
     request = requests.Request(method, url + path, headers={"X-Auth-Token": "simulator-token"}, json=body)
 
     with requests.Session() as session:
-        answer = session.send(request.prepare(), timeout=10)
+        response = session.send(request.prepare(), timeout=10)
 
-    assert answer.status_code == status
-    openapi.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(answer))
+    assert response.status_code == status
+    openapi.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(response))
 
 
 @pytest.mark.parametrize(
     "kind", ["unauthorized", "forbidden", "throttled", "internal_error", "unavailable", "too_large"]
 )
-def test_faulty_answers_with_right_bodies_keep_to_the_document(url: str, openapi: OpenAPI, kind: str) -> None:
+def test_error_faults_match_the_document(url: str, openapi: OpenAPI, kind: str) -> None:
     requests.put(f"{url}/_simulator/faults", json=[{"fault": kind}], timeout=10)
     request = requests.Request("PATCH", url + GROUP, headers={"X-Auth-Token": "simulator-token"}, json=UPDATE)
 
     with requests.Session() as session:
-        answer = session.send(request.prepare(), timeout=10)
+        response = session.send(request.prepare(), timeout=10)
 
-    openapi.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(answer))
+    openapi.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(response))

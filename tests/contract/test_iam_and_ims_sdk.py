@@ -1,4 +1,4 @@
-"""The official IAM and IMS SDKs against the simulator, and the Workspace App SDK with what IAM hands out."""
+"""The official IAM and IMS SDKs with the simulator, and the Workspace App SDK with tokens and keys from IAM."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ OTHER_PROJECT = "5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7"
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 KEYS = ("SIMULATORACCESSKEY01", "simulator-secret-key-01")
 
-# The SDK would like dateutil for times, and takes them as texts without it.
+# Without dateutil, which it prefers, the SDK reads times as texts.
 pytestmark = pytest.mark.filterwarnings("ignore:Unable to convert string to datetime:ImportWarning")
 
 
 def token_credentials(token: str) -> Any:
-    """The SDK only signs; what it would sign with is replaced by a token."""
+    """Send a token instead of a signature, which is all that the SDK supports."""
     credentials = BasicCredentials(*KEYS, PROJECT)
     sign = credentials.sign_request
 
@@ -58,11 +58,11 @@ def show(url: str, credentials: Any) -> Any:
 
 class TestIam:
     def test_a_password_gets_a_token(self, url: str) -> None:
-        answer = sign_in(url)
+        response = sign_in(url)
 
-        assert (answer.status_code, answer.token.user.name, answer.token.project.id) == (201, "ops-bot", PROJECT)
-        assert answer.token.catalog == []
-        assert show(url, token_credentials(answer.x_subject_token)).name == "design-pool"
+        assert (response.status_code, response.token.user.name, response.token.project.id) == (201, "ops-bot", PROJECT)
+        assert response.token.catalog == []
+        assert show(url, token_credentials(response.x_subject_token)).name == "design-pool"
 
     def test_a_wrong_password_is_refused(self, url: str) -> None:
         with pytest.raises(ClientRequestException) as refusal:
@@ -81,7 +81,7 @@ class TestIam:
         assert show(url, credentials).server_group_status is False
 
     @pytest.mark.parametrize(("token", "status"), [("guess", 401), (None, 403)])
-    def test_a_token_that_does_not_fit_is_refused(self, url: str, token: str | None, status: int) -> None:
+    def test_an_invalid_token_is_refused(self, url: str, token: str | None, status: int) -> None:
         wrong_project = token or sign_in(url, project=OTHER_PROJECT).x_subject_token
 
         with pytest.raises(ClientRequestException) as refusal:
@@ -122,7 +122,7 @@ class TestKeys:
         ("access", "secret", "detail"),
         [("SIMULATORACCESSKEY01", "guess", "verify aksk signature fail"), ("NOBODY", "guess", "ak NOBODY not exist")],
     )
-    def test_that_do_not_fit_are_refused(self, url: str, access: str, secret: str, detail: str) -> None:
+    def test_unknown_keys_and_wrong_secrets_are_refused(self, url: str, access: str, secret: str, detail: str) -> None:
         with pytest.raises(ClientRequestException) as refusal:
             show(url, BasicCredentials(access, secret, PROJECT))
 
@@ -163,7 +163,7 @@ class TestIms:
 
         assert len(client.list_images(ims.ListImagesRequest(visibility="shared")).images) == 3
 
-    def test_refuses_in_words_the_sdk_reads(self, client: Any) -> None:
+    def test_refuses_with_an_error_that_the_sdk_parses(self, client: Any) -> None:
         with pytest.raises(ClientRequestException) as refusal:
             client.list_images(ims.ListImagesRequest(imagetype="public"))
 

@@ -1,4 +1,4 @@
-"""Schemathesis makes requests from openapi.yaml, good and bad ones, and finds nothing the document does not say."""
+"""Schemathesis makes valid and invalid requests from openapi.yaml and checks every response."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ REAL = {"project_id": PROJECT, "server_group_id": DESIGN_POOL}
 
 @schema.hook
 def map_path_parameters(_context: Any, path_parameters: dict[str, str] | None) -> dict[str, str] | None:
-    """Mostly a project and a group that there are: what lies behind 403 and 404 is the interesting part."""
+    """Mostly an existing project and group, so that few requests end with 403 or 404."""
     given = path_parameters or {}
     return {name: REAL[name] if len(value) % 8 and len(value) <= 128 else value for name, value in given.items()}
 
@@ -40,8 +40,8 @@ BEYOND_THE_DOCUMENT = {
     "ListImages",
     "CreateTemporaryAccessKeyByToken",
 }
-"""Rules between members and with what is stored cannot be said in JSON Schema, nor that 900.0 is no integer here or
-that September has 30 days: a request that fits the document may still be refused."""
+"""The simulator may refuse a request that fits the document. JSON Schema cannot express rules between members or with
+stored values, that 900.0 is not an integer here, or that September has 30 days."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def session() -> Iterator[requests.Session]:
 
 @schema.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_nothing_is_found(case: Any, url: str, session: requests.Session) -> None:
+def test_requests_and_responses_match_the_document(case: Any, url: str, session: requests.Session) -> None:
     excluded = [positive_data_acceptance] if case.operation.definition.raw["operationId"] in BEYOND_THE_DOCUMENT else []
 
     headers = {"X-Auth-Token": "simulator-token"}

@@ -1,4 +1,4 @@
-"""The official Workspace App SDK, a witness that is not ours, drives the simulator and finds the service it expects."""
+"""The official Workspace App SDK, which is independent of this project, works with the simulator."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from huaweicloudsdkworkspaceapp import v1 as api
 PROJECT = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 
-# The SDK would like dateutil for times, and takes them as texts without it.
+# Without dateutil, which it prefers, the SDK reads times as texts.
 pytestmark = pytest.mark.filterwarnings("ignore:Unable to convert string to datetime:ImportWarning")
 
 Client = Any  # the SDK publishes no types
@@ -120,7 +120,7 @@ def test_updates_all_fields_together(client: Client) -> None:
     assert group.route_policy.to_dict() == policy
 
 
-def test_a_refusal_comes_as_the_sdk_expects_one(client: Client) -> None:
+def test_refuses_with_an_error_that_the_sdk_parses(client: Client) -> None:
     with pytest.raises(ClientRequestException) as refusal:
         update(client, name="two words")
 
@@ -151,7 +151,7 @@ def test_state_counts_the_servers(client: Client) -> None:
     }
 
 
-def test_restrict_names_the_ceilings(client: Client) -> None:
+def test_restrict_has_the_maximums_of_the_tenant(client: Client) -> None:
     restrict = client.show_server_group_restrict(api.ShowServerGroupRestrictRequest())
 
     assert (restrict.max_session, restrict.max_group_count) == (1024, 50)
@@ -164,17 +164,17 @@ def test_restrict_names_the_ceilings(client: Client) -> None:
 def test_validates_names(client: Client, name: str, result: bool, rule: str | None) -> None:
     body = api.ValidateSeverGroupReq(name=name)
 
-    answer = client.validate_server_group(api.ValidateServerGroupRequest(body=body))
+    response = client.validate_server_group(api.ValidateServerGroupRequest(body=body))
 
-    assert (answer.result, answer.validate_rule) == (result, rule)
+    assert (response.result, response.validate_rule) == (result, rule)
 
 
 def test_the_light_list_filters_by_its_misspelt_parameter(client: Client) -> None:
-    answer = client.list_tenant_server_groups(
+    response = client.list_tenant_server_groups(
         api.ListTenantServerGroupsRequest(sever_group_name="callcenter", limit=100)
     )
 
-    assert [group.name for group in answer.items] == [
+    assert [group.name for group in response.items] == [
         "callcenter-01",
         "callcenter-01-b",
         "callcenter-02",
@@ -183,8 +183,8 @@ def test_the_light_list_filters_by_its_misspelt_parameter(client: Client) -> Non
 
 
 def tags(client: Client) -> dict[str, str]:
-    answer = client.show_server_group_tag(api.ShowServerGroupTagRequest(server_group_id=DESIGN_POOL))
-    return {tag.key: tag.value for tag in answer.tags}
+    response = client.show_server_group_tag(api.ShowServerGroupTagRequest(server_group_id=DESIGN_POOL))
+    return {tag.key: tag.value for tag in response.tags}
 
 
 def test_tags_of_one_group_are_created_and_deleted(client: Client) -> None:

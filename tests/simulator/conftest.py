@@ -12,7 +12,7 @@ DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 
 
 class Cloud:
-    """A plain HTTP client of the simulator: no cleverness between a test and the bytes."""
+    """A plain HTTP client of the simulator."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -70,7 +70,7 @@ def server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def cloud(server: SimulatorServer) -> Iterator[Cloud]:
-    """The simulator as it starts."""
+    """The simulator in its initial state."""
     client = Cloud(server.url)
     assert client.control("POST", "reset").status_code == 204
     with client.session:

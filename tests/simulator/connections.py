@@ -1,4 +1,4 @@
-"""What the tests of faults share: a group to change, and a raw connection to see what a client library hides."""
+"""Helpers for tests of faults: a group to change, and a raw connection."""
 
 import socket
 import time
@@ -23,7 +23,7 @@ def set_fault(cloud: Cloud, name: str, **options: Any) -> None:
 
 
 class RawConnection:
-    """A raw connection, to see what a client library hides."""
+    """A socket that shows the bytes that a client library hides."""
 
     def __init__(self, cloud: Cloud) -> None:
         address = urlsplit(cloud.url)
@@ -41,7 +41,7 @@ class RawConnection:
         self.socket.sendall(head.encode() + body)
 
     def read(self) -> bytes:
-        """Until the other side ends; raises ConnectionResetError on a reset."""
+        """Read until the server closes the connection. Raises ConnectionResetError on a reset."""
         parts = []
         while part := self.socket.recv(65536):
             parts.append(part)

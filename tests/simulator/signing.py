@@ -1,4 +1,4 @@
-"""Calls with credentials, written from the reference once more, so that two readings of it are compared."""
+"""Signed calls, written independently from the reference, so that two implementations are compared."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ ACCESS, SECRET = "SIMULATORACCESSKEY01", "simulator-secret-key-01"
 
 
 def sign(request: requests.PreparedRequest, access: str, secret: str, **headers: str) -> None:
-    """The algorithm as the reference describes it, written once more so that two readings are compared."""
+    """Sign a request with the algorithm of the reference."""
     url = urlsplit(str(request.url))
     signed = {"host": url.netloc, "x-sdk-date": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), **headers}
     query = sorted(parse_qsl(url.query, keep_blank_values=True))

@@ -1,4 +1,4 @@
-"""IAM actions: a credential that lacks one gets a true 403."""
+"""IAM actions: a credential without the action gets a 403."""
 
 import pytest
 
@@ -56,19 +56,19 @@ class TestActions:
         assert with_token(cloud, "simulator-token", path).status_code == 403
         assert signed_call(cloud, path=path).status_code != 403
 
-    def test_of_the_user_go_with_every_token(self, cloud: Cloud) -> None:
+    def test_taken_from_the_user_are_taken_from_every_token(self, cloud: Cloud) -> None:
         token = sign_in(cloud, {"project": {"id": PROJECT}}).headers["X-Subject-Token"]
         cloud.control("PUT", "permissions/ops-bot", {"taken": ["workspace:serverGroup:list"]})
 
         assert with_token(cloud, token).status_code == 403
 
-    def test_an_image_needs_the_right_to_list_images(self, cloud: Cloud) -> None:
+    def test_a_change_of_the_image_needs_the_action_to_list_images(self, cloud: Cloud) -> None:
         cloud.control("PUT", "permissions/simulator-token", {"taken": ["ims:images:list"]})
 
         assert cloud.patch({"image_id": "x"}).status_code == 403
         assert cloud.patch({"name": "TEST"}).status_code == 200
 
-    def test_every_patch_may_need_the_right_to_list_images(self, cloud: Cloud) -> None:
+    def test_a_switch_makes_every_patch_need_the_action_to_list_images(self, cloud: Cloud) -> None:
         cloud.control("PUT", "permissions/simulator-token", {"taken": ["ims:images:list"]})
         cloud.switch(image_permission="always")
 

@@ -1,4 +1,4 @@
-"""`manage.py simulator`, as a demo starts it."""
+"""`manage.py simulator`."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ MANAGE = Path(__file__).parents[2] / "manage.py"
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Puts back the signal handlers that the command takes."""
+    """Restore the signal handlers that the command replaces."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -27,7 +27,7 @@ def handlers() -> Iterator[None]:
 
 
 class SignalledEvent(Event):
-    """Waits no longer than it takes to send oneself a signal."""
+    """An event that sends a signal to this process instead of waiting."""
 
     def wait(self, timeout: float | None = None) -> bool:
         signal.raise_signal(signal.SIGTERM)
@@ -35,7 +35,7 @@ class SignalledEvent(Event):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_prints_its_address_and_runs_until_told_to_stop(number: signal.Signals) -> None:
+def test_prints_its_address_and_runs_until_a_signal(number: signal.Signals) -> None:
     arguments = [sys.executable, str(MANAGE), "simulator", "--port", "0", "--groups", "3"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  our own command
         line = process.stdout.readline() if process.stdout else ""
@@ -68,7 +68,7 @@ def test_stops_on_a_signal(capsys: pytest.CaptureFixture[str], tmp_path: Path, m
         ("[", "Cannot read the faults in"),
     ],
 )
-def test_refuses_a_bad_file_of_faults(tmp_path: Path, text: str, sentence: str) -> None:
+def test_refuses_an_invalid_file_of_faults(tmp_path: Path, text: str, sentence: str) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(text)
 
@@ -86,7 +86,7 @@ def test_refuses_a_bad_file_of_faults(tmp_path: Path, text: str, sentence: str) 
         ({"faults": Path("no-such-file.json")}, "Cannot read the faults in no-such-file.json"),
     ],
 )
-def test_refuses_what_it_cannot_do(options: dict[str, Any], sentence: str) -> None:
+def test_refuses_invalid_options(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         call_command("simulator", **{"port": 0, **options})
 

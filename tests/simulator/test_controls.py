@@ -1,4 +1,4 @@
-"""The controls below /_simulator/, which tests and trainers hold on to."""
+"""The controls below /_simulator/."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
 
 
 class TestRequestLog:
-    def test_has_every_cloud_call_and_no_control_call(self, cloud: Cloud) -> None:
+    def test_has_every_request_to_the_cloud_and_none_to_a_control(self, cloud: Cloud) -> None:
         cloud.show()
         cloud.patch({"name": "TEST"})
         cloud.get("/nowhere", a="1", b=["2", "3"])
@@ -53,12 +53,12 @@ class TestRequestLog:
         assert "canary" not in log.text
         assert log.json()["requests"][1]["body"] == "***"
 
-    def test_shows_what_is_not_json_as_text(self, cloud: Cloud) -> None:
+    def test_shows_a_body_that_is_not_json_as_text(self, cloud: Cloud) -> None:
         cloud.patch_raw(b"name=\xff")
 
         assert cloud.requests()[0]["body"] == "name=\N{REPLACEMENT CHARACTER}"
 
-    def test_can_be_cleared_and_counts_on(self, cloud: Cloud) -> None:
+    def test_can_be_cleared_and_continues_its_numbers(self, cloud: Cloud) -> None:
         cloud.show()
 
         assert cloud.control("DELETE", "requests").status_code == 204
@@ -66,7 +66,7 @@ class TestRequestLog:
 
         assert [entry["number"] for entry in cloud.requests()] == [2]
 
-    def test_forgets_the_oldest_first(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_removes_the_oldest_entries_first(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dashboard.simulator.log.MOST_ENTRIES", 2)
         for _ in range(3):
             cloud.show()
@@ -74,7 +74,7 @@ class TestRequestLog:
         assert [entry["number"] for entry in cloud.requests()] == [2, 3]
 
 
-def test_an_answer_to_a_cleared_request_is_no_error() -> None:
+def test_a_response_to_a_cleared_request_is_no_error() -> None:
     log = RequestLog()
 
     log.responded(1, 200)
@@ -86,7 +86,7 @@ class TestGroups:
     def test_shows_a_group_of_either_project(self, cloud: Cloud) -> None:
         assert cloud.control("GET", f"groups/{DESIGN_POOL}").json()["name"] == "design-pool"
 
-    def test_changes_a_group_unchecked(self, cloud: Cloud) -> None:
+    def test_changes_a_group_without_checks(self, cloud: Cloud) -> None:
         response = cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "two words", "new": [1]})
 
         group = cloud.show()
@@ -100,7 +100,7 @@ class TestGroups:
         assert (response.status_code, response.json()) == (404, {"error": "There is no group unknown."})
 
     @pytest.mark.parametrize("body", [[], "text", 5])
-    def test_a_change_is_an_object(self, cloud: Cloud, body: Any) -> None:
+    def test_refuses_a_change_that_is_not_an_object(self, cloud: Cloud, body: Any) -> None:
         response = cloud.control("PUT", f"groups/{DESIGN_POOL}", body)
 
         assert (response.status_code, response.json()) == (400, {"error": "The body must be a JSON object."})
@@ -122,7 +122,7 @@ def test_history_has_every_applied_change(cloud: Cloud) -> None:
 
 
 class TestSwitches:
-    def test_say_what_they_are_about(self, cloud: Cloud) -> None:
+    def test_show_their_question_and_values(self, cloud: Cloud) -> None:
         switch = cloud.control("GET", "switches").json()["switches"]["route_policy"]
 
         assert (switch["value"], switch["values"]) == ("merge", ["merge", "replace"])
@@ -144,7 +144,7 @@ class TestSwitches:
             ([], "The body must be a JSON object."),
         ],
     )
-    def test_refuse_what_they_cannot_be(self, cloud: Cloud, body: Any, sentence: str) -> None:
+    def test_refuse_unknown_names_and_values(self, cloud: Cloud, body: Any, sentence: str) -> None:
         response = cloud.control("PUT", "switches", body)
 
         assert (response.status_code, response.json()["error"][: len(sentence)]) == (400, sentence)
@@ -164,11 +164,11 @@ class TestPermissions:
         assert (response.status_code, "simulator-token" in response.json()["error"]) == (404, True)
 
     @pytest.mark.parametrize("body", [{}, {"taken": "all"}, {"taken": [1]}])
-    def test_are_a_list_of_texts(self, cloud: Cloud, body: Any) -> None:
+    def test_refuse_a_body_that_is_not_a_list_of_actions(self, cloud: Cloud, body: Any) -> None:
         assert cloud.control("PUT", "permissions/ops-bot", body).status_code == 400
 
 
-def test_reset_brings_everything_back(cloud: Cloud) -> None:
+def test_reset_restores_the_initial_state(cloud: Cloud) -> None:
     before = cloud.show()
     cloud.patch({"name": "TEST"})
     cloud.switch(route_policy="replace")
@@ -184,7 +184,7 @@ def test_reset_brings_everything_back(cloud: Cloud) -> None:
     assert cloud.requests()[0]["number"] == 1
 
 
-def test_reset_ends_issued_tokens(cloud: Cloud) -> None:
+def test_reset_expires_issued_tokens(cloud: Cloud) -> None:
     user = {"name": "ops-bot", "password": "simulator", "domain": {"name": "example-corp"}}
     identity = {"methods": ["password"], "password": {"user": user}}
     body = {"auth": {"identity": identity, "scope": {"project": {"id": PROJECT}}}}
@@ -196,7 +196,7 @@ def test_reset_ends_issued_tokens(cloud: Cloud) -> None:
     assert response.status_code == 401
 
 
-def test_lists_itself(cloud: Cloud) -> None:
+def test_the_root_lists_all_controls(cloud: Cloud) -> None:
     controls = cloud.control("GET", "").json()["controls"]
 
     assert {"GET /_simulator/requests", "PUT /_simulator/faults", "POST /_simulator/reset"} < set(controls)
@@ -210,20 +210,20 @@ def test_lists_itself(cloud: Cloud) -> None:
         ("GET", "reset", 405, "Use POST."),
     ],
 )
-def test_says_how_it_is_used(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
+def test_an_error_says_how_to_use_a_control(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
     response = cloud.control(method, path)
 
     assert (response.status_code, response.json()) == (status, {"error": error})
 
 
-def test_needs_json(cloud: Cloud) -> None:
+def test_a_control_refuses_a_body_that_is_not_json(cloud: Cloud) -> None:
     response = requests.put(f"{cloud.url}/_simulator/faults", data=b"[", timeout=10)
 
     assert (response.status_code, "not JSON" in response.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
-def test_answers_this_machine_only(peer: str, status: int) -> None:
+def test_controls_respond_only_to_this_machine(peer: str, status: int) -> None:
     response = Client(create_app()).get("/_simulator/requests", environ_overrides={"REMOTE_ADDR": peer})
 
     assert response.status_code == status

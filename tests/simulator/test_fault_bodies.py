@@ -1,4 +1,4 @@
-"""Faults in the body of a success."""
+"""Faults in the body of a successful response."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ class TestBodies:
         [("html", "<h1>"), ("empty", ""), ("not_json", "OK"), ("null", "null"), ("error_in_200", '"error_code"')],
     )
     @pytest.mark.parametrize("applied", [True, False])
-    def test_are_another_thing_in_200(self, cloud: Cloud, name: str, text: str, applied: bool) -> None:
+    def test_are_replaced_in_a_200(self, cloud: Cloud, name: str, text: str, applied: bool) -> None:
         set_fault(cloud, name, applied=applied)
 
         response = cloud.patch({"name": "TEST"})
@@ -27,23 +27,23 @@ class TestBodies:
     def raw(self, cloud: Cloud) -> bytes:
         return cloud.get(GROUP).content
 
-    def test_end_in_the_middle(self, cloud: Cloud) -> None:
+    def test_stop_in_the_middle(self, cloud: Cloud) -> None:
         set_fault(cloud, "cut_json")
 
         with pytest.raises(json.JSONDecodeError):
             json.loads(self.raw(cloud))
 
-    def test_name_a_member_twice(self, cloud: Cloud) -> None:
+    def test_repeat_a_member(self, cloud: Cloud) -> None:
         set_fault(cloud, "duplicate_keys")
 
         assert self.raw(cloud).startswith(b'{"id":"first","id":"' + DESIGN_POOL.encode())
 
-    def test_of_a_patch_have_no_members_to_repeat(self, cloud: Cloud) -> None:
+    def test_of_a_patch_stay_null_without_a_member_to_repeat(self, cloud: Cloud) -> None:
         set_fault(cloud, "duplicate_keys")
 
         assert cloud.patch({"name": "TEST"}).text == "null"
 
-    def test_are_of_other_types(self, cloud: Cloud) -> None:
+    def test_have_other_types(self, cloud: Cloud) -> None:
         set_fault(cloud, "wrong_types")
 
         group = cloud.show()
@@ -51,18 +51,18 @@ class TestBodies:
         assert (group["id"], group["name"], group["is_vdi"], group["system_disk_size"]) == (DESIGN_POOL, 11, "no", "80")
         assert (group["tags"], group["route_policy"]) == ({"0": "zero"}, ["not", "an", "object"])
 
-    def test_have_words_no_one_knows(self, cloud: Cloud) -> None:
+    def test_have_unknown_enumeration_values(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "unknown_enums"})
 
         assert cloud.show()["storage_mount_policy"] == "BRAND_NEW"
         assert {group["app_type"] for group in cloud.groups().json()["items"]} == {"BRAND_NEW"}
 
-    def test_lack_members(self, cloud: Cloud) -> None:
+    def test_have_no_named_member(self, cloud: Cloud) -> None:
         set_fault(cloud, "missing_members", members=["name", "route_policy"])
 
         assert not {"name", "route_policy"} & set(cloud.show())
 
-    def test_lack_a_member_only_where_the_path_says(self, cloud: Cloud) -> None:
+    def test_have_no_named_member_where_the_path_matches(self, cloud: Cloud) -> None:
         match = {"method": "GET", "path": "*/app-server-groups/*"}
         cloud.faults({"fault": "missing_members", "members": ["server_group_status"], "match": match})
 
@@ -71,17 +71,17 @@ class TestBodies:
         assert all("server_group_status" not in group for group in shown)
         assert all("server_group_status" in group for group in cloud.groups(limit=100).json()["items"])
 
-    def test_lack_a_nested_member(self, cloud: Cloud) -> None:
+    def test_have_no_named_nested_member(self, cloud: Cloud) -> None:
         set_fault(cloud, "missing_members", members=["route_policy.cpu_threshold", "no.such.member"])
 
         assert set(cloud.show()["route_policy"]) == {"max_session", "gpu_threshold", "mem_threshold"}
 
-    def test_lack_ids_in_some_rows(self, cloud: Cloud) -> None:
+    def test_have_no_id_in_some_rows(self, cloud: Cloud) -> None:
         set_fault(cloud, "missing_members", members=["id"], rows=[0, 2])
 
         assert ["id" in item for item in cloud.groups(limit=4).json()["items"]] == [False, True, False, True]
 
-    def test_are_of_other_types_in_named_members(self, cloud: Cloud) -> None:
+    def test_have_other_types_in_the_named_members(self, cloud: Cloud) -> None:
         set_fault(cloud, "wrong_types", members=["route_policy.cpu_threshold", "server_group_status"])
 
         group = cloud.show()
@@ -120,13 +120,13 @@ class TestBodies:
 
         assert {"x_new", "", "__proto__"} < set(cloud.show())
 
-    def test_miscount(self, cloud: Cloud) -> None:
+    def test_have_a_wrong_count(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "wrong_count", "by": -2})
 
         assert cloud.groups().json()["count"] == 40
         assert cloud.show()["name"] == "design-pool"
 
-    def test_spoil_only_successes(self, cloud: Cloud) -> None:
+    def test_of_errors_stay_as_they_are(self, cloud: Cloud) -> None:
         set_fault(cloud, "extra_members")
 
         assert set(cloud.groups("/unknown").json()) == {"error_code", "error_msg"}
@@ -154,13 +154,13 @@ class TestBodies:
         assert len(packed) < 50_000
         assert len(gzip.decompress(packed)) > 20_000_000
 
-    def test_come_under_a_huge_header(self, cloud: Cloud) -> None:
+    def test_follow_a_huge_header(self, cloud: Cloud) -> None:
         set_fault(cloud, "huge_header")
 
         with pytest.raises(requests.exceptions.ConnectionError):
             cloud.get(GROUP)
 
-    def test_are_followed_by_an_answer_to_nothing(self, cloud: Cloud) -> None:
+    def test_are_followed_by_a_second_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "surplus_bytes")
 
         with RawConnection(cloud) as connection:
@@ -170,7 +170,7 @@ class TestBodies:
         assert (head.count(b"Content-Length"), b"Content-Length: 4" in head) == (1, True)
         assert rest.startswith(b"nullHTTP/1.1 200 OK")
 
-    def test_lie_about_gzip(self, cloud: Cloud) -> None:
+    def test_are_wrongly_declared_as_gzip(self, cloud: Cloud) -> None:
         set_fault(cloud, "broken_gzip")
 
         with pytest.raises(requests.exceptions.ContentDecodingError):
@@ -182,7 +182,7 @@ class TestBodies:
         with pytest.raises(UnicodeDecodeError):
             self.raw(cloud).decode("utf-8")
 
-    def test_call_themselves_html(self, cloud: Cloud) -> None:
+    def test_are_wrongly_declared_as_html(self, cloud: Cloud) -> None:
         set_fault(cloud, "wrong_content_type")
 
         response = cloud.get(GROUP)

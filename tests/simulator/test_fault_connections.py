@@ -1,4 +1,4 @@
-"""Faults of time and of the connection, seen from a raw socket."""
+"""Faults of timing and of the connection, as a raw socket shows them."""
 
 import socket
 import struct
@@ -17,7 +17,7 @@ from tests.simulator.connections import RawConnection, is_applied, set_fault, wa
 
 
 class TestTime:
-    def test_delay_waits_and_answers_faithfully(self, cloud: Cloud) -> None:
+    def test_delay_sends_the_true_response_later(self, cloud: Cloud) -> None:
         set_fault(cloud, "delay", delay_ms=150)
         start = time.monotonic()
 
@@ -33,14 +33,14 @@ class TestTime:
         assert cloud.groups().status_code == 503
         assert time.monotonic() - start >= 0.1
 
-    def test_slow_takes_its_seconds(self, cloud: Cloud) -> None:
+    def test_slow_takes_the_given_seconds(self, cloud: Cloud) -> None:
         set_fault(cloud, "slow", seconds=0.3)
         start = time.monotonic()
 
         assert cloud.show()["name"] == "design-pool"
         assert 0.25 <= time.monotonic() - start < 3
 
-    def test_drip_is_a_byte_at_a_time(self, cloud: Cloud) -> None:
+    def test_drip_sends_one_byte_at_a_time(self, cloud: Cloud) -> None:
         set_fault(cloud, "drip", seconds=0.05)
         start, received = time.monotonic(), b""
 
@@ -52,7 +52,7 @@ class TestTime:
         assert time.monotonic() - start >= 3 * 0.05
         assert is_applied(cloud)
 
-    def test_endless_has_neither_length_nor_end(self, cloud: Cloud) -> None:
+    def test_endless_sends_no_length_and_no_end(self, cloud: Cloud) -> None:
         set_fault(cloud, "endless")
 
         with RawConnection(cloud) as connection:
@@ -64,7 +64,7 @@ class TestTime:
         head, _, body = received.partition(b"\r\n\r\n")
         assert (b"Content-Length" in head, head.count(b"Connection: close"), body.strip()) == (False, 1, b"")
 
-    def test_not_http_is_another_protocol(self, cloud: Cloud) -> None:
+    def test_not_http_sends_another_protocol(self, cloud: Cloud) -> None:
         set_fault(cloud, "not_http")
 
         with RawConnection(cloud) as connection:
@@ -72,7 +72,7 @@ class TestTime:
 
         assert not is_applied(cloud)
 
-    def test_stall_is_headers_and_nothing_more(self, cloud: Cloud) -> None:
+    def test_stall_sends_only_the_headers(self, cloud: Cloud) -> None:
         set_fault(cloud, "stall")
 
         with RawConnection(cloud) as connection:
@@ -81,7 +81,7 @@ class TestTime:
 
         assert (head.endswith(b"\r\n\r\n"), rest, is_applied(cloud)) == (True, b"", True)
 
-    def test_stall_ends_after_its_seconds(self, cloud: Cloud) -> None:
+    def test_stall_ends_after_the_given_seconds(self, cloud: Cloud) -> None:
         set_fault(cloud, "stall", seconds=0.1)
 
         with RawConnection(cloud) as connection:
@@ -90,7 +90,7 @@ class TestTime:
             assert connection.read().endswith(b"\r\n\r\n")
 
     @pytest.mark.parametrize(("name", "applied"), [("silence", False), ("silence_after_applying", True)])
-    def test_silence_is_not_a_byte(self, cloud: Cloud, name: str, applied: bool) -> None:
+    def test_silence_sends_no_byte(self, cloud: Cloud, name: str, applied: bool) -> None:
         set_fault(cloud, name, seconds=0.2)
 
         with RawConnection(cloud) as connection:
@@ -104,7 +104,7 @@ class TestTime:
 
 
 class TestConnection:
-    def test_truncated_promises_more_than_comes(self, cloud: Cloud) -> None:
+    def test_truncated_declares_more_than_it_sends(self, cloud: Cloud) -> None:
         set_fault(cloud, "truncated")
 
         with RawConnection(cloud) as connection:
@@ -113,17 +113,17 @@ class TestConnection:
 
         assert (b"Content-Length: 4" in head, body, is_applied(cloud)) == (True, b"nu", True)
 
-    def test_half_closed_ends_one_way_only(self, cloud: Cloud) -> None:
+    def test_half_closed_closes_one_direction(self, cloud: Cloud) -> None:
         set_fault(cloud, "half_closed", seconds=5)
 
         with RawConnection(cloud) as connection:
             connection.send()
             assert connection.read().endswith(b"nu")
-            connection.send()  # the other way is open, and no one answers
+            connection.send()  # the other direction is open, but nothing responds
 
             assert connection.read() == b""
 
-    def test_close_after_answer_is_unannounced(self, cloud: Cloud) -> None:
+    def test_close_after_answer_closes_unannounced(self, cloud: Cloud) -> None:
         set_fault(cloud, "close_after_answer")
 
         with RawConnection(cloud) as connection:
@@ -134,7 +134,7 @@ class TestConnection:
         assert b"Connection: close" not in response
 
     @pytest.mark.parametrize(("name", "applied"), [("drop_before_answer", False), ("drop_after_applying", True)])
-    def test_drop_is_an_end_without_a_word(self, cloud: Cloud, name: str, applied: bool) -> None:
+    def test_drop_closes_without_a_response(self, cloud: Cloud, name: str, applied: bool) -> None:
         set_fault(cloud, name)
 
         with RawConnection(cloud) as connection:
@@ -148,7 +148,7 @@ class TestConnection:
     @pytest.mark.parametrize(
         ("name", "applied"), [("reset_after", False), ("reset_after_applying", True), ("reset_before", False)]
     )
-    def test_reset_is_a_reset(self, cloud: Cloud, name: str, applied: bool) -> None:
+    def test_reset_resets_the_connection(self, cloud: Cloud, name: str, applied: bool) -> None:
         set_fault(cloud, name)
 
         with RawConnection(cloud) as connection, pytest.raises(ConnectionResetError):
@@ -165,7 +165,7 @@ class TestConnection:
 
         assert cloud.requests()[0]["body"] is None
 
-    def test_reset_during_the_request_comes_halfway(self, cloud: Cloud) -> None:
+    def test_reset_during_reads_half_of_the_body(self, cloud: Cloud) -> None:
         set_fault(cloud, "reset_during")
 
         with RawConnection(cloud) as connection, pytest.raises(ConnectionResetError):
@@ -173,7 +173,7 @@ class TestConnection:
 
         assert cloud.requests()[0]["body"] == "x" * 500
 
-    def test_reset_in_the_answer_comes_after_some_of_it(self, cloud: Cloud) -> None:
+    def test_reset_in_answer_sends_part_of_the_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "reset_in_answer")
 
         with pytest.raises(requests.exceptions.RequestException):
@@ -183,8 +183,8 @@ class TestConnection:
 
 
 @pytest.mark.parametrize("name", ["stall", "silence", "half_closed", "reset_after", "reset_in_answer", "not_http"])
-def test_bad_manners_without_a_socket_just_end(name: str) -> None:
-    """Under a server that does not hand out the client's socket."""
+def test_connection_faults_end_without_access_to_the_socket(name: str) -> None:
+    """With a server that does not give access to the client's socket."""
     pace = {"seconds": 0.01} if "seconds" in KINDS[name].options else {}
     app = create_app(SimulatorSettings(faults=[{"fault": name, **pace}]))
 
@@ -192,7 +192,7 @@ def test_bad_manners_without_a_socket_just_end(name: str) -> None:
         Client(app).get("/v2/cloudimages", buffered=True)
 
 
-def test_a_client_that_resets_is_not_waited_for(cloud: Cloud) -> None:
+def test_does_not_wait_for_a_client_that_resets(cloud: Cloud) -> None:
     set_fault(cloud, "silence")
     before = threading.active_count()
 

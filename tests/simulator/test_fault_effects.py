@@ -1,4 +1,4 @@
-"""Faults in what is applied, when, and what reads show of it."""
+"""Faults in what is applied, when it is applied, and what reads show."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.simulator.connections import GROUP, is_applied, set_fault, wait_for
 
 
 class TestLate:
-    def test_applies_after_the_answer(self, cloud: Cloud) -> None:
+    def test_applies_after_the_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=150)
 
         response = cloud.patch({"name": "TEST"})
@@ -27,12 +27,12 @@ class TestLate:
         waited = datetime.fromisoformat(change["time"]) - datetime.fromisoformat(request["time"])
         assert (change["request"], waited >= timedelta(milliseconds=149)) == (1, True)
 
-    def test_may_say_that_it_is_done(self, cloud: Cloud) -> None:
+    def test_may_respond_with_success(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=60_000, answer="null")
 
         assert (cloud.patch({"name": "TEST"}).text, cloud.show()["name"]) == ("null", "design-pool")
 
-    def test_may_let_the_client_wait_in_vain(self, cloud: Cloud) -> None:
+    def test_may_send_no_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=60_000, answer="silence")
 
         with pytest.raises(requests.exceptions.ReadTimeout):
@@ -40,7 +40,7 @@ class TestLate:
 
         assert cloud.control("GET", "late").json() == {"waiting": 1}
 
-    def test_can_be_brought_forward(self, cloud: Cloud) -> None:
+    def test_a_control_applies_it_at_once(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=40_000)
         cloud.patch({"name": "TEST"})
 
@@ -50,7 +50,7 @@ class TestLate:
         assert cloud.control("POST", "late").json() == {"applied": 0}
 
     @pytest.mark.parametrize("response", ["drop", "reset"])
-    def test_may_end_the_connection(self, cloud: Cloud, response: str) -> None:
+    def test_may_close_the_connection(self, cloud: Cloud, response: str) -> None:
         set_fault(cloud, "late", after_ms=50, answer=response)
 
         with pytest.raises(requests.exceptions.ConnectionError):
@@ -58,19 +58,19 @@ class TestLate:
 
         assert wait_for(lambda: is_applied(cloud))
 
-    def test_refuses_at_once_what_is_refused_anyway(self, cloud: Cloud) -> None:
+    def test_refuses_an_invalid_request_at_once(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "two words"}).status_code == 400
 
-    def test_a_broken_rule_is_silent(self, cloud: Cloud) -> None:
+    def test_applies_nothing_when_a_rule_is_broken(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "finance-eu"}).status_code == 504
         time.sleep(0.1)
         assert not is_applied(cloud)
 
-    def test_reset_cancels_it(self, cloud: Cloud) -> None:
+    def test_a_reset_drops_it(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=100)
         cloud.patch({"name": "TEST"})
 
@@ -80,7 +80,7 @@ class TestLate:
         assert not is_applied(cloud)
 
 
-def test_reset_ends_a_request_that_waits(cloud: Cloud) -> None:
+def test_a_reset_drops_a_delayed_request(cloud: Cloud) -> None:
     set_fault(cloud, "delay", delay_ms=300)
     with ThreadPoolExecutor(1) as pool:
         patch = pool.submit(cloud.patch, {"name": "TEST"})
@@ -94,7 +94,7 @@ def test_reset_ends_a_request_that_waits(cloud: Cloud) -> None:
 
 
 class TestEffects:
-    def test_stale_reads_lag(self, cloud: Cloud) -> None:
+    def test_stale_reads_show_an_earlier_state(self, cloud: Cloud) -> None:
         cloud.patch({"name": "the-new-one"})
         cloud.patch({"description": "later still"})
 
@@ -123,7 +123,7 @@ class TestEffects:
         group = cloud.show()
         assert (response.status_code, group["name"], group["description"]) == (500, "TEST", "CAD users, Building 7")
 
-    def test_partial_applies_what_is_named(self, cloud: Cloud) -> None:
+    def test_partial_applies_the_named_members(self, cloud: Cloud) -> None:
         set_fault(cloud, "partial", members=["description"], status=200)
 
         response = cloud.patch({"name": "TEST", "description": "new"})
@@ -131,12 +131,12 @@ class TestEffects:
         group = cloud.show()
         assert (response.text, group["name"], group["description"]) == ("null", "design-pool", "new")
 
-    def test_partial_refuses_what_is_refused_anyway(self, cloud: Cloud) -> None:
+    def test_partial_refuses_an_invalid_request(self, cloud: Cloud) -> None:
         set_fault(cloud, "partial")
 
         assert cloud.patch({"name": "finance-eu"}).status_code == 400
 
-    def test_ignored_says_null(self, cloud: Cloud) -> None:
+    def test_ignored_responds_with_null(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "ignored"})
 
         assert cloud.patch({"name": "TEST"}).text == "null"
@@ -144,7 +144,9 @@ class TestEffects:
         assert not is_applied(cloud)
 
     @pytest.mark.parametrize(("when", "order"), [("before", [None, 1]), ("after", [1, None])])
-    def test_overtaken_is_someone_else(self, cloud: Cloud, when: str, order: list[int | None]) -> None:
+    def test_overtaken_changes_the_group_before_or_after(
+        self, cloud: Cloud, when: str, order: list[int | None]
+    ) -> None:
         set_fault(cloud, "overtaken", when=when, changes={"name": "theirs"})
 
         cloud.patch({"description": "ours"})
@@ -153,20 +155,20 @@ class TestEffects:
         assert (cloud.show()["name"], cloud.show()["description"]) == ("theirs", "ours")
 
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_overtaken_leaves_a_list_alone(self, cloud: Cloud, when: str) -> None:
+    def test_overtaken_changes_nothing_on_a_list(self, cloud: Cloud, when: str) -> None:
         cloud.faults({"fault": "overtaken", "when": when})
 
         assert cloud.groups().status_code == 200
         assert cloud.history() == []
 
-    def test_overtaken_after_a_refusal_does_nothing(self, cloud: Cloud) -> None:
+    def test_overtaken_changes_nothing_after_a_refusal(self, cloud: Cloud) -> None:
         set_fault(cloud, "overtaken", when="after")
 
         assert cloud.patch({"name": "two words"}).status_code == 400
         assert not is_applied(cloud)
 
     @pytest.mark.parametrize(("places", "distinct"), [(1, 39), (-1, 39)])
-    def test_a_shifting_list_repeats_or_skips(self, cloud: Cloud, places: int, distinct: int) -> None:
+    def test_a_shifting_list_repeats_or_loses_rows(self, cloud: Cloud, places: int, distinct: int) -> None:
         cloud.faults({"fault": "shifting_list", "places": places})
 
         pages = [cloud.groups(offset=offset, limit=14).json()["items"] for offset in (0, 14, 28)]
@@ -183,7 +185,7 @@ class TestEffects:
             assert {page["count"] for page in pages} == {42}
             assert len({group["id"] for page in pages for group in page["items"]}) == 39
 
-    def test_a_short_list_counts_more_than_it_has(self, cloud: Cloud) -> None:
+    def test_a_short_list_has_fewer_rows_than_its_count(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "short_list"})
 
         pages = [cloud.groups(offset=offset, limit=10).json() for offset in (0, 10, 20)]
@@ -200,7 +202,7 @@ class TestEffects:
         assert 490_000 < len(first.content) < 520_000
         assert len({group["id"] for page in (first, last) for group in page.json()["items"]}) == 150
 
-    def test_a_long_list_has_rows_only_where_a_list_has(self, cloud: Cloud) -> None:
+    def test_a_long_list_needs_a_list_with_rows(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "long_list"})
 
         assert cloud.show()["name"] == "design-pool"
@@ -226,14 +228,14 @@ class TestEffects:
 
         assert response.headers["Location"] == f"http://127.0.0.1:9/v1/{PROJECT}/app-server-groups?limit=5"
 
-    def test_redirect_repeats_what_was_asked_safely(self, cloud: Cloud) -> None:
+    def test_redirect_encodes_the_path(self, cloud: Cloud) -> None:
         set_fault(cloud, "redirect")
 
         response = cloud.get("/v1/%E7%A0%94%0d%0aX-Evil:%201")
 
         assert response.headers["Location"] == "http://elsewhere.example/v1/%E7%A0%94%0D%0AX-Evil%3A%201"
 
-    def test_a_token_may_be_short_lived(self, cloud: Cloud) -> None:
+    def test_a_short_lived_token_expires(self, cloud: Cloud) -> None:
         set_fault(cloud, "short_lived_token", seconds=60)
         headers = {"X-Auth-Token": issued_token(cloud)}
 
@@ -243,7 +245,7 @@ class TestEffects:
 
         assert (before, after) == (200, 401)
 
-    def test_revoked_tokens_end_for_good(self, cloud: Cloud) -> None:
+    def test_revoked_tokens_stay_expired(self, cloud: Cloud) -> None:
         token = issued_token(cloud)
         set_fault(cloud, "revoked_tokens")
 
@@ -252,7 +254,7 @@ class TestEffects:
         assert statuses == [401, 401]
         assert cloud.call("GET", GROUP, headers={"X-Auth-Token": issued_token(cloud)}).status_code == 200
 
-    def test_a_skewed_clock_is_in_the_date(self, cloud: Cloud) -> None:
+    def test_a_skewed_clock_changes_the_date(self, cloud: Cloud) -> None:
         set_fault(cloud, "skewed_clock", seconds=-1800)
 
         skewed, right = (parsedate_to_datetime(cloud.groups().headers["Date"]) for _ in range(2))
@@ -267,7 +269,7 @@ def issued_token(cloud: Cloud) -> str:
     return cloud.call("POST", "/v3/auth/tokens", json=body).headers["X-Subject-Token"]
 
 
-def test_200_threads_are_all_refused_and_counted(cloud: Cloud) -> None:
+def test_refuses_and_logs_200_requests_at_once(cloud: Cloud) -> None:
     cloud.faults({"fault": "unauthorized", "times": 200})
 
     with ThreadPoolExecutor(200) as pool:
@@ -277,7 +279,7 @@ def test_200_threads_are_all_refused_and_counted(cloud: Cloud) -> None:
     assert len(cloud.requests()) == 200
 
 
-def test_no_fault_is_without_a_test() -> None:
+def test_every_fault_has_a_test() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_fault_*.py"))
 
     assert [name for name in KINDS if f'"{name}"' not in sources] == []

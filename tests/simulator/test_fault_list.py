@@ -1,4 +1,4 @@
-"""How faults are written down, matched and counted."""
+"""The list of faults: parsing, matching and counting."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def faults() -> FaultList:
     return FaultList(seed=1)
 
 
-def test_there_are_at_least_40_and_each_says_what_it_does(cloud: Cloud) -> None:
+def test_lists_all_kinds_with_a_description(cloud: Cloud) -> None:
     kinds = cloud.control("GET", "faults/kinds").json()
 
     assert len(kinds) == len(KINDS) >= 40
@@ -28,7 +28,7 @@ def test_there_are_at_least_40_and_each_says_what_it_does(cloud: Cloud) -> None:
     assert kinds["late"]["options"] == {"after_ms": 8000, "answer": "gateway_timeout"}
 
 
-def test_stays_until_replaced_when_it_has_no_count(faults: FaultList) -> None:
+def test_stays_until_replaced_without_times(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable"}, {"fault": "not_found", "times": None}])
     assert matched(faults, 50) == [True] * 50
 
@@ -36,7 +36,7 @@ def test_stays_until_replaced_when_it_has_no_count(faults: FaultList) -> None:
     assert matched(faults) == [False]
 
 
-def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
+def test_counts_down_and_goes_on_to_the_next_fault(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable", "times": 2}, {"fault": "not_found", "times": 1}])
 
     names = [entry.fault.kind.name if (entry := faults.match("GET", "/")) else None for _ in range(4)]
@@ -45,7 +45,7 @@ def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
 
 
 @pytest.mark.parametrize(
-    ("match", "method", "path", "struck"),
+    ("match", "method", "path", "applies"),
     [
         ({}, "GET", "/v2/cloudimages", True),
         ({"method": "PATCH"}, "PATCH", "/v1/p/app-server-groups/g", True),
@@ -57,13 +57,13 @@ def test_counts_down_and_lets_the_next_one_in(faults: FaultList) -> None:
         ({"path": "/v[12]/*"}, "GET", "/v3/projects", False),
     ],
 )
-def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, path: str, struck: bool) -> None:
+def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, path: str, applies: bool) -> None:
     faults.replace([{"fault": "unavailable", "match": match}])
 
-    assert matched(faults, method=method, path=path) == [struck]
+    assert matched(faults, method=method, path=path) == [applies]
 
 
-def test_strikes_by_a_chance_that_the_seed_repeats(faults: FaultList) -> None:
+def test_the_seed_repeats_the_chance(faults: FaultList) -> None:
     entry = {"fault": "unavailable", "probability": 0.3}
 
     faults.replace([entry])
@@ -75,14 +75,14 @@ def test_strikes_by_a_chance_that_the_seed_repeats(faults: FaultList) -> None:
     assert 30 < sum(first) < 90
 
 
-@pytest.mark.parametrize(("probability", "struck"), [(0, [False] * 20), (1, [True] * 20)])
-def test_a_chance_has_two_ends(faults: FaultList, probability: int, struck: list[bool]) -> None:
+@pytest.mark.parametrize(("probability", "applies"), [(0, [False] * 20), (1, [True] * 20)])
+def test_a_probability_of_0_and_of_1(faults: FaultList, probability: int, applies: list[bool]) -> None:
     faults.replace([{"fault": "unavailable", "probability": probability}])
 
-    assert matched(faults, 20) == struck
+    assert matched(faults, 20) == applies
 
 
-def test_a_chance_that_fails_does_not_count(faults: FaultList) -> None:
+def test_a_request_without_the_fault_is_not_counted(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable", "probability": 0.5, "times": 5}])
 
     assert sum(matched(faults, 100)) == 5
@@ -116,14 +116,14 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("entries", "sentence"), WRONG)
-def test_says_what_is_wrong_with_a_list(faults: FaultList, entries: Any, sentence: str) -> None:
+def test_names_the_mistake_in_a_list(faults: FaultList, entries: Any, sentence: str) -> None:
     with pytest.raises(WrongFaultError) as refusal:
         faults.replace(entries)
 
     assert str(refusal.value).startswith(sentence)
 
 
-def test_a_wrong_list_changes_nothing(cloud: Cloud) -> None:
+def test_an_invalid_list_changes_nothing(cloud: Cloud) -> None:
     cloud.faults({"fault": "unavailable"})
 
     response = cloud.control("PUT", "faults", [{"fault": "flood"}])
@@ -132,7 +132,7 @@ def test_a_wrong_list_changes_nothing(cloud: Cloud) -> None:
     assert cloud.groups().status_code == 503
 
 
-def test_shows_what_is_left(cloud: Cloud) -> None:
+def test_shows_how_often_each_fault_applies(cloud: Cloud) -> None:
     match = {"method": "GET", "path": "*/state"}
     cloud.faults({"fault": "unavailable", "match": match, "times": 3})
     cloud.groups(f"/{DESIGN_POOL}/state")
@@ -154,13 +154,13 @@ def test_shows_what_is_left(cloud: Cloud) -> None:
     ]
 
 
-def test_controls_are_never_struck(cloud: Cloud) -> None:
+def test_faults_do_not_apply_to_controls(cloud: Cloud) -> None:
     cloud.faults({"fault": "drop_before_answer"})
 
     assert cloud.control("GET", "requests").status_code == 200
 
 
-def test_strikes_before_anything_is_checked(cloud: Cloud) -> None:
+def test_applies_before_any_check(cloud: Cloud) -> None:
     cloud.faults({"fault": "unavailable"})
 
     response = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": "guess"})

@@ -1,4 +1,4 @@
-"""Faults that are a status: right bodies, wrong bodies, every kind of Retry-After."""
+"""Faults that send a status: well-formed and malformed bodies, and Retry-After."""
 
 import base64
 from email.utils import parsedate_to_datetime
@@ -35,7 +35,7 @@ class TestStatuses:
             ("gateway_timeout", 504, "APIGW.0201"),
         ],
     )
-    def test_have_right_bodies_and_apply_nothing(self, cloud: Cloud, name: str, status: int, code: str) -> None:
+    def test_have_well_formed_bodies_and_apply_nothing(self, cloud: Cloud, name: str, status: int, code: str) -> None:
         set_fault(cloud, name)
 
         response = cloud.patch({"name": "TEST"})
@@ -59,7 +59,7 @@ class TestStatuses:
             ({"status": 200}, 200, "null"),
         ],
     )
-    def test_can_be_any_with_any_body(self, cloud: Cloud, options: Any, status: int, text: str) -> None:
+    def test_can_have_any_body(self, cloud: Cloud, options: Any, status: int, text: str) -> None:
         set_fault(cloud, "status", headers={"X-Extra": "yes"}, **options)
 
         response = cloud.patch({"name": "TEST"})
@@ -67,20 +67,20 @@ class TestStatuses:
         assert (response.status_code, response.text, response.headers["X-Extra"]) == (status, text, "yes")
         assert not is_applied(cloud)
 
-    def test_may_name_their_own_request_id(self, cloud: Cloud) -> None:
+    def test_can_set_the_request_id(self, cloud: Cloud) -> None:
         set_fault(cloud, "status", headers={"X-Request-Id": "mine", "X-Odd": "研"})
 
         response = cloud.groups()
 
         assert (response.headers["X-Request-Id"], response.headers["X-Odd"]) == ("mine", "?")
 
-    def test_may_be_one_http_does_not_know(self, cloud: Cloud) -> None:
+    def test_can_be_unknown_to_http(self, cloud: Cloud) -> None:
         set_fault(cloud, "status", status=494)
 
         assert (cloud.groups().status_code, cloud.groups().status_code) == (494, 200)
 
 
-class TestAppliedAllTheSame:
+class TestAppliedChanges:
     """A fault that sends another response can still have the request applied."""
 
     @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ class TestAppliedAllTheSame:
         assert cloud.show()["name"] == "design-pool"
         assert wait_for(lambda: bool(cloud.show()["name"] == "TEST"))
 
-    def test_does_not_apply_what_no_credential_allows(self, cloud: Cloud) -> None:
+    def test_does_not_apply_a_change_without_a_credential(self, cloud: Cloud) -> None:
         set_fault(cloud, "conflict", applied=True)
 
         response = cloud.call("PATCH", GROUP, json={"name": "TEST"}, headers={"X-Auth-Token": "guess"})
@@ -126,7 +126,7 @@ class TestAppliedAllTheSame:
         assert not is_applied(cloud)
 
     @pytest.mark.parametrize("changes", [{"name": "theirs"}, {"description": "theirs"}])
-    def test_a_throttled_change_meets_an_outside_change(self, cloud: Cloud, changes: dict[str, str]) -> None:
+    def test_changes_the_group_when_it_throttles_a_change(self, cloud: Cloud, changes: dict[str, str]) -> None:
         set_fault(cloud, "retry_after_seconds", seconds=60, changes=changes)
 
         response = cloud.patch({"name": "ours"})
@@ -267,15 +267,15 @@ class TestRetryAfter:
         wait = parsedate_to_datetime(response.headers["Retry-After"]) - parsedate_to_datetime(response.headers["Date"])
         assert 58 <= wait.total_seconds() <= 61
 
-    def test_throttling_counts(self, cloud: Cloud) -> None:
+    def test_throttling_refuses_requests_over_its_limit(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "throttling", "requests": 3, "seconds": 60})
 
-        answers = [cloud.groups() for _ in range(5)]
+        responses = [cloud.groups() for _ in range(5)]
 
-        assert [response.status_code for response in answers] == [200, 200, 200, 429, 429]
-        assert "policy user over ratelimit,limit:3,time:60 second" in answers[-1].json()["error_msg"]
+        assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
+        assert "policy user over ratelimit,limit:3,time:60 second" in responses[-1].json()["error_msg"]
 
-    def test_throttling_forgets_what_is_long_ago(self, cloud: Cloud) -> None:
+    def test_throttling_counts_only_recent_requests(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "throttling", "requests": 1, "seconds": 0})
 
         assert [cloud.groups().status_code for _ in range(3)] == [200, 200, 200]

@@ -1,4 +1,4 @@
-"""IMS ListImages: two vocabularies, pages by marker, images withdrawn from the marketplace."""
+"""IMS ListImages: filters, pages by marker, and images withdrawn from the marketplace."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def names(cloud: Cloud, **query: Any) -> list[str]:
     return [image["name"] for image in images(cloud, **query)]
 
 
-def test_the_marketplace_is_market_and_has_product_codes(cloud: Cloud) -> None:
+def test_marketplace_images_have_product_codes(cloud: Cloud) -> None:
     market = images(cloud, __imagetype="market")
 
     codes = {image["name"]: image["__productcode"] for image in market}
@@ -72,7 +72,7 @@ def test_pages_follow_a_marker(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("query", [{"marker": "unknown"}, {"limit": 0}, {"limit": "x"}, {"__imagetype": "public"}])
-def test_refuses_in_the_words_of_ims(cloud: Cloud, query: dict[str, Any]) -> None:
+def test_refuses_with_the_error_form_of_ims(cloud: Cloud, query: dict[str, Any]) -> None:
     response = cloud.get("/v2/cloudimages", **query)
 
     assert (response.status_code, set(response.json()["error"])) == (400, {"message", "code"})
@@ -84,5 +84,5 @@ def test_a_project_named_in_a_header_sees_its_own_images(cloud: Cloud) -> None:
     assert {image["owner"] for image in response.json()["images"]} == {OTHER_PROJECT}
 
 
-def test_says_nothing_of_its_own_bookkeeping(cloud: Cloud) -> None:
+def test_hides_internal_members(cloud: Cloud) -> None:
     assert not [name for image in images(cloud) for name in image if name == "_membership"]

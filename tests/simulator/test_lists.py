@@ -88,7 +88,7 @@ class TestFilters:
         assert standby["count"] + primary["count"] == 42
         assert all(group["primary_server_group_ids"] for group in standby["items"])
 
-    def test_lists_may_leave_standbys_out_unless_asked(self, cloud: Cloud) -> None:
+    def test_a_switch_hides_standbys_by_default(self, cloud: Cloud) -> None:
         cloud.switch(secondary_default="primary")
 
         assert cloud.groups().json()["count"] == 37
@@ -112,7 +112,7 @@ class TestOrder:
 
 
 class TestLightList:
-    def test_lacks_what_is_not_needed_to_bind_groups(self, cloud: Cloud) -> None:
+    def test_has_fewer_members_than_the_full_list(self, cloud: Cloud) -> None:
         item = cloud.groups("/actions/list", limit=1).json()["items"][0]
 
         assert {"app_group_count", "primary_server_group_ids", "server_group_status"} <= set(item)
@@ -123,7 +123,7 @@ class TestLightList:
         assert cloud.groups("/actions/list", server_group_name="sap").json()["count"] == 42
         assert cloud.groups("/actions/list", sever_group_name="n" * 65).status_code == 400
 
-    def test_may_spell_a_count_as_text(self, cloud: Cloud) -> None:
+    def test_a_switch_makes_the_count_a_text(self, cloud: Cloud) -> None:
         cloud.switch(app_group_count="text")
 
         assert cloud.groups("/actions/list", limit=1).json()["items"][0]["app_group_count"] == "2"

@@ -1,4 +1,4 @@
-"""What one member's limits cannot say: rules between members, with the stored group and with the tenant."""
+"""Rules that combine several members, the stored group and the tenant."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ class TestRoutePolicy:
 
         assert (response.status_code, "multi-session" in response.json()["error_msg"]) == (400, True)
 
-    def test_the_tenant_may_have_a_lower_ceiling(self, cloud: Cloud) -> None:
+    def test_a_switch_lowers_the_maximum_of_sessions(self, cloud: Cloud) -> None:
         cloud.switch(max_session_quota="100")
 
         statuses = [cloud.patch({"route_policy": {"max_session": most}}).status_code for most in (100, 101)]
@@ -86,7 +86,7 @@ class TestImage:
         assert cloud.patch({"image_product_id": ""}).status_code == 400
         assert cloud.patch({"image_product_id": "", "image_type": "public"}).status_code == 200
 
-    def test_a_change_elsewhere_does_not_ask_for_the_product_id(self, cloud: Cloud) -> None:
+    def test_a_change_of_another_member_needs_no_product_id(self, cloud: Cloud) -> None:
         cloud.control("PUT", f"groups/{DESIGN_POOL}", {"image_product_id": ""})
 
         assert cloud.patch({"name": "TEST"}).status_code == 200
@@ -99,7 +99,7 @@ class TestImage:
 
         assert (accepted, cloud.patch(body).status_code) == (200, 400)
 
-    def test_a_known_image_brings_its_name_and_disk(self, cloud: Cloud) -> None:
+    def test_a_known_image_sets_its_name_and_minimum_disk(self, cloud: Cloud) -> None:
         image = cloud.named("medical-imaging")["image_id"]
 
         cloud.patch({"image_id": image, "image_type": "shared", "system_disk_size": 100})
@@ -198,7 +198,7 @@ class TestPrimaryAndStandby:
 
         assert (response.status_code, "storage_mount_policy is ANY" in response.json()["error_msg"]) == (400, True)
 
-    def test_a_deviating_standby_may_be_accepted(self, cloud: Cloud) -> None:
+    def test_a_switch_accepts_a_deviating_standby(self, cloud: Cloud) -> None:
         standby = cloud.named("design-pool-standby")["id"]
         cloud.switch(standby_deviation="accept")
 
@@ -239,7 +239,7 @@ class TestSwitchingOff:
         assert [server["session_count"] for server in servers] == [0, 0, 0]
 
 
-def test_the_time_of_change_may_stay(cloud: Cloud) -> None:
+def test_a_switch_keeps_the_time_of_change(cloud: Cloud) -> None:
     before = cloud.show()
     cloud.switch(update_time="stays")
 

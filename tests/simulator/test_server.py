@@ -1,4 +1,4 @@
-"""The server under the simulator: many clients, kept connections, a quick end."""
+"""The server of the simulator: many clients, persistent connections, a quick stop."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ def connect(url: str) -> socket.socket:
 
 
 def converse(url: str, text: bytes) -> bytes:
-    """What comes until the other side ends the connection."""
+    """The bytes until the server closes the connection."""
     with connect(url) as connection:
         connection.sendall(text)
         parts = []
@@ -40,7 +40,7 @@ def test_starts_on_a_free_port_and_stops() -> None:
         requests.get(server.url + GROUPS, timeout=5)
 
 
-def test_stopping_twice_or_unstarted_is_harmless() -> None:
+def test_stop_may_come_twice_or_before_the_start() -> None:
     server = SimulatorServer()
     server.stop()
     server.start()
@@ -48,7 +48,7 @@ def test_stopping_twice_or_unstarted_is_harmless() -> None:
     server.stop()
 
 
-def test_comes_back_as_it_was_on_the_same_port() -> None:
+def test_starts_again_with_the_same_port_and_state() -> None:
     server = SimulatorServer(faults=[{"fault": "slow", "seconds": 0.05}]).start()
     url, headers = server.url, {"X-Auth-Token": "simulator-token"}
     group = f"{url}{GROUPS}/7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
@@ -82,12 +82,12 @@ def test_a_taken_port_is_an_error() -> None:
         SimulatorServer(port=int(urlsplit(server.url).port or 0)).start()
 
 
-def test_wrong_faults_are_an_error() -> None:
+def test_invalid_faults_are_an_error() -> None:
     with pytest.raises(WrongFaultError):
         SimulatorServer(faults=[{"fault": "flood"}])
 
 
-def test_faults_and_latency_are_in_force_from_the_start() -> None:
+def test_faults_and_latency_apply_from_the_start() -> None:
     with SimulatorServer(latency_ms=50, faults=[{"fault": "unavailable"}]) as server:
         start = time.monotonic()
 
@@ -95,7 +95,7 @@ def test_faults_and_latency_are_in_force_from_the_start() -> None:
         assert time.monotonic() - start >= 0.05
 
 
-def test_has_the_groups_asked_for() -> None:
+def test_has_the_given_number_of_groups() -> None:
     with SimulatorServer(groups=3) as server:
         response = requests.get(server.url + GROUPS, headers={"X-Auth-Token": "simulator-token"}, timeout=5)
 
@@ -127,13 +127,13 @@ def test_reads_chunked_bodies(cloud: Cloud) -> None:
     assert (response.text, cloud.show()["name"]) == ("null", "TEST")
 
 
-def test_says_go_on_to_who_waits(cloud: Cloud) -> None:
+def test_responds_to_expect_100_continue(cloud: Cloud) -> None:
     head = HEAD.replace("GET", "PUT") + "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
 
     assert converse(cloud.url, head.encode() + b"{}").startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 405 ")
 
 
-def test_a_client_that_leaves_in_its_body_is_no_error(cloud: Cloud) -> None:
+def test_a_client_that_closes_within_its_body_is_no_error(cloud: Cloud) -> None:
     with connect(cloud.url) as connection:
         connection.sendall(f"PATCH {GROUPS} HTTP/1.1\r\nHost: cloud\r\nContent-Length: 100\r\n\r\nabc".encode())
 
@@ -141,17 +141,17 @@ def test_a_client_that_leaves_in_its_body_is_no_error(cloud: Cloud) -> None:
     assert len(cloud.requests()) == 1
 
 
-def test_nonsense_is_a_bad_request(cloud: Cloud) -> None:
+def test_a_request_that_is_not_http_is_a_bad_request(cloud: Cloud) -> None:
     assert b"400" in converse(cloud.url, b"\x16\x03\x01 what\r\n\r\n")
 
 
-def test_300_clients_at_once(cloud: Cloud) -> None:
+def test_serves_300_clients_at_once(cloud: Cloud) -> None:
     headers = {"X-Auth-Token": "simulator-token"}
 
     with ThreadPoolExecutor(300) as pool:
-        answers = list(pool.map(lambda _: requests.get(cloud.url + GROUPS, headers=headers, timeout=20), range(300)))
+        responses = list(pool.map(lambda _: requests.get(cloud.url + GROUPS, headers=headers, timeout=20), range(300)))
 
-    assert {response.status_code for response in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert [entry["number"] for entry in cloud.requests()] == list(range(1, 301))
 
 
@@ -177,7 +177,7 @@ def test_stops_at_once_while_clients_wait(fault: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "")
 
 
-def test_stops_at_once_with_idle_connections_and_late_changes() -> None:
+def test_stops_at_once_with_idle_connections_and_delayed_changes() -> None:
     server = SimulatorServer(faults=[{"fault": "late"}]).start()
     headers = {"X-Auth-Token": "simulator-token"}
     with requests.Session() as session:
@@ -190,7 +190,7 @@ def test_stops_at_once_with_idle_connections_and_late_changes() -> None:
     assert time.monotonic() - start < 1
 
 
-def test_a_group_that_cannot_be_handled_is_an_internal_error(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_group_of_wrong_types_is_an_internal_error(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     cloud.control("PUT", f"groups/{DESIGN_POOL}", {"tags": None})
 
     response = cloud.groups(tags="team=design")

@@ -1,4 +1,4 @@
-"""Servers and sessions, which agree with each other and with their group."""
+"""Servers and sessions agree with each other and with their group."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ class TestServers:
     def servers(self, cloud: Cloud, **query: Any) -> Any:
         return cloud.get(f"/v1/{PROJECT}/app-servers", **{"limit": 100, **query}).json()
 
-    def test_of_all_groups_are_as_many_as_the_groups_say(self, cloud: Cloud) -> None:
+    def test_are_as_many_as_the_groups_count(self, cloud: Cloud) -> None:
         said = sum(group["app_server_count"] for group in cloud.groups(limit=100).json()["items"])
 
         assert self.servers(cloud)["count"] == said
@@ -43,7 +43,7 @@ class TestServers:
     def test_need_a_group_id_that_is_not_empty(self, cloud: Cloud) -> None:
         assert cloud.get(f"/v1/{PROJECT}/app-servers", server_group_id="").status_code == 400
 
-    def test_follow_the_name_of_their_group(self, cloud: Cloud) -> None:
+    def test_have_the_current_name_of_their_group(self, cloud: Cloud) -> None:
         cloud.patch({"name": "TEST"})
 
         found = self.servers(cloud, server_group_id=DESIGN_POOL)["items"]
@@ -58,7 +58,7 @@ class TestSessions:
         return cloud.get(self.PATH, **{"limit": 100, **self.WHENEVER, **query}).json()
 
     @pytest.mark.parametrize("missing", ["query_begin_time", "query_end_time"])
-    def test_need_both_ends_of_a_time(self, cloud: Cloud, missing: str) -> None:
+    def test_need_a_begin_and_an_end_time(self, cloud: Cloud, missing: str) -> None:
         query = {name: value for name, value in self.WHENEVER.items() if name != missing}
 
         response = cloud.get(self.PATH, **query)
@@ -69,7 +69,7 @@ class TestSessions:
     @pytest.mark.parametrize(
         "time", ["2026-10-01", "now", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-10-01T00:00:00+02:00", ""]
     )
-    def test_refuse_what_is_no_time(self, cloud: Cloud, time: str) -> None:
+    def test_refuse_an_invalid_time(self, cloud: Cloud, time: str) -> None:
         assert cloud.get(self.PATH, **{**self.WHENEVER, "query_end_time": time}).status_code == 400
 
     def test_agree_with_the_servers(self, cloud: Cloud) -> None:
@@ -110,7 +110,7 @@ class TestSessions:
         assert later["count"] + earlier["count"] == self.sessions(cloud)["count"]
         assert min(later["count"], earlier["count"]) > 0
 
-    def test_may_be_held_to_their_end(self, cloud: Cloud) -> None:
+    def test_a_switch_filters_by_their_end(self, cloud: Cloud) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         open_ones = self.sessions(cloud, session_state="Active", query_end_time=now)["count"]
         cloud.switch(query_end_time="end")

@@ -1,4 +1,4 @@
-"""The reads of one group and of its tenant."""
+"""Reads of one group and of its tenant."""
 
 from typing import Any
 
@@ -43,12 +43,12 @@ class TestShow:
         assert cloud.groups("/unknown").status_code == 404
         assert cloud.groups(f"/{'i' * 129}").status_code == 400
 
-    def test_may_lack_what_older_regions_lack(self, cloud: Cloud) -> None:
+    def test_a_switch_removes_the_newest_members(self, cloud: Cloud) -> None:
         cloud.switch(newest_members="omit")
 
         assert ONLY_IN_SHOW - set(cloud.show()) == {"route_policy", "image_type", "image_product_id", "ip_virtual"}
 
-    def test_may_say_nothing_about_the_disk(self, cloud: Cloud) -> None:
+    def test_a_switch_sets_the_minimum_disk_to_zero(self, cloud: Cloud) -> None:
         cloud.switch(image_min_disk="zero")
 
         assert cloud.show()["image_min_disk"] == 0
@@ -66,7 +66,7 @@ class TestState:
 
         assert status == {"UNREGISTER": 0, "REGISTERED": 2, "MAINTAINING": 1, "FREEZE": 0, "STOPPED": 0, "NONE": 0}
 
-    def test_may_leave_zeros_out(self, cloud: Cloud) -> None:
+    def test_a_switch_omits_zero_counts(self, cloud: Cloud) -> None:
         cloud.switch(zero_counts="omit")
 
         assert cloud.groups(f"/{DESIGN_POOL}/state").json()["aps_status"] == {"REGISTERED": 2, "MAINTAINING": 1}
@@ -76,7 +76,7 @@ class TestState:
 
 
 class TestRestrict:
-    def test_names_the_ceilings(self, cloud: Cloud) -> None:
+    def test_has_the_maximums_of_the_tenant(self, cloud: Cloud) -> None:
         assert cloud.groups("/resources/restrict").json() == {"max_session": 1024, "max_group_count": 50}
 
 
@@ -96,7 +96,7 @@ class TestValidate:
         assert (found.status_code, found.json()) == (200, document)
 
     @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": 1}, {"name": "n" * 2049}])
-    def test_refuses_what_is_no_name(self, cloud: Cloud, body: Any) -> None:
+    def test_refuses_an_invalid_name(self, cloud: Cloud, body: Any) -> None:
         response = cloud.call("POST", f"/v1/{PROJECT}/app-server-groups/rules/validate", json=body)
 
         assert (response.status_code, "name" in response.json()["error_msg"]) == (400, True)

@@ -1,4 +1,4 @@
-"""SDK-HMAC-SHA256 is verified: what was signed, with which key, when."""
+"""SDK-HMAC-SHA256 signatures: what is signed, with which key, and when."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ from tests.simulator.signing import ACCESS, GROUP, GROUPS, SECRET, refusal, sign
 
 
 class TestSignatures:
-    def test_a_read_is_let_in(self, cloud: Cloud) -> None:
+    def test_accepts_a_signed_read(self, cloud: Cloud) -> None:
         assert signed_call(cloud).status_code == 200
 
-    def test_a_query_in_any_order_and_a_body_are_signed(self, cloud: Cloud) -> None:
+    def test_accepts_a_query_in_any_order_and_a_body(self, cloud: Cloud) -> None:
         listed = signed_call(cloud, path=f"{GROUPS}?server_group_name=%E7%A0%94%E5%8F%91&limit=5&app_type=")
         patched = signed_call(cloud, "PATCH", GROUP, json={"description": "ünïcode"})
 
@@ -24,12 +24,12 @@ class TestSignatures:
         assert patched.status_code == 200
         assert cloud.show()["description"] == "ünïcode"
 
-    def test_a_wrong_secret(self, cloud: Cloud) -> None:
+    def test_refuses_a_wrong_secret(self, cloud: Cloud) -> None:
         response = signed_call(cloud, keys=(ACCESS, "guess"))
 
         assert refusal(response) == (401, "APIGW.0301", "verify aksk signature fail")
 
-    def test_an_unknown_key(self, cloud: Cloud) -> None:
+    def test_refuses_an_unknown_key(self, cloud: Cloud) -> None:
         response = signed_call(cloud, keys=("NOBODY", SECRET))
 
         assert refusal(response) == (401, "APIGW.0301", "ak NOBODY not exist")
@@ -43,7 +43,9 @@ class TestSignatures:
         ],
         ids=["body", "query", "header"],
     )
-    def test_what_changes_after_signing(self, cloud: Cloud, alter: Callable[[requests.PreparedRequest], None]) -> None:
+    def test_refuses_a_request_altered_after_signing(
+        self, cloud: Cloud, alter: Callable[[requests.PreparedRequest], None]
+    ) -> None:
         headers = {"x-project-id": PROJECT}
         response = signed_call(cloud, "PATCH", GROUP, json={"name": "no-one"}, alter=alter, headers=headers)
 
@@ -59,16 +61,16 @@ class TestSignatures:
         assert response.status_code == status
 
     @pytest.mark.parametrize("date", ["", "yesterday"])
-    def test_a_date_that_is_none(self, cloud: Cloud, date: str) -> None:
+    def test_refuses_an_invalid_date(self, cloud: Cloud, date: str) -> None:
         assert signed_call(cloud, headers={"x-sdk-date": date}).status_code == 401
 
     @pytest.mark.parametrize("header", ["Basic b3BzOm9wcw==", "SDK-HMAC-SHA256 Access=A"])
-    def test_a_header_of_another_form(self, cloud: Cloud, header: str) -> None:
+    def test_refuses_a_malformed_header(self, cloud: Cloud, header: str) -> None:
         response = requests.get(cloud.url + GROUPS, headers={"Authorization": header}, timeout=10)
 
         assert refusal(response) == (401, "APIGW.0301", "verify aksk signature fail")
 
-    def test_an_unsigned_payload(self, cloud: Cloud) -> None:
+    def test_accepts_an_unsigned_payload(self, cloud: Cloud) -> None:
         def unsign(request: requests.PreparedRequest) -> None:
             request.headers["X-Sdk-Content-Sha256"] = "UNSIGNED-PAYLOAD"
 
@@ -82,7 +84,7 @@ class TestSignatures:
 
         assert refusal(response) == (401, "APIGW.0301", "AK access failed to reach the limit,forbidden")
 
-    def test_five_failures_do_not(self, cloud: Cloud) -> None:
+    def test_five_failures_do_not_lock_a_key(self, cloud: Cloud) -> None:
         for _ in range(5):
             signed_call(cloud, keys=(ACCESS, "guess"))
         assert signed_call(cloud).status_code == 200
@@ -90,7 +92,7 @@ class TestSignatures:
         signed_call(cloud, keys=(ACCESS, "guess"))
         assert signed_call(cloud).status_code == 200
 
-    def test_the_lock_can_be_off(self, cloud: Cloud) -> None:
+    def test_a_switch_removes_the_lock(self, cloud: Cloud) -> None:
         cloud.switch(key_lock="off")
         for _ in range(8):
             signed_call(cloud, keys=(ACCESS, "guess"))
@@ -103,21 +105,21 @@ class TestTemporaryKeys:
         identity = {"methods": ["token"], "token": {"id": "simulator-token", **token}}
         return cloud.call("POST", "/v3.0/OS-CREDENTIAL/securitytokens", json={"auth": {"identity": identity}})
 
-    def test_are_good_with_their_security_token(self, cloud: Cloud) -> None:
+    def test_need_their_security_token(self, cloud: Cloud) -> None:
         made = self.key(cloud)
         key = made.json()["credential"]
         keys = (key["access"], key["secret"])
 
-        answers = [
+        responses = [
             signed_call(cloud, keys=keys, headers=headers)
             for headers in ({"x-security-token": key["securitytoken"]}, {}, {"x-security-token": "guess"})
         ]
 
         assert made.status_code == 201
-        assert answers[0].status_code == 200
-        assert [refusal(response)[2] for response in answers[1:]] == ["Get secretKey failed", "decrypt token fail"]
+        assert responses[0].status_code == 200
+        assert [refusal(response)[2] for response in responses[1:]] == ["Get secretKey failed", "decrypt token fail"]
 
-    def test_end(self, cloud: Cloud) -> None:
+    def test_expire(self, cloud: Cloud) -> None:
         key = self.key(cloud, duration_seconds=900).json()["credential"]
 
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
@@ -127,10 +129,10 @@ class TestTemporaryKeys:
         assert refusal(response)[2] == f"token expires, expires_at: {key['expires_at']}"
 
     @pytest.mark.parametrize(("token", "status"), [({"id": "guess"}, 401), ({"duration_seconds": 899}, 400)])
-    def test_are_not_for_anyone(self, cloud: Cloud, token: Any, status: int) -> None:
+    def test_need_a_valid_token(self, cloud: Cloud, token: Any, status: int) -> None:
         assert self.key(cloud, **token).status_code == status
 
-    def test_a_lasting_key_has_no_security_token(self, cloud: Cloud) -> None:
+    def test_a_permanent_key_has_no_security_token(self, cloud: Cloud) -> None:
         response = signed_call(cloud, headers={"x-security-token": "guess"})
 
         assert refusal(response)[2] == "decrypt token fail"

@@ -1,4 +1,4 @@
-"""The six tag calls: idempotent, repeated keys refused, existing keys overwritten, 20 tags at most."""
+"""The six tag operations: idempotent, without repeated keys, at most 20 tags."""
 
 from typing import Any
 
@@ -31,13 +31,13 @@ def test_creating_adds_and_overwrites(cloud: Cloud) -> None:
     assert stored(cloud) == {"team": "cad", "floor": ""}
 
 
-def test_creating_twice_is_creating_once(cloud: Cloud) -> None:
+def test_creating_twice_has_the_same_result(cloud: Cloud) -> None:
     statuses = [create(cloud, {"key": "a", "value": "1"}).status_code for _ in range(2)]
 
     assert (statuses, stored(cloud)) == ([204, 204], {"team": "design", "a": "1"})
 
 
-def test_deleting_what_is_not_there_succeeds(cloud: Cloud) -> None:
+def test_deleting_an_absent_tag_succeeds(cloud: Cloud) -> None:
     assert [delete(cloud, {"key": key}).status_code for key in ("team", "team", "$odd characters$")] == [204] * 3
     assert stored(cloud) == {}
 
@@ -72,13 +72,13 @@ def test_accepts_a_tag_within_its_limits(cloud: Cloud, tag: Any) -> None:
     assert stored(cloud)[tag["key"]] == tag["value"]
 
 
-def test_a_key_comes_once(cloud: Cloud) -> None:
+def test_refuses_a_repeated_key(cloud: Cloud) -> None:
     response = create(cloud, {"key": "a", "value": "1"}, {"key": "a", "value": "2"})
 
     assert (response.status_code, "repeated" in response.json()["error_msg"]) == (400, True)
 
 
-def test_a_group_has_20_tags(cloud: Cloud) -> None:
+def test_a_group_has_at_most_20_tags(cloud: Cloud) -> None:
     tags = [{"key": f"k{number}", "value": ""} for number in range(20)]
 
     assert create(cloud, *tags[:19]).status_code == 204
@@ -115,14 +115,14 @@ class TestManyGroups:
         assert (created.status_code, with_tag, deleted.status_code) == (204, 2, 204)
         assert cloud.groups(tags="new=1").json()["count"] == 0
 
-    def test_the_same_group_twice_adds_up(self, cloud: Cloud) -> None:
+    def test_a_repeated_group_gets_all_its_tags(self, cloud: Cloud) -> None:
         items = [{"server_group_id": DESIGN_POOL, "tags": [{"key": key}]} for key in ("a", "b")]
 
         cloud.call("POST", f"{MANY}/batch-create", json={"items": items})
 
         assert set(stored(cloud)) == {"team", "a", "b"}
 
-    def test_all_or_nothing(self, cloud: Cloud) -> None:
+    def test_a_batch_is_applied_as_a_whole_or_not_at_all(self, cloud: Cloud) -> None:
         items = [*self.items(cloud, "design-pool"), {"server_group_id": "unknown", "tags": []}]
 
         response = cloud.call("POST", f"{MANY}/batch-create", json={"items": items})
@@ -130,7 +130,7 @@ class TestManyGroups:
         assert (response.status_code, stored(cloud)) == (404, {"team": "design"})
 
     @pytest.mark.parametrize("count", [0, 101])
-    def test_are_1_to_100(self, cloud: Cloud, count: int) -> None:
+    def test_a_batch_has_1_to_100_groups(self, cloud: Cloud, count: int) -> None:
         items = [{"server_group_id": DESIGN_POOL, "tags": []}] * count
 
         assert cloud.call("POST", f"{MANY}/batch-create", json={"items": items}).status_code == 400

@@ -1,4 +1,4 @@
-"""UpdateServerGroup, the heart of the contract: Tables 3 and 4 of the API page, at both ends and beyond."""
+"""UpdateServerGroup: tables 3 and 4 of the API page, at and beyond both limits."""
 
 from typing import Any
 
@@ -135,14 +135,14 @@ def test_thresholds_have_two_ends(cloud: Cloud, threshold: str) -> None:
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_refuses_a_body_that_is_no_plain_object(cloud: Cloud, body: bytes, sentence: str) -> None:
+def test_refuses_a_body_that_is_not_a_strict_json_object(cloud: Cloud, body: bytes, sentence: str) -> None:
     response = cloud.patch_raw(body)
 
     assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00129901")
     assert sentence in response.json()["error_msg"]
 
 
-def test_a_patch_without_a_body_may_have_a_code_of_its_own(cloud: Cloud) -> None:
+def test_a_switch_selects_the_code_of_a_patch_without_a_body(cloud: Cloud) -> None:
     cloud.switch(no_body="WKS.0001")
 
     codes = [cloud.patch_raw(body).json()["error_code"] for body in (b"", b"null")]
@@ -190,7 +190,7 @@ def test_another_method_is_not_allowed(cloud: Cloud, method: str) -> None:
     assert method == "HEAD" or response.json()["error_code"] == "WKS.00000405"
 
 
-def test_another_method_may_be_unknown_to_the_gateway(cloud: Cloud) -> None:
+def test_a_switch_makes_another_method_unknown_to_the_gateway(cloud: Cloud) -> None:
     cloud.switch(wrong_method="404")
 
     response = cloud.call("PUT", f"/v1/{PROJECT}/app-server-groups")

@@ -1,4 +1,4 @@
-"""`manage.py simulator`: the stand-in cloud, for the demo and for development."""
+"""`manage.py simulator`: runs the simulated cloud for the demo and for development."""
 
 import signal
 from argparse import ArgumentParser
@@ -16,16 +16,24 @@ LARGEST_PORT = 65_535
 
 
 class Command(BaseCommand):
-    help = "Runs a stand-in for Workspace Application Streaming, IMS and IAM on one port of this machine."
+    help = "Simulates Workspace Application Streaming, IMS and IAM on one port of this machine."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
-        parser.add_argument("--port", type=_port, default=8001, help="0 takes a free one (default: %(default)s)")
-        parser.add_argument("--groups", type=_natural, default=42, help="server groups (default: %(default)s)")
-        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same data")
-        parser.add_argument("--latency-ms", type=_natural, default=0, help="wait before every answer")
-        parser.add_argument("--faults", type=Path, help="a JSON list of faults, as PUT /_simulator/faults takes it")
+        parser.add_argument("--port", type=_port, default=8001, help="0 takes a free port (default: %(default)s)")
+        parser.add_argument(
+            "--groups", type=_natural, default=42, help="number of server groups (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--seed", type=int, default=1, help="the same seed makes the same data (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--latency-ms", type=_natural, default=0, help="delay of every response (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--faults", type=Path, help="JSON file with a list of faults, as for PUT /_simulator/faults"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         stopped = Event()
