@@ -71,7 +71,7 @@ test-all: browser postgresql
 
 # What must hold on PostgreSQL too: the ledger, the write path, and that both survive a kill.
 ON_POSTGRESQL = tests/audit tests/crash \
-	$(addprefix tests/server_groups/, test_fail_closed.py test_services.py test_settling.py)
+	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
 # The whole matrix: each point of the write path, each kind of change, several seeds, both databases; and a long ledger
 # spoilt in every way.

@@ -278,7 +278,7 @@ def test_every_page_is_ours_private_and_free_of_secrets_and_of_what_the_policy_f
             "ledger away",
             "A change that cannot be recorded is not sent: nothing was changed. The database says: disk full.",
         ),
-        ("outcome not recorded", "The change was sent, but what came of it could not be recorded."),
+        ("outcome not recorded", "The change was sent, but its outcome could not be recorded."),
         ("account closed", "This account is closed"),
     ],
 )
@@ -307,7 +307,7 @@ def full_disk(transactional_db: None) -> Any:
     ("table", "words", "patches"),
     [
         ("audit_changeintent", "A change that cannot be recorded is not sent: nothing was changed.", 0),
-        ("audit_changeoutcome", "The change was sent, but what came of it could not be recorded.", 1),
+        ("audit_changeoutcome", "The change was sent, but its outcome could not be recorded.", 1),
     ],
 )
 @pytest.mark.parametrize("form", ["edit/", "switch/"])

@@ -201,7 +201,7 @@ def test_an_outcome_that_could_not_be_written_is_settled_by_the_same_process(
     )
 
     assert page.status_code == 503
-    assert "The change was sent, but what came of it could not be recorded." in page.text
+    assert "The change was sent, but its outcome could not be recorded." in page.text
     assert (outcomes(found), len(simulator.patches)) == (["applied", "applied"], 2)
     assert found["verified"] == len(found["rows"])
 
@@ -255,6 +255,6 @@ def test_a_postgresql_that_stops_between_intent_and_outcome(simulator: Simulated
         page, found = while_a_change_is_on_its_way(environ, simulator, tmp_path / "log", stopped)
 
     assert page.status_code == 503
-    assert "The change was sent, but what came of it could not be recorded." in page.text
+    assert "The change was sent, but its outcome could not be recorded." in page.text
     assert (outcomes(found), len(simulator.patches)) == (["applied", "applied"], 2)
     assert found["verified"] == len(found["rows"])

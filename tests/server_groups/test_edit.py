@@ -363,7 +363,7 @@ def test_what_is_not_known_is_shown_as_not_known(
 
     answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
 
-    assert "Nobody knows yet whether this change took effect." in said(answer)
+    assert "It is not known yet whether this change took effect." in said(answer)
     assert [told.outcomes for told in ledger()] == [["unknown"]]
 
 

@@ -150,6 +150,6 @@ def test_a_database_that_goes_away_between_intent_and_outcome(
     (tried,) = settle_unsettled()
 
     assert (answer.status_code, len(simulator.patches)) == (503, 1)
-    assert "The change was sent, but what came of it could not be recorded." in said(answer)
+    assert "The change was sent, but its outcome could not be recorded." in said(answer)
     assert told(tried.intent).outcomes == ["applied"]
     assert ChangeIntent.objects.count() == 1

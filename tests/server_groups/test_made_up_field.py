@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import make_dataclass
+from importlib import import_module
 
 import pytest
 from django.test import Client
@@ -35,6 +36,14 @@ IDLE = EditableField(
     terraform="idle_time",
     sdk="idle_min",
 )
+
+
+for _name in (
+    "dashboard.urls",
+    "dashboard.audit.templatetags.audit",
+    "dashboard.server_groups.templatetags.server_groups",
+):
+    import_module(_name)  # a module that is first imported while the table is replaced would keep the replacement
 
 
 def replace_everywhere(monkeypatch: pytest.MonkeyPatch, name: str, old: object, new: object) -> None:

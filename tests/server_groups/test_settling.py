@@ -254,7 +254,7 @@ def test_a_page_does_not_read_what_another_settler_reads(
 
     assert (reads, told(lost).outcomes) == (0, ["unknown", "applied"])
     assert [form.attrs["hx-trigger"] for form in read(asked).forms] == ["load delay:2s"]
-    assert "Nobody knows yet whether this change took effect." in said(asked)
+    assert "It is not known yet whether this change took effect." in said(asked)
     assert "applied" in said(answer)
     assert read(answer).forms == []
 
@@ -269,7 +269,7 @@ def test_a_page_that_cannot_record_what_came_of_a_change_does_not_say_that_nothi
         answer = client.post(address(f"changes/{lost.number}/settle/"))
 
     assert answer.status_code == 503
-    assert "The change was sent, but what came of it could not be recorded." in said(answer)
+    assert "The change was sent, but its outcome could not be recorded." in said(answer)
     assert "database or disk is full" in said(answer)
 
 
@@ -515,7 +515,7 @@ def test_what_nobody_could_settle_is_shown_with_what_to_do(
 
     assert "Nothing needs attention" in before
     assert "administrator tried to change design-pool" in said(page)
-    assert "If the group does not have them by now, send the change again as a new one." in said(page)
+    assert "If it still holds the old values, send the change again as a new one." in said(page)
     (form,) = [form for form in read(page).forms if "settle" in form.attrs.get("action", "")]
     assert form.attrs["action"].endswith(f"/changes/{lost.number}/settle/")
 

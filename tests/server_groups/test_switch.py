@@ -291,7 +291,7 @@ def settle(client: Client, htmx: bool = True, query: str = "?as=switch") -> Any:
 def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("late", after_ms=100))
+    simulator.play(fault("late", after_ms=60_000))
     client = client_as("help desk")
     pending = read(switch(client, OFF, htmx=True)).by_id(f"switch-{DESIGN_POOL}").attrs
     simulator.change(server_group_status=False)
