@@ -1,4 +1,4 @@
-"""Pages that belong to no room: the door mat, the sign of life, the light switch."""
+"""Pages that belong to no app: home, health, theme."""
 
 import logging
 import sys

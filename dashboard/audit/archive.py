@@ -86,7 +86,7 @@ def _refuse_without_rights() -> None:
 
 
 def _choose(before: datetime) -> Part:
-    """Up to the last row from before, or less, so that no change loses what came of it."""
+    """Up to the last row from before, or less, so that no change loses its outcome."""
     earlier, last = newest_marker(), _last_before(before)
     while (begun := _first_that_goes_on_after(last)) is not None:
         last = begun - 1

@@ -58,7 +58,7 @@ def all_rows(
 
 
 def rows_of(changes: Iterable[list[int]]) -> Iterator[SealedRow]:
-    """The rows of some changes, given in batches of their numbers: of each its intent, then what came of it."""
+    """The rows of some changes, given in batches of their numbers: of each its intent, then its outcomes."""
     for numbers in changes:
         if numbers:
             places = ", ".join(["%s"] * len(numbers))

@@ -43,7 +43,7 @@ class LedgerError(Exception):
 
 
 class OutcomeNotRecordedError(LedgerError):
-    """A change was sent, but what came of it could not be written down. A later read settles it."""
+    """A change was sent, but its outcome could not be recorded. A later read settles it."""
 
 
 class ChangeUnderWayError(Exception):
@@ -83,7 +83,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a change and how that is known, with the cloud's own words where it said any."""
+    """The outcome of a change and how it is known, with the cloud's own words if there are any."""
 
     outcome: Outcome
     proof: str

@@ -55,7 +55,7 @@ def system_events(request: SignedInRequest, project: Project) -> HttpResponse:  
 @require_safe
 @requires(VIEW_LEDGER)
 def ledger_export(request: SignedInRequest, project: Project, suffix: str) -> StreamingHttpResponse:
-    """The filtered changes and what came of them, to the last one; JSON Lines can be checked by `verify_export.py`."""
+    """The filtered changes and their outcomes, to the last one; JSON Lines can be checked by `verify_export.py`."""
     if suffix not in FORMATS:
         raise Http404
     rows = rows_of(Search(project.slug, Filters.from_get(request.GET)).batches())

@@ -63,7 +63,7 @@ class _Trial:
 
 
 def check_project(project: Project, limits: Limits = LIMITS) -> tuple[Check, ...]:
-    """Everything that must hold before the dashboard can serve the project, in the order in which to mend it."""
+    """Everything that must hold before the dashboard can serve the project, in the order in which to fix it."""
     trial = _Trial(project, limits)
     try:
         listed = trial.ask(Calls(project).list_server_groups())

@@ -1,4 +1,4 @@
-"""What went wrong in words: the cause, who can mend it, and whether trying again is safe.
+"""What went wrong in words: the cause, who can fix it, and whether trying again is safe.
 
 The status decides first and the code second, since several codes are documented with two meanings (workspace-api.md
 3.2, 3.3, 8). Codes that stand in no table are shown as they came, next to what the status says.

@@ -21,7 +21,7 @@ class Kind(Enum):
 
 
 class CallResult(Enum):
-    """What came of one request, as the end of a sentence."""
+    """The result of one request, as the end of a sentence."""
 
     DONE = "was answered"
     NEVER_OPENED = "could not be sent: the connection never opened"

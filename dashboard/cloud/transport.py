@@ -1,4 +1,4 @@
-"""One request on the wire and what came of it: never an exception for what the network or the cloud does.
+"""One request and its result: never an exception for what the network or the cloud does.
 
 Secrets end here: no text of a `Reply` holds a part of the project's credential or of the request's token.
 """
@@ -34,7 +34,7 @@ CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON that
+    """The result of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON that
     took `size` bytes. `issued_token` is the token in the response to a sign-in: the only secret here.
     """
 

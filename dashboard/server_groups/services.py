@@ -73,7 +73,7 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True)
 class Written:
-    """What came of a write. `intent` is None when the group already was as wanted: nothing sent, nothing recorded."""
+    """The result of a write. `intent` is None when the group already was as wanted: nothing sent, nothing recorded."""
 
     intent: ChangeIntent | None
     group: ServerGroup | None = None

@@ -46,7 +46,7 @@ def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[Attem
         try:
             yield _settle(number)
         except LedgerError as error:
-            logger.exception("What came of change %s could not be recorded", number)
+            logger.exception("The outcome of change %s could not be recorded", number)
             yield Attempted(find_intent(number), str(error))
 
 

@@ -192,7 +192,7 @@ def _switch_off_dialog(
 @require_POST
 @requires(VIEW)
 def change_settle(request: SignedInRequest, project: Project, group_id: str, number: int) -> HttpResponseBase:
-    """Ask the cloud once more what came of a change; a page with a pending change does this by itself."""
+    """Read the group once more to settle a change; a page with a pending change does this by itself."""
     if find_change(project.slug, group_id, str(number)) is None:
         raise Http404
     intent = settle_now(number)

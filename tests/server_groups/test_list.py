@@ -357,7 +357,10 @@ def test_a_ledger_that_is_missing_takes_no_page_down(
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
     for answer in answers[:3]:
-        assert "The ledger cannot be read, so nothing can be changed until someone mends it." in said(answer)
+        assert (
+            "The ledger cannot be read, so nothing can be changed until the operator of this dashboard repairs it."
+            in said(answer)
+        )
         assert "no such table: main.audit_ledgerrow" in said(answer)
 
 
