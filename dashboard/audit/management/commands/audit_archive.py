@@ -15,11 +15,11 @@ from dashboard.audit.verification import BrokenError
 
 class Command(BaseCommand):
     help = (
-        "Moves old rows out of the ledger into a file, for deployments that must delete old records. The command checks "
-        "the ledger, writes the rows to FILE, reads them back and then deletes them. A new row records this with the "
-        "file's SHA-256. A change whose outcome came after T stays, and so does every row after its beginning. While a "
-        "change before T is unsettled, nothing is moved. Keep FILE: `verify_export.py FILE ledger.jsonl` checks it with "
-        "an export of the rest."
+        "Moves old rows out of the ledger into a file, for deployments that must delete old records. The "
+        "command checks the ledger, writes the rows to FILE, reads them back and then deletes them. A new row "
+        "records this with the file's SHA-256. A change whose outcome came after T stays, and so does every "
+        "row after its beginning. While a change before T is unsettled, nothing is moved. Keep FILE: "
+        "`verify_export.py FILE ledger.jsonl` checks it with an export of the rest."
     )
     requires_system_checks = ()
 
