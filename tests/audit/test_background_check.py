@@ -331,7 +331,7 @@ def test_who_cannot_note_it_verifies_all_the_same(
 def said_of_chain(client: Client, below: str = "") -> tuple[str, list[str]]:
     page = read(client.get(LEDGER + below))
     (foot,) = page.by_class("chain")
-    return words(foot.text), [words(alert.text) for alert in page.by_class("notice-error")]
+    return words(foot.text), [words(alert.text) for alert in page.by_class("alert-danger")]
 
 
 def test_pages_say_how_far_the_ledger_is_verified(

@@ -102,7 +102,7 @@ def environment(database: str, simulator: str) -> dict[str, str]:
 
 def is_said_to_be_saved(html: str) -> bool:
     page = Page(html)
-    notices = [words(notice.text) for notice in page.by_class("notice")]
+    notices = [words(notice.text) for notice in page.by_class("alert")]
     return bool(page.by_class("outcome-applied")) or "design-pool is off." in notices
 
 

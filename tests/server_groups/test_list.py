@@ -381,7 +381,7 @@ def test_a_group_that_cannot_be_opened_is_a_row_without_link_and_switch(
     assert f"This group cannot be opened: its id {why}." in said(answer)
     assert page.by_class("unusable-id")[0].text == show_direction_marks(group_id)
     assert words(page.by_class("cell-status")[0].text) == "On"
-    assert words(page.by_class("col-image")[1].text) == simulator_image(simulator)
+    assert words(page.by_class("cell-clip")[0].text) == simulator_image(simulator)
     assert words(row.text).startswith("On qa-windows")
     assert page.all("button", role="switch") == []
     assert page.all("img") == []
@@ -433,7 +433,7 @@ def test_a_short_list_says_so_and_counts_what_was_read(
     answer = client_as("help desk").get(LIST)
 
     page = read(answer)
-    (alert,) = page.by_class("notice-warning")
+    (alert,) = page.by_class("alert-warning")
     assert alert.attrs["role"] == "alert"
     assert words(alert.text) == (
         "42 of 300 groups could be read. The cloud counts 300 groups and did not send all of them. "
