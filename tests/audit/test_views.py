@@ -15,7 +15,7 @@ from dashboard.audit.services import Change
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import NOON, SESSIONS, Enter
 from tests.ledger import without_table
-from tests.markup import Page, read, said, words
+from tests.markup import Element, Page, read, said, words
 
 People = Callable[[str], Client]
 LEDGER = "/projects/default/audit/"
@@ -208,7 +208,7 @@ def test_each_filter_that_is_on_is_named_and_can_be_taken_off(
 
     page = read(client_as("auditor").get(LEDGER, query))
 
-    chips = {words(chip.text): parse_qs(chip.attrs["href"].lstrip("?")) for chip in page.by_class("chip")}
+    chips = {words(chip.text): parse_qs(chip.attrs["href"].lstrip("?")) for chip in links_among(page.by_class("chip"))}
     assert numbers(page) == [history["march"]]
     assert chips == {
         f"{said_} \u00d7: take off": {name: [value] for name, value in query.items() if name != left_out}
@@ -228,7 +228,12 @@ def test_each_filter_that_is_on_is_named_and_can_be_taken_off(
 def test_what_makes_no_sense_is_not_said_to_be_on(client_as: People, project: Project) -> None:
     page = read(client_as("auditor").get(f"{LEDGER}?since=yesterday&until=9999-12-31&outcome=perhaps&kind=perhaps"))
 
-    assert page.by_class("chip") == []
+    assert links_among(page.by_class("chip")) == []
+
+
+def links_among(elements: list[Element]) -> list[Element]:
+    """The header shows the project in the same shape, which is no link."""
+    return [element for element in elements if element.tag == "a"]
 
 
 @pytest.mark.parametrize(("since", "kind"), [("2026-03-14", "date"), ("2026-03-14T12:00:00Z", "text")])
