@@ -100,7 +100,7 @@ def test_filters_come_and_go_with_the_address_the_export_and_what_is_told(
     enter("alice", reason="INC-1")
     wanted = enter("bob", reason="INC-1", outcomes=("rejected",))
     enter("bob", reason="INC-2")
-    live, chips, rows = page.locator("#live"), page.locator(".chip"), page.locator(".entries li")
+    live, chips, rows = page.locator("#live"), page.locator("a.chip"), page.locator(".entries li")
 
     page.goto(f"{ACTIVITY}?actor=bob")
     expect(chips).to_have_text(["Person bob ×: take off"])
@@ -137,7 +137,7 @@ def test_going_back_and_forward_restores_filters_and_entries(page: Page, enter: 
     outcome.select_option("Rejected")
     expect(rows).to_have_count(1)
     kind.select_option("Edits")
-    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator("a.chip")).to_have_count(2)
     page.go_back()
     expect(kind).to_have_value("")
     expect(outcome).to_have_value("rejected")
@@ -148,7 +148,7 @@ def test_going_back_and_forward_restores_filters_and_entries(page: Page, enter: 
     page.go_forward()
     page.go_forward()
     expect(kind).to_have_value("edit")
-    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator("a.chip")).to_have_count(2)
 
 
 def test_a_page_that_one_went_on_from_is_not_waited_for(page: Page, enter: Enter) -> None:
@@ -156,13 +156,13 @@ def test_a_page_that_one_went_on_from_is_not_waited_for(page: Page, enter: Enter
     kind = page.get_by_label("Kind")
     page.goto(ACTIVITY)
     page.get_by_label("Outcome").select_option("Rejected")
-    expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator("a.chip")).to_have_count(1)
     kind.select_option("Edits")
-    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator("a.chip")).to_have_count(2)
     page.go_back()
     expect(kind).to_have_value("")
     page.go_back()
-    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator("a.chip")).to_have_count(0)
     page.route("**/?outcome=rejected", lambda _route: None)  # its answer never comes
 
     with page.expect_request("**/?outcome=rejected") as asked:
@@ -171,7 +171,7 @@ def test_a_page_that_one_went_on_from_is_not_waited_for(page: Page, enter: Enter
         page.go_forward()
 
     expect(kind).to_have_value("edit")
-    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator("a.chip")).to_have_count(2)
 
 
 def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter: Enter) -> None:
