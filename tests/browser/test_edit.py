@@ -163,7 +163,7 @@ def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, p
 
     summary = page.locator(".error-summary")
     expect(summary).to_be_focused()
-    expect(summary).to_contain_text("The change failed")
+    expect(summary).to_contain_text("The change is not confirmed")
     expect(page.get_by_text("WKS.00129901")).to_have_count(1)
     expect(page.get_by_label("Description")).to_have_value("CAD users, Building 8")
     summary.get_by_role("link", name="See the record").click()
