@@ -70,7 +70,7 @@ test-all: browser postgresql
 	test -n "$$passed" && test -z "$$failed"
 
 # What must hold on PostgreSQL too: the ledger, the write path, and that both survive a kill.
-ON_POSTGRESQL = tests/audit tests/crash \
+ON_POSTGRESQL = tests/audit tests/activity tests/crash \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
 # The whole matrix: each point of the write path, each kind of change, several seeds, both databases; and a long ledger
@@ -80,7 +80,7 @@ test-crash: export CRASH_SEEDS ?= 4
 test-crash: .venv/dev postgresql
 	$(VENV)/pytest -n auto tests/crash
 	$(VENV)/python -m tests.postgres pytest -n auto tests/crash
-	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/test_tampering.py
+	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/integrity/test_tampering.py
 	ALL_OUTCOMES=1 $(VENV)/pytest -n auto tests/server_groups/test_outcome_table.py
 
 # Chromium for the browser tests: the one that is there, else from the package manager.

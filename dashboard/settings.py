@@ -3,12 +3,15 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import bootstrap_wrapper
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
+from dashboard.accounts.roles import EDIT, VIEW, VIEW_LEDGER
 from dashboard.cloud.projects import load_projects
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -60,6 +63,7 @@ if bool(TICKET_PATTERN) != bool(TICKET_URL) or (TICKET_URL and "{ticket}" not in
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.sessions",
     "dashboard.apps.StaticFiles",
@@ -72,6 +76,8 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.audit",
     "dashboard.server_groups",
+    "dashboard.activity",
+    "dashboard.web",
     "dashboard.worker",
     "dashboard.simulator",
     "dashboard.demo",
@@ -83,16 +89,16 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "dashboard.server_groups.middleware.CloudLimits",
-    "dashboard.http.BehindProxies",
-    "dashboard.http.PrivatePages",
+    "dashboard.web.middleware.BehindProxies",
+    "dashboard.web.middleware.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "dashboard.http.VisibleDirectionMarks",
+    "dashboard.web.middleware.VisibleDirectionMarks",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "dashboard.http.SignInRequired",
+    "dashboard.web.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "dashboard.server_groups.middleware.ProblemPages",
@@ -100,6 +106,23 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
+
+# Packages do not know the packages above them. Their pages find the addresses of those here.
+NAVIGATION: list[dict[str, Any]] = [
+    {"view": "server-groups:list", "label": _("Server groups"), "permission": VIEW},
+    {"view": "activity:list", "label": _("Activity"), "permission": VIEW_LEDGER},
+    {
+        "view": "activity:attention",
+        "label": _("Needs attention"),
+        "permission": VIEW_LEDGER,
+        "count": "dashboard.activity.attention.count_needing_attention",
+    },
+]
+ACCOUNT_NAVIGATION: list[dict[str, Any]] = [
+    {"view": "server-groups:cloud-check", "label": _("Cloud check"), "permission": EDIT}
+]
+LEDGER_VIEW = "activity:list"
+ENTRY_VIEW = "activity:entry"
 
 TEMPLATES = [
     {
@@ -111,7 +134,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "dashboard.http.page_frame",
+                "dashboard.web.frame.page_frame",
             ],
         },
     },

@@ -1,11 +1,12 @@
 from django.urls import include, path, register_converter
 
-from dashboard import pages
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
+from dashboard.readiness import readyz
+from dashboard.web import pages
 
 
 class ProjectConverter:
-    """Turns the project's short name in an address into the project; an unknown one is no page of ours (404)."""
+    """Convert between the short name in an address and the project. An unknown name is a 404."""
 
     regex = "[a-z0-9][a-z0-9-]{0,62}"
 
@@ -15,8 +16,9 @@ class ProjectConverter:
         except UnknownProjectError as error:
             raise ValueError(slug) from error
 
-    def to_url(self, project: Project) -> str:
-        return project.slug
+    def to_url(self, project: Project | str) -> str:
+        """The short name. The ledger knows a project only by that name."""
+        return project if isinstance(project, str) else project.slug
 
 
 register_converter(ProjectConverter, "project")
@@ -25,9 +27,9 @@ handler500 = pages.server_error
 urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),
-    path("readyz", pages.readyz, name="readyz"),
+    path("readyz", readyz, name="readyz"),
     path("theme/", pages.choose_theme, name="theme"),
     path("accounts/", include("dashboard.accounts.urls")),
     path("projects/<project:project>/server-groups/", include("dashboard.server_groups.urls")),
-    path("projects/<project:project>/audit/", include("dashboard.audit.urls")),
+    path("projects/<project:project>/audit/", include("dashboard.activity.urls")),
 ]

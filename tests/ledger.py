@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from dashboard.audit.chain import GENESIS
-from dashboard.audit.schema import GUARDED, TABLE, guards
+from dashboard.audit.ledger.chain import GENESIS
+from dashboard.audit.ledger.schema import GUARDED, TABLE, guards
 from tests.made_up import made_up_rows
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from dashboard.audit.chain import GENESIS, audit_key, canonical, hash_of, written
-from dashboard.audit.services import NOTHING_SAID
+from dashboard.audit.ledger.chain import GENESIS, audit_key, canonical, hash_of, written
+from dashboard.audit.ledger.services import NOTHING_SAID
 
 Facts = dict[str, Any]
 Weights = Mapping[Any, int]

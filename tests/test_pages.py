@@ -10,8 +10,8 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from dashboard.audit.ledger.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.audit.models import ChangeIntent
-from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import views

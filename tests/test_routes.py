@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.accounts.models import Actor, User
+from dashboard.audit.ledger.services import Attempt, Change, Verdict, record_closed
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
-from dashboard.audit.services import Attempt, Change, Verdict, record_closed
 from dashboard.cloud.projects import Project
 from tests.conftest import DESIGN_POOL, Simulated, address
 
@@ -78,11 +78,11 @@ ROUTES = {
         data={"status": "off", "reason": "why"},
     ),
     "server-groups:settle": Route(address("changes/1/settle/"), NOT_ALLOWED, signed_in(403, 302, 302, 302, 302)),
-    "audit:list": Route(LEDGER, READERS, NOT_ALLOWED),
-    "audit:system": Route(f"{LEDGER}system/", READERS, NOT_ALLOWED),
-    "audit:attention": Route(f"{LEDGER}attention/", READERS, NOT_ALLOWED),
-    "audit:export": Route(f"{LEDGER}export.csv", READERS, NOT_ALLOWED),
-    "audit:entry": Route(f"{LEDGER}1/", READERS, NOT_ALLOWED),
+    "activity:list": Route(LEDGER, READERS, NOT_ALLOWED),
+    "activity:system": Route(f"{LEDGER}system/", READERS, NOT_ALLOWED),
+    "activity:attention": Route(f"{LEDGER}attention/", READERS, NOT_ALLOWED),
+    "activity:export": Route(f"{LEDGER}export.csv", READERS, NOT_ALLOWED),
+    "activity:entry": Route(f"{LEDGER}1/", READERS, NOT_ALLOWED),
 }
 
 

@@ -21,8 +21,8 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from dashboard.accounts.models import User
+from dashboard.audit.ledger.services import Event, LedgerError, record_event
 from dashboard.audit.models import EventKind, Outcome
-from dashboard.audit.services import Event, LedgerError, record_event
 
 logger = logging.getLogger(__name__)
 RECORDED = ("username", "is_active", "is_superuser", "is_staff")

@@ -12,9 +12,11 @@ interrupted and a read settles it. A change that ended before anything was sent 
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
+from django.urls import reverse
 from django.utils import timezone
 
 Value = str | int | bool | None
@@ -156,6 +158,9 @@ class ChangeIntent(LedgerRow):
 
     def __str__(self) -> str:
         return f"{self.number}: {self.actor}, {self.group_name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse(settings.ENTRY_VIEW, args=[self.project, self.number])
 
     @property
     def last_outcome(self) -> "ChangeOutcome | None":

@@ -12,11 +12,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.roles import EDIT
+from dashboard.audit.ledger.services import find_change
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, Outcome
-from dashboard.audit.services import find_change
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.http import SignedInRequest, actor, keeps_input, requires, take_kept_input
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import ServerGroupForm
@@ -41,6 +40,7 @@ from dashboard.server_groups.submission import (
     submit,
     texts,
 )
+from dashboard.web.requests import SignedInRequest, actor, keeps_input, requires, take_kept_input
 
 STALE = (
     "This form is too old or was altered. The fields show what the cloud holds now. "
@@ -134,7 +134,7 @@ def _revert_form(request: SignedInRequest, project: Project, group_id: str, numb
     reverting = revert(entry, read_shown(project, group_id))
     if reverting.submission is None:
         messages.warning(request, f"There is nothing to revert. {' '.join(reverting.left)}")
-        return redirect("audit:entry", project, entry.number)
+        return redirect(entry)
     if reverting.left:
         messages.warning(request, " ".join(reverting.left))
     return _show_form(request, ServerGroupForm(reverting.submission), status=200)
@@ -201,13 +201,13 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
         return _go(request, "server-groups:detail", project, form.group.id)
     if written.is_misused:
         messages.warning(request, "This form was sent already, and this came of it. Open it again to change more.")
-        return _go(request, "audit:entry", project, written.intent.number)
+        return _go(request, written.intent)
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
         return _show_failed(request, form, written.intent, last, written.group or form.group)
     if written.moved:
         messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")
-    return _go(request, "audit:entry", project, written.intent.number)
+    return _go(request, written.intent)
 
 
 def _show_failed(
@@ -274,6 +274,6 @@ def _show_review(
     return render(request, template, context, status=status)
 
 
-def _go(request: SignedInRequest, view: str, project: Project, argument: str | int) -> HttpResponseBase:
-    response = redirect(view, project, argument)
+def _go(request: SignedInRequest, to: str | ChangeIntent, *arguments: Project | str) -> HttpResponseBase:
+    response = redirect(to, *arguments)
     return HttpResponseClientRedirect(response.url) if request.htmx else response

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django_htmx.http import reselect, reswap, retarget
 
-from dashboard.audit.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
+from dashboard.audit.ledger.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.error_messages import explain
 from dashboard.cloud.errors import CloudError, NotFoundError
 from dashboard.cloud.request_limits import limited_request
@@ -38,7 +38,7 @@ class ProblemPages:
                 return render(request, "404.html", status=404)
             case CloudError():
                 context = {"problem": exception, "words": explain(exception)}
-                return render(request, "server_groups/cloud_away.html", context, status=503)
+                return render(request, "server_groups/cloud_unavailable.html", context, status=503)
             case LedgerError():
                 return _ledger_away(request, exception)
             case ChangeUnderWayError():
@@ -52,6 +52,6 @@ class ProblemPages:
 def _ledger_away(request: HttpRequest, error: LedgerError) -> HttpResponse:
     context = {"problem": error, "is_sent": isinstance(error, OutcomeNotRecordedError)}
     try:
-        return render(request, "audit/ledger_away.html", context, status=503)
+        return render(request, "server_groups/ledger_unavailable.html", context, status=503)
     except (DatabaseError, InterfaceError):  # the frame of a page says who is signed in, and as what
-        return render(request, "database_away.html", context, status=503)
+        return render(request, "database_unavailable.html", context, status=503)

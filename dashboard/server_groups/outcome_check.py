@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from dashboard.audit.ledger.services import Change, Verdict
 from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Outcome
-from dashboard.audit.services import Change, Verdict
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project

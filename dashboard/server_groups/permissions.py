@@ -8,10 +8,10 @@ from django.http.response import HttpResponseBase
 
 from dashboard.accounts.roles import VIEW
 from dashboard.cloud.projects import Project
-from dashboard.http import SignedInRequest, actor
 from dashboard.server_groups.fields import FIELDS, STATUS
 from dashboard.server_groups.services import note_refusal, refuse
 from dashboard.server_groups.submission import texts
+from dashboard.web.requests import SignedInRequest, actor
 
 GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
 

@@ -1,16 +1,19 @@
 """Revert a change through the form and its review: only the fields that still hold what the change set."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dashboard.audit.ledger.services import find_change
 from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome
-from dashboard.audit.reverts import reason_to_revert
-from dashboard.audit.services import find_change
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import BY_PATH, Shown
 from dashboard.server_groups.forms import ServerGroupForm
 from dashboard.server_groups.inputs import Value, to_text
 from dashboard.server_groups.submission import Submission
+
+_OPENING = "Reverts entry"
+_READ = re.compile(rf"{_OPENING} (\d{{1,18}})(?!\d)", re.ASCII)
 
 LEFT = (
     "Not reverted, because they hold another value now",
@@ -82,3 +85,30 @@ def _submission(entry: ChangeIntent, undone: Mapping[str, Value], shown: Shown) 
         reason=reason_to_revert(entry.number),
         revert=str(entry.number),
     )
+
+
+def reason_to_revert(number: int, reason: str = "") -> str:
+    """The reason of a change that reverts an entry, with whatever else someone wrote."""
+    opening = f"{_OPENING} {number}"
+    if _named(reason) == number:
+        return reason
+    return f"{opening}: {reason}" if reason.strip() else opening
+
+
+def entry_reverted(entry: ChangeIntent) -> int | None:
+    """The number of the entry that this one reverts, if it does."""
+    return _named(entry.reason) if entry.kind == Kind.REVERT else None
+
+
+def entries_reverting(entry: ChangeIntent) -> list[int]:
+    """Numbers of the changes that reverted this one."""
+    later = ChangeIntent.objects.for_group(entry.project, entry.group_id).filter(
+        number__gt=entry.number, kind=Kind.REVERT, reason__startswith=f"{_OPENING} {entry.number}"
+    )
+    rows = later.ended(Outcome.APPLIED).order_by("number")
+    return [row.number for row in rows if entry_reverted(row) == entry.number]
+
+
+def _named(reason: str) -> int | None:
+    match = _READ.match(reason)
+    return int(match[1]) if match else None

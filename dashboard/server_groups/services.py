@@ -22,8 +22,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Kind, Outcome, Value
-from dashboard.audit.services import (
+from dashboard.audit.ledger.services import (
     Attempt,
     Change,
     ChangeUnderWayError,
@@ -37,6 +36,7 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
+from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Kind, Outcome, Value
 from dashboard.cloud.client import Answer, client_for
 from dashboard.cloud.error_messages import Mender, describe_response, explain
 from dashboard.cloud.errors import (

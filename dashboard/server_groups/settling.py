@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from dashboard.audit.models import ChangeIntent, Outcome
-from dashboard.audit.services import (
+from dashboard.audit.ledger.services import (
     LedgerError,
     Verdict,
     end_observation,
@@ -20,6 +19,7 @@ from dashboard.audit.services import (
     observe_again,
     record_outcome,
 )
+from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.cloud.resources import ServerGroup

@@ -11,14 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
+from dashboard.audit.ledger.services import find_change, find_traces
 from dashboard.audit.models import ChangeIntent, Outcome
-from dashboard.audit.services import find_change, find_traces
 from dashboard.cloud.checks import check_project, policy_to_grant
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.http import SignedInRequest, actor, requires
 from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.forms import OnceForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
@@ -27,6 +26,7 @@ from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.permissions import changes_group, refuse_post
 from dashboard.server_groups.services import Written, switch_server_group
 from dashboard.server_groups.settling import settle_now
+from dashboard.web.requests import SignedInRequest, actor, requires
 
 HISTORY_LENGTH = 10
 PENDING_FOR = timedelta(minutes=1)
@@ -198,8 +198,8 @@ def change_settle(request: SignedInRequest, project: Project, group_id: str, num
     intent = settle_now(number)
     may_read_ledger = request.user.has_perm(VIEW_LEDGER)
     if not request.htmx:
-        return redirect("audit:entry", project, number) if may_read_ledger else _to_group(project, group_id)
+        return redirect(intent) if may_read_ledger else _to_group(project, group_id)
     if request.GET.get("as") != "switch" and may_read_ledger:
-        return render(request, "audit/_entry.html", {"entry": intent})
+        return render(request, "server_groups/_entry.html", {"entry": intent})
     group = _group_after(project, group_id, Written(intent))
     return _switch_partial(request, group, intent, say_settled(intent, group))

@@ -16,9 +16,9 @@ from django.core.management import call_command
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from dashboard.audit.background_check import keep_watch
-from dashboard.audit.chain import read_head
-from dashboard.audit.checkpoints import is_written_down, send_to_hook, write_down
+from dashboard.audit.integrity.background_check import keep_watch
+from dashboard.audit.ledger.chain import read_head
+from dashboard.audit.ledger.checkpoints import is_written_down, send_to_hook, write_down
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
-from dashboard.audit.services import LedgerError
+from dashboard.audit.ledger.services import LedgerError
 
 pytestmark = pytest.mark.django_db
 GOOD = "correct horse battery staple"

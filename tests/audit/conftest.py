@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit.archive import archive
+from dashboard.audit.integrity.archive import archive
+from dashboard.audit.ledger.services import Attempt, Change, Verdict, record_closed, record_outcome
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
-from dashboard.audit.services import Attempt, Change, Verdict, record_closed, record_outcome
 from tests.ledger import after, grow_ledger
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)

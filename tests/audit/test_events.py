@@ -12,9 +12,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
+from dashboard.audit.integrity.verification import verify
+from dashboard.audit.ledger.services import Event, LedgerError, record_event
 from dashboard.audit.models import ChangeIntent, EventKind, SystemEvent
-from dashboard.audit.services import Event, LedgerError, record_event
-from dashboard.audit.verification import verify
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import Enter
 from tests.ledger import empty_ledger, fill_disk

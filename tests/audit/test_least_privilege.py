@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from dashboard.audit.guards import missing_guards
-from dashboard.audit.schema import GUARDED, TABLE
-from dashboard.audit.verification import verify
+from dashboard.audit.integrity.verification import verify
+from dashboard.audit.ledger.guards import missing_guards
+from dashboard.audit.ledger.schema import GUARDED, TABLE
 from tests.audit.conftest import Enter
 
 pytestmark = [

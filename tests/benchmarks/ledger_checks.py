@@ -10,8 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from dashboard.audit import verify_export
-from dashboard.audit.export import all_rows, json_lines
+from dashboard.audit.integrity import verify_export
+from dashboard.audit.integrity.export import all_rows, json_lines
 from tests.benchmarks.bench_ledger import ROWS
 
 

@@ -19,9 +19,9 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.audit.chain import read_head
+from dashboard.audit.ledger.chain import read_head
+from dashboard.audit.ledger.services import find_traces
 from dashboard.audit.models import ChangeIntent, Outcome
-from dashboard.audit.services import find_traces
 from dashboard.cloud.projects import load_projects
 from dashboard.serving import collect_garbage
 

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from dashboard.audit.filters import PAGE_SIZE
+from dashboard.activity.filters import PAGE_SIZE
 from tests.benchmarks.bench_ledger import ROWS
 from tests.benchmarks.ledger_growth import in_a_hurry
 from tests.made_up import ACTORS

@@ -21,10 +21,10 @@ from unittest.mock import Mock, patch
 from django.db import connection
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit import services
+from dashboard.audit.integrity.verification import verify
+from dashboard.audit.ledger import services
+from dashboard.audit.ledger.services import Attempt, Change, LedgerError, Verdict, record_intent, record_outcome
 from dashboard.audit.models import Kind, Outcome
-from dashboard.audit.services import Attempt, Change, LedgerError, Verdict, record_intent, record_outcome
-from dashboard.audit.verification import verify
 from tests.benchmarks.bench_ledger import set_up
 
 WRITERS = 16

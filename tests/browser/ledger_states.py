@@ -7,10 +7,10 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit.filters import LOOK_AT
+from dashboard.activity.attention import ATTENTION_AFTER
+from dashboard.activity.filters import LOOK_AT
+from dashboard.audit.ledger.services import Change, Verdict, record_closed
 from dashboard.audit.models import ChangeIntent, Kind, OpenChange, Outcome, Verification
-from dashboard.audit.services import Change, Verdict, record_closed
-from dashboard.audit.templatetags.audit import ATTENTION_AFTER
 from tests.audit.conftest import SESSIONS, attempt
 from tests.browser.browsing import ACTIVITY, Site, State, opened
 from tests.conftest import DESIGN_POOL, address

@@ -200,7 +200,7 @@ def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter
 def test_a_search_goes_on_by_itself_until_it_finds_something(
     page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.audit.filters.LOOK_AT", 3)
+    monkeypatch.setattr("dashboard.activity.filters.LOOK_AT", 3)
     enter(reason="needle")
     for _ in range(12):
         enter(reason="hay")

@@ -15,8 +15,8 @@ from typing import Any
 
 SERVICES = "dashboard.server_groups.services"
 SETTLING = "dashboard.server_groups.settling"
-LEDGER = "dashboard.audit.services"
-ARCHIVE = "dashboard.audit.archive"
+LEDGER = "dashboard.audit.ledger.services"
+ARCHIVE = "dashboard.audit.integrity.archive"
 CLIENT = "dashboard.cloud.client:Client"
 
 
@@ -34,7 +34,7 @@ POINTS = {
     "key looked for": Point(SERVICES, "find_by_key", is_after=True),
     "before the first read": Point(SERVICES, "_write"),
     "after the first read": Point(SERVICES, "_check_for_conflict"),
-    "alone at the ledger": Point("dashboard.audit.chain", "read_head", is_after=True),
+    "alone at the ledger": Point("dashboard.audit.ledger.chain", "read_head", is_after=True),
     "intent written, not committed": Point(LEDGER, "_add", is_after=True),
     "intent committed, no checkpoint": Point(LEDGER, "write_down"),
     "intent recorded": Point(SERVICES, "record_intent", is_after=True),

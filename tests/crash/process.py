@@ -19,11 +19,11 @@ from django.core.management import call_command  # noqa: E402 (Django is set up 
 from django.test import Client  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
-from dashboard.audit.export import all_rows  # noqa: E402
-from dashboard.audit.guards import missing_guards  # noqa: E402 (Django is set up above)
+from dashboard.audit.integrity.export import all_rows  # noqa: E402
+from dashboard.audit.integrity.verification import verify  # noqa: E402
+from dashboard.audit.ledger.guards import missing_guards  # noqa: E402 (Django is set up above)
+from dashboard.audit.ledger.services import Event, list_unsettled, record_event  # noqa: E402
 from dashboard.audit.models import EventKind  # noqa: E402 (Django is set up above)
-from dashboard.audit.services import Event, list_unsettled, record_event  # noqa: E402
-from dashboard.audit.verification import verify  # noqa: E402
 from dashboard.worker.jobs import Worker  # noqa: E402
 from tests.crash.dashboards import PASSWORD  # noqa: E402
 from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection, connections
 from django.test import Client, override_settings
 
-from dashboard.audit.chain import ADVISORY_LOCK
+from dashboard.audit.integrity.verification import verify
+from dashboard.audit.ledger.chain import ADVISORY_LOCK
 from dashboard.audit.models import ChangeIntent
-from dashboard.audit.verification import verify
 from dashboard.cloud.client import Answer
 from dashboard.cloud.client import Client as CloudClient
 from dashboard.cloud.projects import Project

@@ -12,8 +12,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.accounts.models import Actor, User
+from dashboard.audit.ledger.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.audit.models import Kind, Outcome
-from dashboard.audit.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project, load_projects

@@ -40,7 +40,7 @@ IDLE = EditableField(
 
 for _name in (
     "dashboard.urls",
-    "dashboard.audit.templatetags.audit",
+    "dashboard.activity.templatetags.activity",
     "dashboard.server_groups.templatetags.server_groups",
 ):
     import_module(_name)  # a module that is first imported while the table is replaced would keep the replacement

@@ -7,8 +7,8 @@ import pytest
 import time_machine
 
 from dashboard.accounts.models import Actor, User
+from dashboard.audit.ledger.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
-from dashboard.audit.services import Attempt, Verdict, record_intent, record_outcome
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.messages import Notice, say_failed, say_settled, say_switched
 from dashboard.server_groups.services import Written

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from dashboard.accounts.models import Actor
+from dashboard.audit.ledger.services import find_corrected, list_observed
 from dashboard.audit.models import ChangeIntent, OpenChange
-from dashboard.audit.services import find_corrected, list_observed
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import outcome_check
 from dashboard.server_groups.services import switch_server_group

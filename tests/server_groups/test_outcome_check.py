@@ -2,8 +2,8 @@
 
 import pytest
 
+from dashboard.audit.ledger.services import Change
 from dashboard.audit.models import Outcome
-from dashboard.audit.services import Change
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
 from dashboard.server_groups.outcome_check import judge
 

@@ -13,8 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 
 from dashboard.accounts.models import Actor
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
-from dashboard.audit.services import (
+from dashboard.audit.ledger.services import (
     ChangeUnderWayError,
     LedgerError,
     OutcomeNotRecordedError,
@@ -22,6 +21,7 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import NotFoundError, SuspendedError
 from dashboard.cloud.projects import Project

@@ -17,12 +17,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.accounts.models import Actor
-from dashboard.audit import checkpoints
-from dashboard.audit.chain import read_head
-from dashboard.audit.checkpoints import read_checkpoints, send_to_hook
-from dashboard.audit.confirmation import check_against
-from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
-from dashboard.audit.services import (
+from dashboard.audit.integrity.confirmation import check_against
+from dashboard.audit.integrity.verification import verify
+from dashboard.audit.ledger import checkpoints
+from dashboard.audit.ledger.chain import read_head
+from dashboard.audit.ledger.checkpoints import read_checkpoints, send_to_hook
+from dashboard.audit.ledger.services import (
     Event,
     LedgerError,
     Verdict,
@@ -32,7 +32,7 @@ from dashboard.audit.services import (
     record_intent,
     record_outcome,
 )
-from dashboard.audit.verification import verify
+from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import outcome_check, services
 from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled

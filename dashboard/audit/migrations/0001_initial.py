@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-SQL = Path(__file__).parents[1] / "sql"
+SQL = Path(__file__).parents[1] / "ledger" / "sql"
 
 
 def make_ledger(apps, schema_editor):

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.audit.archive import RefusedError, archive
 from dashboard.audit.dates import moment_argument
 from dashboard.audit.events import name_of_os_user
-from dashboard.audit.services import LedgerError
-from dashboard.audit.verification import BrokenError
+from dashboard.audit.integrity.archive import RefusedError, archive
+from dashboard.audit.integrity.verification import BrokenError
+from dashboard.audit.ledger.services import LedgerError
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dashboard.audit.dates import moment_argument
-from dashboard.audit.export import FORMATS, all_rows
+from dashboard.audit.integrity.export import FORMATS, all_rows
 
 
 class Command(BaseCommand):

@@ -13,22 +13,22 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from dashboard.audit.archive_markers import newest_marker
-from dashboard.audit.background_check import (
+from dashboard.audit.dates import moment_argument
+from dashboard.audit.integrity.archive_markers import newest_marker
+from dashboard.audit.integrity.background_check import (
     check_that_it_still_ends,
     impossible_lease,
     last_verification,
     note_broken,
     note_intact,
 )
-from dashboard.audit.checkpoints import UnreadableError, read_checkpoints
-from dashboard.audit.confirmation import Confirmation, WrongArchiveError, check_against
-from dashboard.audit.dates import moment_argument
-from dashboard.audit.export import all_rows
-from dashboard.audit.group_history import UnknownGroupError, what_happened_to
-from dashboard.audit.guards import altered_views, missing_guards
+from dashboard.audit.integrity.confirmation import Confirmation, WrongArchiveError, check_against
+from dashboard.audit.integrity.export import all_rows
+from dashboard.audit.integrity.verification import BrokenError, Span, verify
+from dashboard.audit.ledger.checkpoints import UnreadableError, read_checkpoints
+from dashboard.audit.ledger.group_history import UnknownGroupError, what_happened_to
+from dashboard.audit.ledger.guards import altered_views, missing_guards
 from dashboard.audit.models import ChangeIntent
-from dashboard.audit.verification import BrokenError, Span, verify
 
 INTACT, BROKEN, COULD_NOT_RUN = 0, 1, 2
 SHOWN = 20

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.audit.services import LedgerError
+from dashboard.audit.ledger.services import LedgerError
 from dashboard.cloud.responses import one_line
 from dashboard.server_groups.settling import Attempted, observe_due, settle_unsettled
 

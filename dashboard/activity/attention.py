@@ -1,0 +1,53 @@
+"""Changes that someone must look at: unknown outcomes, and changes that the cloud applied late."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from dashboard.audit.ledger.services import (
+    LedgerError,
+    find_corrected,
+    list_observed,
+    list_unsettled,
+    reading_ledger,
+)
+from dashboard.audit.models import ChangeIntent
+
+ATTENTION_AFTER = timedelta(minutes=1)
+"""Until then the pages read the group again without being asked."""
+CORRECTED_FOR = timedelta(days=1)
+"""How long a change that was applied late is listed."""
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Attention:
+    entries: list[ChangeIntent]
+    """At most PAGE_SIZE of them, newest first."""
+    count: int
+
+
+def find_needing_attention(project: str) -> Attention:
+    """Find changes with an unknown outcome, late applications, and changes under observation. Raises LedgerError."""
+    with reading_ledger():
+        numbers = [*_unsettled(project), *_corrected(project), *list_observed(project=project)]
+        entries = list(ChangeIntent.objects.filter(number__in=numbers).with_rows()[:PAGE_SIZE])
+    return Attention(entries, len(numbers))
+
+
+def count_needing_attention(project: str) -> int:
+    """Count changes with an unknown outcome and late applications. An unavailable ledger has its own message."""
+    try:
+        with reading_ledger():
+            return len(_unsettled(project)) + len(_corrected(project))
+    except LedgerError:
+        return 0
+
+
+def _unsettled(project: str) -> list[int]:
+    return list_unsettled(project=project, before=timezone.now() - ATTENTION_AFTER)
+
+
+def _corrected(project: str) -> list[int]:
+    return list(find_corrected(project, since=timezone.now() - CORRECTED_FOR).values_list("number", flat=True))

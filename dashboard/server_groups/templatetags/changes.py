@@ -1,0 +1,151 @@
+"""Ledger entries on a page: who did what, values in the words of the field table, links to related entries."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, urlencode
+
+from django import template
+from django.conf import settings
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+from dashboard.server_groups.fields import BY_PATH
+from dashboard.server_groups.reverting import entries_reverting, entry_reverted
+from dashboard.server_groups.text_differences import LONGEST, Fate, Part, clip, compare, shorten
+
+register = template.Library()
+
+
+@register.simple_tag
+def entry_address(project: str, number: int | str) -> str:
+    return ChangeIntent(project=project, number=int(number)).get_absolute_url()
+
+
+@register.simple_tag
+def ledger_address(project: str, **filters: str) -> str:
+    """The page that lists the entries of a project, with these filters."""
+    query = f"?{urlencode(filters)}" if filters else ""
+    return reverse(settings.LEDGER_VIEW, args=[project]) + query
+
+
+@register.filter
+def reverts(entry: ChangeIntent) -> int | None:
+    return entry_reverted(entry)
+
+
+@register.filter
+def reverted_by(entry: ChangeIntent) -> list[int]:
+    return entries_reverting(entry)
+
+
+@register.filter
+def after(change: FieldChange) -> SafeString:
+    return _value(_words(change.field, change.after))
+
+
+@register.filter
+def parts_before(change: FieldChange) -> SafeString:
+    """The old value, with only what went marked where it is a long text."""
+    return _marked(change, (part for part in _parts(change) if part.fate != Fate.CAME))
+
+
+@register.filter
+def parts_after(change: FieldChange) -> SafeString:
+    """The new value, with only what came marked where it is a long text."""
+    return _marked(change, (part for part in _parts(change) if part.fate != Fate.WENT))
+
+
+@register.filter
+def parts_in_short(change: FieldChange) -> SafeString:
+    """Old and new value on one line; of a long text what went and came, and some words around it."""
+    parts = _parts(change)
+    if any(part.fate == Fate.STAYED for part in parts):
+        return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts)))
+    return _marked(change, shorten(parts), between=" ")
+
+
+@register.filter
+def after_in_short(change: FieldChange) -> SafeString:
+    return _value(clip(_words(change.field, change.after), LONGEST))
+
+
+def _parts(change: FieldChange) -> list[Part]:
+    return compare(_words(change.field, change.before), _words(change.field, change.after))
+
+
+def _marked(change: FieldChange, parts: Iterable[Part], between: str = "") -> SafeString:
+    marks = {Fate.STAYED: "{}", Fate.WENT: "<del>{}</del>", Fate.CAME: "<ins>{}</ins>"}
+    is_known = {Fate.WENT: change.before is not None}
+    texts = ((marks[part.fate], _value(part.text, is_known=is_known.get(part.fate, True))) for part in parts)
+    return mark_safe(between.join(format_html(mark, text) for mark, text in texts))  # noqa: S308 (each part is escaped)
+
+
+def _value(words: str, *, is_known: bool = True) -> SafeString:
+    """That there is no value is set apart, since a text might read the same."""
+    nothing = format_html('<em class="nothing">{}</em>', "no value" if is_known else "not known")
+    return format_html("{}", words) if words else nothing
+
+
+def _words(path: str, value: Value) -> str:
+    """The ledger holds raw values; a field the table no longer has is shown as it is. Nothing has no words."""
+    if value is None or value == "":
+        return ""
+    return BY_PATH[path].display(value) if path in BY_PATH else str(value)
+
+
+@register.filter
+def in_words(value: str | None, path: str) -> str:
+    """A value of the API in words, where the field table has any for it."""
+    if value is None:
+        return "not known"
+    return BY_PATH[path].display(value) if path in BY_PATH else value
+
+
+@register.filter
+def with_tickets(reason: str) -> SafeString:
+    """A reason in which the ticket numbers of this deployment are links."""
+    if not settings.TICKET_PATTERN:
+        return format_html("{}", reason)
+    parts, end = [], 0
+    for match in re.finditer(settings.TICKET_PATTERN, reason):
+        address = settings.TICKET_URL.replace("{ticket}", quote(match[0], safe=""))
+        parts += [(reason[end : match.start()], address, match[0])] if match[0] else []
+        end = match.end()
+    linked = format_html_join("", '{}<a href="{}" rel="noreferrer">{}</a>', parts)
+    return format_html("{}{}", linked, reason[end:])
+
+
+@register.filter
+def field_label(path: str) -> str:
+    return BY_PATH[path].label if path in BY_PATH else path
+
+
+@register.filter
+def trouble(outcome: ChangeOutcome) -> str:
+    """Why a change did not go through, on one line: the cloud's words where it said any."""
+    if outcome.outcome == Outcome.APPLIED:
+        return ""
+    return clip(f"{outcome.error_code} {outcome.error_msg}".strip() or outcome.proof, LONGEST)
+
+
+@register.filter
+def is_revertible(entry: ChangeIntent) -> bool:
+    """Whether it changed something that could be put back."""
+    last = entry.last_outcome
+    return last is not None and last.outcome == Outcome.APPLIED
+
+
+@register.filter
+def did(entry: ChangeIntent) -> str:
+    """The verb of a ledger entry: what someone did, or only tried to do."""
+    last = entry.last_outcome
+    is_done = last is not None and last.outcome == Outcome.APPLIED
+    verbs = {
+        Kind.EDIT: ("changed", "tried to change"),
+        Kind.SWITCH: ("switched", "tried to switch"),
+        Kind.REVERT: ("reverted", "tried to revert"),
+    }
+    done, tried = verbs.get(Kind(entry.kind), ("tried to change", "tried to change"))
+    return done if is_done else tried

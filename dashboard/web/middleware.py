@@ -1,0 +1,98 @@
+"""Middleware of every request: proxies, sign-in, caching, direction marks."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+from dashboard.text import show_direction_marks
+from dashboard.web.requests import KEPT_INPUT
+
+if TYPE_CHECKING:
+    from django_htmx.middleware import HtmxDetails
+
+MAX_KEPT = 20_000
+"""Characters of a form that a session keeps."""
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Require a sign-in for every page that is not marked as open.
+
+    When the session has expired, an htmx request sends the whole browser to the sign-in page and back to the page it
+    is on. The sign-in form must not appear inside a table row.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        """Open pages must work when sessions cannot be read, so they do not read `request.user`."""
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+    def handle_no_permission(  # type: ignore[override]  # a redirect that htmx follows, where htmx asked
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseBase:
+        data = request.POST.urlencode() if getattr(view_func, "keeps_input", False) else ""
+        if data and len(data) <= MAX_KEPT:
+            request.session[KEPT_INPUT] = (request.path, data)
+        htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by HtmxMiddleware
+        if not htmx:
+            return super().handle_no_permission(request, view_func)
+        query = urlencode({self.redirect_field_name: htmx.current_url_abs_path or "/"})
+        return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
+
+
+class BehindProxies:
+    """Take the client address from X-Forwarded-For when proxies stand in front.
+
+    Each proxy appends the address that called it. Only the last `settings.PROXIES` entries are from our own proxies;
+    the client can send anything before them.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not settings.PROXIES:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        addresses = request.headers.get("X-Forwarded-For", "").split(",")
+        with suppress(ValueError, IndexError):
+            request.META["REMOTE_ADDR"] = str(ip_address(addresses[-settings.PROXIES].strip()))
+        return self.get_response(request)
+
+
+class PrivatePages:
+    """Forbid browsers and proxies to store pages, and other sites to read them: pages depend on the person."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+
+class VisibleDirectionMarks:
+    """Show bidirectional control characters as text, so that a name from the cloud cannot reorder a page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and isinstance(response, HttpResponse) and not response.content.isascii():
+            response.content = show_direction_marks(response.content.decode()).encode()
+        return response

@@ -1,0 +1,79 @@
+"""The request as views receive it: who is signed in, what they may do, and input kept through an expired sign-in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django_htmx.middleware import HtmxDetails
+
+from dashboard.accounts.models import Actor, User
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
+
+KEPT_INPUT = "kept_input"
+"""The key of the kept input in the session."""
+
+
+class SignedInRequest(HttpRequest):
+    """A request of a signed-in person."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+class Project(Protocol):
+    """What pages show of the cloud project in their address."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def is_simulated(self) -> bool: ...
+
+
+def requires(
+    permission: str,
+) -> Callable[[Callable[Concatenate[SignedInRequest, P], R]], Callable[Concatenate[SignedInRequest, P], R]]:
+    """Decorate a view that answers 403 to everyone without `permission`."""
+
+    def decorate(
+        view: Callable[Concatenate[SignedInRequest, P], R],
+    ) -> Callable[Concatenate[SignedInRequest, P], R]:
+        @wraps(view)
+        def guarded(request: SignedInRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            if not request.user.has_perm(permission):
+                raise PermissionDenied(permission)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def actor(request: SignedInRequest) -> Actor:
+    return Actor(user=request.user, address=request.META.get("REMOTE_ADDR", ""))
+
+
+def keeps_input(view: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a view whose posted form is kept when the sign-in has expired."""
+    view.keeps_input = True  # type: ignore[attr-defined]  # read by SignInRequired
+    return view
+
+
+def take_kept_input(request: HttpRequest) -> QueryDict | None:
+    """The form that was posted to this page, or below it, when the sign-in had expired. It is returned once."""
+    path, data = request.session.get(KEPT_INPUT, ("", ""))
+    if not path.startswith(request.path):
+        return None
+    del request.session[KEPT_INPUT]
+    return QueryDict(data)

@@ -1,0 +1,3 @@
+from tests.audit.conftest import at, enter
+
+__all__ = ["at", "enter"]

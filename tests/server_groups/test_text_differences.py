@@ -1,0 +1,71 @@
+"""Two texts are shown with what differs marked, and nothing of them lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as texts
+
+from dashboard.server_groups.text_differences import Fate, clip, compare, shorten
+
+
+def marked(before: str, after: str) -> str:
+    """As `[went]` and `{came}`."""
+    signs = {Fate.STAYED: "%s", Fate.WENT: "[%s]", Fate.CAME: "{%s}"}
+    return "".join(signs[part.fate] % part.text for part in compare(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            "for design and engineering in Jena",
+            "for design and tests in Jena",
+            "for design and [engineering]{tests} in Jena",
+        ),
+        ("one two three four", "one two three four five", "one two three four{ five}"),
+        ("the old new words of a text", "the two better words of a text", "the [old new]{two better} words of a text"),
+        ("in building 7, ground floor", "in building 8, ground floor", "in building [7]{8}, ground floor"),
+        ("opens 07:00 closes 19:00.", "opens 06:30 closes 19:00!", "opens [07:00]{06:30} closes 19:00[.]{!}"),
+        ("a line\nand one more", "a line\n\nand one more", "a line[\n]{\n\n}and one more"),
+        ("研发设计组的描述", "研发测试组的描述", "研发[设计]{测试}组的描述"),
+        ("one two three four", "eins zwei drei vier", "[one two three four]{eins zwei drei vier}"),
+        ("old", "new", "[old]{new}"),
+        ("", "now with some words", "[]{now with some words}"),
+        ("with some words now", "", "[with some words now]{}"),
+        ("the same four words", "the same four words", "the same four words"),
+        ("", "", "[]{}"),
+    ],
+)
+def test_only_what_differs_is_marked(before: str, after: str, expected: str) -> None:
+    assert marked(before, after) == expected
+
+
+@given(texts.text(), texts.text())
+def test_the_parts_are_both_texts(before: str, after: str) -> None:
+    parts = compare(before, after)
+
+    assert "".join(part.text for part in parts if part.fate != Fate.CAME) == before
+    assert "".join(part.text for part in parts if part.fate != Fate.WENT) == after
+
+
+def test_a_short_form_keeps_what_differs_and_some_words_around_it() -> None:
+    before = f"{'at the beginning ' * 9}in building 7, {'and so on ' * 20}until nine o'clock {'to the end ' * 9}"
+
+    short = list(shorten(compare(before, before.replace("7", "8").replace("nine", "ten"))))
+
+    assert "".join(part.text for part in short) == (
+        "…beginning in building 78, and so on and so on…so on and so on until nineten o'clock to the end to…"
+    )
+
+
+def test_a_short_text_stays_whole() -> None:
+    parts = compare("for design and engineering in Jena", "for design and tests in Jena")
+
+    assert list(shorten(parts)) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("one two three", "one two…"), ("one two", "one two"), ("onetwothreefour", "onetwoth…"), ("", "")],
+)
+def test_what_is_too_long_ends_between_words(text: str, expected: str) -> None:
+    assert clip(text, 8) == expected

@@ -1,0 +1,149 @@
+"""What every request meets before its page: the proxies, the sign-in, and what it keeps of a form."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import SystemEvent
+from dashboard.cloud.projects import Project
+from dashboard.web.middleware import MAX_KEPT
+from tests.conftest import Simulated, address
+from tests.markup import read, said
+
+LIST, LOGIN = address(group_id=None), "/accounts/login/"
+PASSWORD = "correct horse battery staple"
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+
+@pytest.fixture
+def admin(person: Callable[[str], User]) -> User:
+    return person("administrator")
+
+
+@pytest.mark.parametrize(
+    ("path", "following"),
+    [
+        (LIST, LIST),
+        (f"{LIST}?q=design&page=2", f"{LIST}%3Fq%3Ddesign%26page%3D2"),
+        (address("edit/"), address("edit/")),
+        ("/", "/"),
+    ],
+)
+def test_without_a_session_a_page_leads_to_the_sign_in_and_back(
+    db: None, project: Project, path: str, following: str
+) -> None:
+    answer = Client().get(path)
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{LOGIN}?next={following}")
+
+
+@pytest.mark.parametrize(
+    ("shown", "back"),
+    [
+        (f"http://testserver{LIST}?q=a", f"{LIST}?q=a"),
+        ("http://elsewhere.example/projects/", "/"),
+        ("//elsewhere.example/", "/"),
+        ("nonsense", "/"),
+        ("", "/"),
+        (None, "/"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_a_session_htmx_takes_the_whole_browser_to_the_sign_in(
+    db: None, project: Project, method: str, shown: str | None, back: str
+) -> None:
+    headers = {"HX-Request": "true"} | ({} if shown is None else {"HX-Current-URL": shown})
+
+    answer = Client().generic(method, address("switch/"), headers=headers)
+
+    following = back.replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["HX-Redirect"] == f"{LOGIN}?next={following}"
+
+
+def test_a_session_that_has_ended_is_none(client_as: Callable[[str], Client], project: Project) -> None:
+    client = client_as("administrator")
+    Session.objects.all().delete()
+
+    assert client.get(LIST).headers["Location"].startswith(f"{LOGIN}?next=")
+
+
+def test_nothing_is_sent_for_someone_whose_session_has_ended(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    Session.objects.all().delete()
+
+    for below, data in (("edit/", {"name": "TEST"}), ("switch/", {"status": "off", "reason": "x"})):
+        assert client.post(address(below), data).status_code == 302
+
+    assert simulator.requests() == []
+
+
+@pytest.mark.parametrize("below", ["edit/", "edit/review/"])
+def test_what_was_typed_outlives_the_session(admin: User, project: Project, simulator: Simulated, below: str) -> None:
+    admin.set_password(PASSWORD)
+    admin.save()
+    client = Client()
+    client.post(address(below), {"name": "TEST", "ou_name": "OU=kept"})
+
+    client.post(LOGIN, {"login": "administrator", "password": PASSWORD})
+    first, second = client.get(address("edit/")), client.get(address("edit/"))
+
+    fields = read(first).form("edit-form").fields
+    assert (fields["name"], fields["ou_name"]) == ("TEST", "OU=kept")
+    assert "Your sign-in had run out." in said(first)
+    assert read(second).form("edit-form").fields["name"] == "design-pool"
+    assert simulator.patches == []
+
+
+@pytest.mark.parametrize(("path", "size"), [(address("switch/"), 10), (address("edit/"), MAX_KEPT + 1), (LIST, 10)])
+def test_nothing_else_is_kept(admin: User, project: Project, path: str, size: int) -> None:
+    client = Client()
+    client.post(path, {"name": "x" * size})
+
+    client.force_login(admin, backend=BACKEND)
+
+    assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "design-pool"
+
+
+def test_what_was_typed_for_one_group_is_not_shown_for_another(
+    admin: User, project: Project, simulator: Simulated
+) -> None:
+    other = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e1"  # the address of the one begins with that of the other
+    client = Client()
+    client.post(address("edit/"), {"name": "TEST"})
+    client.force_login(admin, backend=BACKEND)
+
+    answer = client.get(address("edit/", other))
+
+    assert answer.status_code == 404
+    assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "TEST"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "expected"),
+    [
+        (0, "203.0.113.9", "192.0.2.7"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1,2001:db8::7, 10.0.0.1", "2001:db8::7"),
+        (1, "", "192.0.2.7"),
+        (2, "203.0.113.9", "192.0.2.7"),
+        (1, "203.0.113.9, <script>", "192.0.2.7"),
+    ],
+)
+def test_the_ledger_has_the_address_before_our_own_proxies(
+    db: None, settings: Settings, proxies: int, forwarded: str, expected: str
+) -> None:
+    settings.PROXIES = proxies
+
+    Client(REMOTE_ADDR="192.0.2.7", headers={"X-Forwarded-For": forwarded}).post(
+        LOGIN, {"login": "nobody", "password": "wrong"}
+    )
+
+    assert SystemEvent.objects.get().from_address == expected
