@@ -1,20 +1,23 @@
 """Dashboards in processes of their own, and what is checked of their ledger against the simulator's own history."""
 
-import json
+import importlib
+import multiprocessing
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from signal import SIGKILL
 from typing import Any
-
-from django.conf import settings
 
 from dashboard.server_groups.inputs import Value, to_text
 from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated
 from tests.markup import Page, words
 
+WITHIN_SECONDS = 90
+"""Far longer than an order takes."""
 PASSWORD = "a pass phrase of the tests"
 NewDatabase = Callable[[], str]
 EDIT, SWITCH = (f"/projects/default/server-groups/{DESIGN_POOL}/{page}/" for page in ("edit", "switch"))
@@ -58,28 +61,44 @@ class Order:
         return {**asked, "reason": "INC-4711", "key": "one form"}
 
 
-def begin(environ: Mapping[str, str], **order: object) -> subprocess.Popen[str]:
-    started = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.process"],
-        env=environ,
-        cwd=settings.BASE_DIR,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert started.stdin is not None
-    with started.stdin as orders:
-        json.dump(order, orders)
-    started.stdin = None
-    return started
+@dataclass(frozen=True)
+class Begun:
+    """An order that a process of its own carries out."""
+
+    process: BaseProcess
+    findings: Connection
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
 
-def end(started: subprocess.Popen[str]) -> dict[str, Any] | None:
-    """What it found; None when it was killed."""
-    out, err = started.communicate(timeout=90)
-    assert started.returncode in {0, -9}, err
-    found: dict[str, Any] | None = json.loads(out) if started.returncode == 0 else None
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["tests.crash.process"])
+
+
+def begin(environ: Mapping[str, str], **order: object) -> Begun:
+    findings, sender = _forks.Pipe(duplex=False)
+    process = _forks.Process(target=_obey, args=(sender, environ, order))
+    process.start()
+    sender.close()
+    return Begun(process, findings)
+
+
+def _obey(findings: Connection, environ: Mapping[str, str], order: Mapping[str, object]) -> None:
+    importlib.import_module("tests.crash.process").obey(findings, environ, order)
+
+
+def end(begun: Begun) -> dict[str, Any] | None:
+    """What the process found; None when it was killed."""
+    with begun.findings:
+        found: dict[str, Any] | None = None
+        assert begun.findings.poll(WITHIN_SECONDS)
+        with suppress(EOFError):
+            found = begun.findings.recv()
+    begun.process.join(WITHIN_SECONDS)
+    assert begun.process.exitcode == (-SIGKILL if found is None else 0)
     return found
 
 
@@ -90,7 +109,7 @@ def run(environ: Mapping[str, str], **order: object) -> dict[str, Any] | None:
 def environment(database: str, simulator: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.page_settings",
+        "DJANGO_SETTINGS_MODULE": "tests.crash.settings",
         "STREAMWARDEN_ENV": "development",
         "DATABASE_URL": database,
         "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,

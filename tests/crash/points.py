@@ -1,7 +1,7 @@
-"""Where a writing process is killed: before or after a call of the write path, the n-th time it is made.
+"""The points at which a process stops: before or after a call of the write path, the n-th time it is made.
 
-The product carries nothing for this: the process that is to die wraps the named function and kills itself there with
-signal 9, which nothing in it can see coming.
+The product contains nothing for this. The process wraps the named function and sends itself a signal there. It cannot
+notice signal 9 (SIGKILL) before it ends.
 """
 
 import importlib
@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 SERVICES = "dashboard.server_groups.services"
+EDITING = "dashboard.server_groups.editing"
 SETTLING = "dashboard.server_groups.settling"
 LEDGER = "dashboard.audit.ledger.services"
 ARCHIVE = "dashboard.audit.integrity.archive"
@@ -27,37 +28,39 @@ class Point:
     name: str
     is_after: bool = False
     time: int = 1
+    imported_by: str = ""
+    """A module that imports the function by its name."""
 
 
 POINTS = {
-    "before anything": Point(SERVICES, "update_server_group"),
-    "key looked for": Point(SERVICES, "find_by_key", is_after=True),
+    "before anything": Point(SERVICES, "update_server_group", imported_by=EDITING),
+    "key searched": Point(SERVICES, "find_by_key", is_after=True),
     "before the first read": Point(SERVICES, "_write"),
     "after the first read": Point(SERVICES, "_check_for_conflict"),
-    "alone at the ledger": Point("dashboard.audit.ledger.chain", "read_head", is_after=True),
+    "write lock held": Point("dashboard.audit.ledger.chain", "read_head", is_after=True),
     "intent written, not committed": Point(LEDGER, "_add", is_after=True),
-    "intent committed, no checkpoint": Point(LEDGER, "write_down"),
+    "intent committed, no checkpoint": Point(LEDGER, "write_checkpoint"),
     "intent recorded": Point(SERVICES, "record_intent", is_after=True),
     "before the PATCH": Point(CLIENT, "update_server_group"),
-    "PATCH on the wire": Point("http.client:HTTPConnection", "endheaders", is_after=True),
-    "PATCH sent, answer not read": Point("http.client:HTTPConnection", "getresponse"),
-    "PATCH answered": Point(CLIENT, "update_server_group", is_after=True),
-    "before the proof": Point(SERVICES, "_prove"),
-    "proof read": Point("dashboard.server_groups.outcome_check", "judge", is_after=True),
+    "PATCH being sent": Point("http.client:HTTPConnection", "endheaders", is_after=True),
+    "PATCH sent, response not read": Point("http.client:HTTPConnection", "getresponse"),
+    "response read": Point(CLIENT, "update_server_group", is_after=True),
+    "before the verification": Point(SERVICES, "_verify"),
+    "verification read": Point("dashboard.server_groups.outcome_check", "check_read", is_after=True),
     "before the outcome": Point(SERVICES, "record_outcome"),
     "outcome written, not committed": Point(LEDGER, "_append", is_after=True, time=2),
-    "outcome committed, no checkpoint": Point(LEDGER, "write_down", time=2),
+    "outcome committed, no checkpoint": Point(LEDGER, "write_checkpoint", time=2),
     "outcome recorded": Point(SERVICES, "record_outcome", is_after=True),
-    "before the page": Point(SERVICES, "update_server_group", is_after=True),
+    "before the page": Point(SERVICES, "update_server_group", is_after=True, imported_by=EDITING),
 }
 
 WHILE_SETTLING = {
     "before the lease": Point(SETTLING, "leased"),
     "leased, not read": Point(SETTLING, "settle_change"),
-    "read, not judged": Point("dashboard.server_groups.outcome_check", "judge"),
-    "judged": Point("dashboard.server_groups.outcome_check", "judge", is_after=True),
+    "read, not checked": Point("dashboard.server_groups.outcome_check", "check_read"),
+    "checked": Point("dashboard.server_groups.outcome_check", "check_read", is_after=True),
     "settled, not committed": Point(LEDGER, "_append", is_after=True),
-    "settled, no checkpoint": Point(LEDGER, "write_down"),
+    "settled, no checkpoint": Point(LEDGER, "write_checkpoint"),
     "settled, lease not given back": Point(LEDGER, "_give_back"),
     "lease given back": Point(LEDGER, "_give_back", is_after=True),
 }
@@ -67,19 +70,22 @@ WHILE_ARCHIVING = {
     "file read back": Point(ARCHIVE, "_read_back", is_after=True),
     "archive marker written, nothing deleted": Point(ARCHIVE, "record_event", is_after=True),
     "rows deleted, not committed": Point(ARCHIVE, "missing_guards", time=2),
-    "rows deleted, no checkpoint": Point(LEDGER, "write_down"),
+    "rows deleted, no checkpoint": Point(LEDGER, "write_checkpoint"),
 }
 
 
-def arm(point: Point) -> None:
-    """From now on this process dies there."""
+def arm(point: Point, number: signal.Signals = signal.SIGKILL) -> None:
+    """From now on this process sends itself the signal there."""
     module, _, member = point.where.partition(":")
     holder: Any = importlib.import_module(module)
     holder = getattr(holder, member) if member else holder
-    setattr(holder, point.name, _deadly(getattr(holder, point.name), point))
+    wrapped = _signalling(getattr(holder, point.name), point, number)
+    setattr(holder, point.name, wrapped)
+    if point.imported_by:
+        setattr(importlib.import_module(point.imported_by), point.name, wrapped)
 
 
-def _deadly(function: Callable[..., Any], point: Point) -> Callable[..., Any]:
+def _signalling(function: Callable[..., Any], point: Point, number: signal.Signals) -> Callable[..., Any]:
     count = 0
 
     @wraps(function)
@@ -89,10 +95,10 @@ def _deadly(function: Callable[..., Any], point: Point) -> Callable[..., Any]:
         count += not is_read
         is_due = count == point.time and not is_read
         if is_due and not point.is_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = function(*args, **kwargs)
-        if is_due:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+            os.kill(os.getpid(), number)
+        result = function(*args, **kwargs)
+        if is_due and point.is_after:
+            os.kill(os.getpid(), number)
+        return result
 
     return wrapped

@@ -1,22 +1,32 @@
-"""A dashboard in a process of its own: makes one change and may die of it, or starts again and settles; or archives.
+"""Work of a dashboard in a process of its own: make a change, settle, archive, read the ledger.
 
-Its order comes as JSON on standard input, its findings go as JSON to standard output.
+A fork server loads this module once and forks a process for each order, so that an order does not wait for imports.
 """
 
 import json
+import logging
+import os
+import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stderr, suppress
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from multiprocessing.connection import Connection
 from typing import Any
 
 import django
 
 django.setup()
 
-from django.contrib.auth.models import Group  # noqa: E402 (Django is set up above)
-from django.core.management import call_command  # noqa: E402 (Django is set up above)
+import time_machine  # noqa: E402 (Django is set up above)
+from django.conf import settings  # noqa: E402
+from django.contrib.auth.models import Group  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.test import Client  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.audit.integrity.export import all_rows  # noqa: E402
@@ -29,9 +39,11 @@ from tests.crash.dashboards import PASSWORD  # noqa: E402
 from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
 from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402
 
+assert get_resolver().url_patterns  # loads the views
+
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 SETTLED_WITHIN = 30.0
-"""Far more than all of these: what is not settled by then never will be."""
+"""Seconds. All waits of `quick` together are far shorter."""
 
 
 def prepare(_order: dict[str, Any]) -> dict[str, Any]:
@@ -47,18 +59,18 @@ def client() -> Client:
 
 
 def change(order: dict[str, Any]) -> dict[str, Any]:
-    """Sends the form as a browser would, and says what the page said."""
-    browser = client()  # signing in writes to the ledger too; the change is what is to be cut short
+    """Send the form as a browser does, and return the page."""
+    browser = client()  # signing in writes to the ledger too, and the point is in the change
     if order["point"]:
-        arm(POINTS[order["point"]])  # before the first request, with which the views are loaded
+        arm(POINTS[order["point"]])
     answer = browser.post(order["address"], order["fields"], follow=True)
     return {"status": answer.status_code, "page": answer.content.decode()}
 
 
 def settle(order: dict[str, Any]) -> dict[str, Any]:
-    """Starts at once, as after any restart, and goes on until nothing is left; `once` makes one round."""
+    """Settle in rounds until nothing is unsettled; with `once`, make one round."""
     if order.get("point"):
-        arm(WHILE_SETTLING[order["point"]])
+        arm(WHILE_SETTLING[order["point"]], order.get("signal", signal.SIGKILL))
     said, settler, give_up = StringIO(), Worker(), time.monotonic() + order.get("within", SETTLED_WITHIN)
     while list_unsettled() and time.monotonic() < give_up:
         if order.get("by") == "worker":
@@ -73,7 +85,7 @@ def settle(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def restart(order: dict[str, Any]) -> dict[str, Any]:
-    """Settles, posts the same form again, and reads the ledger."""
+    """Settle, post the same form again, and read the ledger."""
     settle(order)
     return {"again": change({**order, "point": None}), **read(order)}
 
@@ -83,8 +95,17 @@ def read(_order: dict[str, Any]) -> dict[str, Any]:
     return {"rows": rows, "verified": verify().count, "unsettled": list_unsettled()}
 
 
+def work(_order: dict[str, Any]) -> dict[str, Any]:
+    """Run `manage.py worker` until a signal ends it."""
+    said, log = StringIO(), StringIO()
+    logging.getLogger().addHandler(logging.StreamHandler(log))
+    with redirect_stderr(log):
+        call_command("worker", stdout=said)
+    return {"said": said.getvalue().splitlines(), "log": log.getvalue()}
+
+
 def archive(order: dict[str, Any]) -> dict[str, Any]:
-    """Ten rows, and then all of them into a file."""
+    """Record ten events, and move all rows to a file."""
     for number in range(10):
         record_event(Event(EventKind.SIGN_IN, f"person {number}"))
     arm(WHILE_ARCHIVING[order["point"]])
@@ -97,13 +118,35 @@ def look(_order: dict[str, Any]) -> dict[str, Any]:
     return {"numbers": numbers, "verified": verify().count, "unguarded": missing_guards()}
 
 
-def main() -> None:
-    order = json.load(sys.stdin)
+JOBS = {
+    "prepare": prepare,
+    "change": change,
+    "settle": settle,
+    "restart": restart,
+    "read": read,
+    "work": work,
+    "archive": archive,
+    "look": look,
+}
+
+
+def obey(findings: Connection, environ: Mapping[str, str], order: dict[str, Any]) -> None:
+    """Do what an order says, in this new process, and send what was found."""
+    _configure(environ)
     shorten(order.get("lease", LEASE_SECONDS))
-    jobs = {"prepare": prepare, "change": change, "settle": settle, "restart": restart, "read": read}
-    jobs |= {"archive": archive, "look": look}
-    json.dump(jobs[order["do"]](order), sys.stdout)
+    ahead = timedelta(seconds=order.get("ahead", 0))
+    with time_machine.travel(datetime.now(UTC) + ahead) if ahead else nullcontext():
+        found = JOBS[order["do"]](order)
+    connections.close_all()
+    findings.send(found)
 
 
-if __name__ == "__main__":
-    main()
+def _configure(environ: Mapping[str, str]) -> None:
+    """Read the settings again, from this environment. Nothing has used the database so far."""
+    os.environ.clear()
+    os.environ.update(environ)
+    for module in ("dashboard.settings", "tests.benchmarks.page_settings", environ["DJANGO_SETTINGS_MODULE"]):
+        sys.modules.pop(module, None)
+    settings._setup()  # type: ignore[misc]  # the stubs leave it out
+    connections.databases.update(connections.configure_settings(settings.DATABASES))
+    del connections["default"]

@@ -1,4 +1,4 @@
-"""How long a call, its proof and a lease may take, shorter than for people. Rules and clock are the real ones."""
+"""Shorter times for a call, its verification and a lease. The rules and the clock are the real ones."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Killed while it archives: the rows are in the ledger, or they are in the file and the ledger says so."""
+"""A process is killed while it archives. The rows are in the ledger, or in the file and the ledger has a marker."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from tests.crash.dashboards import NewDatabase, environment, run
 from tests.crash.points import WHILE_ARCHIVING
 
 ROWS = 1 + 10
-"""The administrator's roles, and what the process records itself."""
+"""The administrator's roles, and the events that the process records."""
 
 
 @pytest.mark.parametrize("point", WHILE_ARCHIVING)
-def test_whatever_dies_no_row_is_lost(new_database: NewDatabase, tmp_path: Path, point: str) -> None:
+def test_a_killed_archiving_loses_no_row(new_database: NewDatabase, tmp_path: Path, point: str) -> None:
     environ, file = environment(new_database(), "http://127.0.0.1:9"), tmp_path / "archive.jsonl"
 
     said = run(environ, do="archive", point=point, file=str(file))

@@ -176,7 +176,7 @@ def while_a_change_is_on_its_way(
     with served(environ, log) as server:
         admin = Browser(server.address)
         admin.sign_in()
-        simulator.play(fault("delay", delay_ms=3000))
+        simulator.inject(fault("delay", delay_ms=3000))
         sender = threading.Thread(target=lambda: answers.append(send(admin, "TEST")))
         sender.start()
         wait_until(lambda: len(simulator.patches) == 1)

@@ -1,7 +1,7 @@
-"""Killed at any point of a write: afterwards the ledger is true, and nothing was sent twice.
+"""A process that writes is killed at any point: the ledger stays correct, and nothing is sent twice.
 
-Each case is a dashboard in a process of its own that dies by signal 9, a second one that starts after it, and the
-simulator's own history, which neither can touch. `make test-crash` runs the whole matrix.
+In each case signal 9 kills a process that makes a change, and a second process starts after it. The simulator's own
+history, which neither process can alter, shows what was sent. `make test-crash` runs the whole matrix.
 """
 
 import os
@@ -30,15 +30,15 @@ from tests.crash.dashboards import (
 from tests.crash.points import POINTS
 
 SEEDS = int(os.environ.get("CRASH_SEEDS", "0"))
-"""0: each point once, and each bad day once. `make test-crash` asks for more: each point with each change, so often."""
+"""0: each point once, and each fault once. `make test-crash` asks for more: each point with each change, so often."""
 CHANGES = ("switch", "one field", "all fields")
 FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
-    "a good day": (),
-    "answer lost": (fault("drop_after_applying"),),
+    "no fault": (),
+    "response lost": (fault("drop_after_applying"),),
     "request lost": (fault("drop_before_answer"),),
     "slow": (fault("delay", delay_ms=30),),
     "refused": (fault("bad_request"),),
-    # Later than a restart takes, sooner than a call may: whoever judges at once is wrong.
+    # Later than the restart, and before the deadline of the call: a read at once does not show the outcome.
     "late": (fault("late", after_ms=700, answer="drop"),),
     "stale": (fault("stale_reads", "GET", times=None, seconds=0.2),),
 }
@@ -48,7 +48,7 @@ FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
 class Case:
     point: str
     change: str
-    day: str
+    fault: str
     seed: int = 0
 
     @property
@@ -62,16 +62,16 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """The first seed has a good day, the others any."""
-    days = random.Random(SEEDS)  # noqa: S311 (a day, no secret)
+    """The first seed has no fault, the others have any."""
+    pick = random.Random(SEEDS)  # noqa: S311 (a fault, no secret)
     for place, point in enumerate(POINTS):
         if not SEEDS:
-            yield Case(point, CHANGES[place % len(CHANGES)], "a good day")
+            yield Case(point, CHANGES[place % len(CHANGES)], "no fault")
         for change in CHANGES if SEEDS else ():
             for seed in range(SEEDS):
-                yield Case(point, change, days.choice(list(FAULTS)) if seed else "a good day", seed)
-    for place, day in enumerate(list(FAULTS)[1:]):
-        yield Case("PATCH sent, answer not read", CHANGES[place % len(CHANGES)], day, SEEDS)
+                yield Case(point, change, pick.choice(list(FAULTS)) if seed else "no fault", seed)
+    for place, failure in enumerate(list(FAULTS)[1:]):
+        yield Case("PATCH sent, response not read", CHANGES[place % len(CHANGES)], failure, SEEDS)
 
 
 def test_all_fields_are_all_that_can_be_changed() -> None:
@@ -79,35 +79,35 @@ def test_all_fields_are_all_that_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", list(cases()), ids=lambda case: f"{case.point}, {case.change}, {case.day}, {case.seed}"
+    "case", list(cases()), ids=lambda case: f"{case.point}, {case.change}, {case.fault}, {case.seed}"
 )
-def test_whatever_dies_the_ledger_is_true(case: Case, simulator: Simulated, new_database: NewDatabase) -> None:
+def test_a_killed_write_leaves_a_correct_ledger(case: Case, simulator: Simulated, new_database: NewDatabase) -> None:
     environ, order, before = environment(new_database(), simulator.url), case.order, simulator.group()
     sent = {"address": order.address, "fields": order.fields}
-    simulator.play(*FAULTS[case.day])
+    simulator.inject(*FAULTS[case.fault])
 
     said = run(environ, do="change", point=case.point, **sent)
     made = changes_made(simulator)
-    simulator.play()
+    simulator.inject()
     after = run(environ, do="restart", **sent)
 
     assert after is not None
-    assert said is None or case.day != "a good day"  # on a good day each point is reached
+    assert said is None or case.fault != "no fault"  # without a fault each point is reached
     assert said is None or not is_said_to_be_saved(said["page"]) or len(made) == 1
     check(after, order, simulator, before)
 
 
 @pytest.mark.parametrize(
-    ("bad_day", "outcomes"),
+    ("failure", "outcomes"),
     [(fault("ignored"), ["unknown"]), (fault("partial", members=["name"]), ["unknown", "conflict"])],
-    ids=["nothing of it", "a part of it"],
+    ids=["nothing applied", "a part applied"],
 )
-def test_what_did_not_happen_as_it_was_asked_is_never_called_saved(
-    bad_day: dict[str, Any], outcomes: list[str], simulator: Simulated, new_database: NewDatabase
+def test_a_change_that_was_not_applied_as_sent_is_never_shown_as_saved(
+    failure: dict[str, Any], outcomes: list[str], simulator: Simulated, new_database: NewDatabase
 ) -> None:
     order = Order(EDIT, {"name": "TEST", "description": "new words"})
     environ, sent = environment(new_database(), simulator.url), {"address": order.address, "fields": order.fields}
-    simulator.play(bad_day)
+    simulator.inject(failure)
 
     said = run(environ, do="change", point=None, **sent)
     after = run(environ, do="restart", within=5, **sent)

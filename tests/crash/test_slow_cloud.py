@@ -53,7 +53,7 @@ def test_slow_reads_hold_half_of_the_threads(simulator: Simulated, new_database:
         viewer.sign_in()
         assert not is_copy(viewer.get(LIST))
         known = len(simulator.requests("GET"))
-        simulator.play(SLOW)
+        simulator.inject(SLOW)
 
         crowd = Crowd(viewer)
         wait_until(lambda: len(simulator.requests("GET")) == known + THREADS // 2)
@@ -61,7 +61,7 @@ def test_slow_reads_hold_half_of_the_threads(simulator: Simulated, new_database:
         live_before_health = crowd.live
         crowd.wait()
         slow_reads = len(simulator.requests("GET")) - known
-        simulator.play()
+        simulator.inject()
         after = viewer.get(LIST)
 
     assert (health.status_code, live_before_health) == (200, [])
