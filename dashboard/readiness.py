@@ -23,7 +23,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     except DatabaseError:
         logger.exception("Not ready")
         database, ledger = "unavailable", []
-    cloud = {p.slug: "locked" if client_for(p).is_suspended else "ok" for p in settings.CLOUD_PROJECTS}
+    cloud = {p.slug: "locked" if client_for(p).is_circuit_open else "ok" for p in settings.CLOUD_PROJECTS}
     is_ready = database == "ok" and not ledger
     report = {"database": database, "ledger": ledger, "cloud": cloud}
     return JsonResponse(report, status=200 if is_ready else 503)

@@ -48,7 +48,7 @@ class Simulated:
         """The body of every PATCH that arrived, in order."""
         return [entry["body"] for entry in self.requests("PATCH")]
 
-    def play(self, *faults: dict[str, Any]) -> None:
+    def inject(self, *faults: dict[str, Any]) -> None:
         self.control("PUT", "faults", list(faults))
 
     def group(self, group_id: str = DESIGN_POOL) -> dict[str, Any]:

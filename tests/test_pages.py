@@ -70,7 +70,7 @@ class Scene:
         return self.get(f"{LEDGER}{ChangeIntent.objects.order_by('number')[0].number}/", role)
 
     def after(self, *faults: dict[str, Any]) -> "Scene":
-        self.simulator.play(*faults)
+        self.simulator.inject(*faults)
         return self
 
     def failing(self, owner: object, name: str, error: Exception) -> "Scene":

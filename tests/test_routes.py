@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit.ledger.services import Attempt, Change, Verdict, record_closed
+from dashboard.audit.ledger.services import Attempt, Change, OutcomeDetails, record_closed
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.projects import Project
 from tests.conftest import DESIGN_POOL, Simulated, address
@@ -104,7 +104,7 @@ def entry(db: None) -> ChangeIntent:
     user = User.objects.create_user("someone-else")
     change = Change("name", "Name", "old", "new")
     attempt = Attempt("default", DESIGN_POOL, "old", (change,), Kind.EDIT, "", Actor(user, ""), "key")
-    intent = record_closed(attempt, Verdict(Outcome.APPLIED, ""))
+    intent = record_closed(attempt, OutcomeDetails(Outcome.APPLIED, ""))
     assert intent.number == 1
     return intent
 

@@ -16,7 +16,7 @@ from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
-from dashboard.cloud.rules import CallResult, Kind
+from dashboard.cloud.rules import CallKind, CallResult
 from dashboard.cloud.signature import sign
 from dashboard.cloud.transport import Reply, Transport
 
@@ -196,7 +196,7 @@ class PasswordAuth(CloudAuth):
             }
         }
         path, query = "/v3/auth/tokens", {"nocatalog": "true"}
-        return Call("SignIn", Kind.SIGN_IN, "POST", self._project.iam_endpoint, path, query, payload)
+        return Call("SignIn", CallKind.SIGN_IN, "POST", self._project.iam_endpoint, path, query, payload)
 
 
 def auth_for(project: Project, transport: Transport) -> CloudAuth:

@@ -73,7 +73,7 @@ class Restrict:
 
 
 @dataclass(frozen=True)
-class NameVerdict:
+class NameCheck:
     """Whether a name is free and well formed; `broken_rule` is `naming` or `duplicate` when it is not."""
 
     is_valid: bool | None
@@ -81,8 +81,8 @@ class NameVerdict:
 
     @classmethod
     def from_api(cls, data: object) -> Self:
-        verdict = parsing.members(data)
-        return cls(parsing.flag(verdict, "result"), parsing.text(verdict, "validate_rule"))
+        details = parsing.members(data)
+        return cls(parsing.flag(details, "result"), parsing.text(details, "validate_rule"))
 
 
 def _english(volume: parsing.Members) -> str | None:

@@ -14,10 +14,10 @@ from typing import Generic, TypeVar
 
 from dashboard.cloud import parsing
 from dashboard.cloud.auth import auth_for
-from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.catalogue import Image, NameCheck, Restrict, VolumeType
 from dashboard.cloud.endpoints import IMAGES_A_PAGE, OPEN_SESSIONS, Call, Calls
 from dashboard.cloud.errors import (
-    BadAnswerError,
+    BadResponseError,
     CloudError,
     IncompleteListError,
     ListTooLargeError,
@@ -32,7 +32,7 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import waiting_for_cloud
 from dashboard.cloud.resilience import Breaker, RetryBudget
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
-from dashboard.cloud.rules import REFUSALS, RULES, Again, Kind, Rule
+from dashboard.cloud.rules import REFUSALS, RULES, Again, CallKind, Rule
 from dashboard.cloud.transport import Reply, Transport
 
 Row = TypeVar("Row", bound=Identified)
@@ -97,7 +97,7 @@ class Client:
         self._last_list_lock = threading.Lock()
 
     @property
-    def is_suspended(self) -> bool:
+    def is_circuit_open(self) -> bool:
         """An endpoint failed so often that it is left alone for now. Asks nobody."""
         return any(breaker.is_open for breaker in self._breakers.values())
 
@@ -161,9 +161,9 @@ class Client:
         """The tenant's ceilings."""
         return Restrict.from_api(self._body(self._calls.show_restrict()))
 
-    def validate_name(self, name: str) -> NameVerdict:
+    def validate_name(self, name: str) -> NameCheck:
         """Whether a group may be called so."""
-        return NameVerdict.from_api(self._body(self._calls.validate_name(name)))
+        return NameCheck.from_api(self._body(self._calls.validate_name(name)))
 
     # What stands behind a group, and what it may choose from
 
@@ -204,11 +204,11 @@ class Client:
         """The reply of a call that succeeded and the milliseconds it took in all; else raises what the rules say."""
         with (
             waiting_for_cloud(call, deadline or Deadline(self._limits.whole)) as deadline,
-            self._breakers[call.endpoint].watched() as verdict,
+            self._breakers[call.endpoint].watched() as details,
         ):
             begun = time.monotonic()
             reply, rule = self._settled(call, deadline)
-            verdict.is_outage = rule.is_outage
+            details.is_outage = rule.is_outage
         duration_ms = round((time.monotonic() - begun) * 1000)
         if rule.error is not None:
             error = self._error(rule.error, call, reply, duration_ms)
@@ -226,7 +226,7 @@ class Client:
             reply = self._transport.exchange(call, self._auth, deadline)
             rule = RULES[call.kind][reply.outcome]
             if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._renewed(call, reply, deadline):
-                if call.kind is Kind.WRITE:
+                if call.kind is CallKind.WRITE:
                     return reply, replace(rule, error=SendAgainError)
                 has_new_token = True
             elif rule.again is Again.AFTER_A_PAUSE and self._waited(
@@ -241,7 +241,7 @@ class Client:
         try:
             return self._auth.renew(reply.request, deadline)
         except SignInError:
-            if call.kind is Kind.WRITE:
+            if call.kind is CallKind.WRITE:
                 return False
             raise
 
@@ -310,8 +310,8 @@ def _stop_at_excess(call: Call, volume: Volume) -> None:
         raise ListTooLargeError(f"the list of {call.name} has {volume.excess}", call=call.name)
 
 
-def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadAnswerError:
-    return BadAnswerError(
+def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadResponseError:
+    return BadResponseError(
         f"the answer to {call.name} {complaint}",
         http_status=reply.http_status,
         request_id=reply.request_id,

@@ -8,7 +8,7 @@ from dashboard.cloud import parsing
 from dashboard.cloud.errors import NotFoundError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
-from dashboard.cloud.rules import Kind
+from dashboard.cloud.rules import CallKind
 
 OPEN_SESSIONS = ("Active", "Disconnected", "AppcInit")
 SESSION_AGE = timedelta(days=365)  # no page limits the range; an open session is not older than this
@@ -30,7 +30,7 @@ class Call:
     """One request to make. `name` is the API's name of the call, for messages and for the IAM action behind it."""
 
     name: str
-    kind: Kind
+    kind: CallKind
     method: str
     endpoint: str
     path: str
@@ -54,7 +54,7 @@ class Calls:
 
     def update_server_group(self, group_id: str, payload: Mapping[str, object], send_by: Deadline) -> Call:
         path = f"app-server-groups/{_segment(group_id)}"
-        return replace(self._send("UpdateServerGroup", Kind.WRITE, "PATCH", path, payload), send_by=send_by)
+        return replace(self._send("UpdateServerGroup", CallKind.WRITE, "PATCH", path, payload), send_by=send_by)
 
     def show_server_group_state(self, group_id: str) -> Call:
         return self._get("ShowServerGroupState", f"app-server-groups/{_segment(group_id)}/state")
@@ -64,7 +64,9 @@ class Calls:
 
     def validate_name(self, name: str) -> Call:
         """A POST that changes nothing, and so a read."""
-        return self._send("ValidateServerGroup", Kind.READ, "POST", "app-server-groups/rules/validate", {"name": name})
+        return self._send(
+            "ValidateServerGroup", CallKind.READ, "POST", "app-server-groups/rules/validate", {"name": name}
+        )
 
     def list_servers(self, group_id: str | None) -> Call:
         return self._get("ListServers", "app-servers", {} if group_id is None else {"server_group_id": group_id})
@@ -88,12 +90,12 @@ class Calls:
         query = {"status": "active", "__os_type": "Windows", "limit": str(IMAGES_A_PAGE), **IMAGE_QUERIES[image_type]}
         if image_type == "private":
             query["owner"] = self._project.project_id
-        return Call("ListImages", Kind.READ, "GET", self._project.ims_endpoint, "/v2/cloudimages", query)
+        return Call("ListImages", CallKind.READ, "GET", self._project.ims_endpoint, "/v2/cloudimages", query)
 
     def _get(self, name: str, path: str, query: Mapping[str, str] | None = None) -> Call:
-        return Call(name, Kind.READ, "GET", self._project.workspace_endpoint, self._path(path), query or {})
+        return Call(name, CallKind.READ, "GET", self._project.workspace_endpoint, self._path(path), query or {})
 
-    def _send(self, name: str, kind: Kind, method: str, path: str, payload: Mapping[str, object]) -> Call:
+    def _send(self, name: str, kind: CallKind, method: str, path: str, payload: Mapping[str, object]) -> Call:
         return Call(name, kind, method, self._project.workspace_endpoint, self._path(path), payload=payload)
 
     def _path(self, path: str) -> str:

@@ -14,7 +14,7 @@ from dashboard.cloud.limits import LIMITS
 from dashboard.cloud.permissions import ACTIONS
 
 
-class Mender(Enum):
+class Responsible(Enum):
     """Who can do something about it."""
 
     YOU = "you"
@@ -31,76 +31,79 @@ class Explanation:
     """
 
     cause: str
-    mender: Mender
+    responsible: Responsible
     is_retry_safe: bool = True
     actions: tuple[str, ...] = ()
     code: str = ""
     message: str = ""
 
 
-Words = tuple[str, Mender]
+Words = tuple[str, Responsible]
 
 BY_CODE: Mapping[tuple[int, str], Words] = {
-    (400, "WKS.0001"): ("The request had no content.", Mender.OPERATOR),
-    (400, "WKS.00129901"): ("The cloud does not take one of the values.", Mender.YOU),
+    (400, "WKS.0001"): ("The request had no content.", Responsible.OPERATOR),
+    (400, "WKS.00129901"): ("The cloud does not take one of the values.", Responsible.YOU),
     (403, "WKS.00121102"): (
         "The account may not use this Marketplace image.",
-        Mender.CLOUD_ADMINISTRATOR,
+        Responsible.CLOUD_ADMINISTRATOR,
     ),
     (401, "APIGW.0301"): (
         "The credential is wrong, expired or locked, or the clock of this machine is more than 15 minutes off.",
-        Mender.OPERATOR,
+        Responsible.OPERATOR,
     ),
-    (401, "APIGW.0307"): ("The token has expired or was voided.", Mender.OPERATOR),
+    (401, "APIGW.0307"): ("The token has expired or was voided.", Responsible.OPERATOR),
     (404, "APIGW.0101"): (
         "There is no such API at this address: the endpoint or the region may be wrong.",
-        Mender.OPERATOR,
+        Responsible.OPERATOR,
     ),
-    (404, "APIGW.0103"): ("The region does not offer this service.", Mender.OPERATOR),
+    (404, "APIGW.0103"): ("The region does not offer this service.", Responsible.OPERATOR),
     (403, "APIGW.0310"): (
         "The cloud project is not available; it may be frozen or in arrears.",
-        Mender.CLOUD_ADMINISTRATOR,
+        Responsible.CLOUD_ADMINISTRATOR,
     ),
-    (403, "APIGW.0401"): ("The cloud does not know the address of this machine.", Mender.CLOUD_ADMINISTRATOR),
-    (403, "APIGW.0402"): ("Calls from the address of this machine are forbidden.", Mender.CLOUD_ADMINISTRATOR),
-    (403, "APIGW.0802"): ("The IAM user is forbidden in this region.", Mender.CLOUD_ADMINISTRATOR),
-    (413, "APIGW.0201"): ("The request is larger than the gateway takes.", Mender.OPERATOR),
-    (502, "APIGW.0201"): ("The gateway could not reach the service behind it.", Mender.TIME),
-    (504, "APIGW.0201"): ("The service behind the gateway did not answer in time.", Mender.TIME),
+    (403, "APIGW.0401"): ("The cloud does not know the address of this machine.", Responsible.CLOUD_ADMINISTRATOR),
+    (403, "APIGW.0402"): ("Calls from the address of this machine are forbidden.", Responsible.CLOUD_ADMINISTRATOR),
+    (403, "APIGW.0802"): ("The IAM user is forbidden in this region.", Responsible.CLOUD_ADMINISTRATOR),
+    (413, "APIGW.0201"): ("The request is larger than the gateway takes.", Responsible.OPERATOR),
+    (502, "APIGW.0201"): ("The gateway could not reach the service behind it.", Responsible.TIME),
+    (504, "APIGW.0201"): ("The service behind the gateway did not answer in time.", Responsible.TIME),
 }
 
 BY_STATUS: Mapping[int, Words] = {
-    400: ("The cloud does not take one of the values.", Mender.YOU),
-    401: ("The cloud does not accept the credential of this dashboard.", Mender.OPERATOR),
-    403: ("The credential of this dashboard lacks a permission.", Mender.CLOUD_ADMINISTRATOR),
-    404: ("The cloud has no such thing (any more).", Mender.YOU),
-    405: ("The cloud does not offer this action.", Mender.OPERATOR),
-    409: ("Something else in the cloud stands in the way.", Mender.YOU),
-    429: ("The account made too many calls in a short time.", Mender.TIME),
-    500: ("The cloud failed internally.", Mender.PROVIDER),
-    503: ("The cloud is not available at the moment.", Mender.TIME),
+    400: ("The cloud does not take one of the values.", Responsible.YOU),
+    401: ("The cloud does not accept the credential of this dashboard.", Responsible.OPERATOR),
+    403: ("The credential of this dashboard lacks a permission.", Responsible.CLOUD_ADMINISTRATOR),
+    404: ("The cloud has no such thing (any more).", Responsible.YOU),
+    405: ("The cloud does not offer this action.", Responsible.OPERATOR),
+    409: ("Something else in the cloud stands in the way.", Responsible.YOU),
+    429: ("The account made too many calls in a short time.", Responsible.TIME),
+    500: ("The cloud failed internally.", Responsible.PROVIDER),
+    503: ("The cloud is not available at the moment.", Responsible.TIME),
 }
 
 BY_ERROR: Mapping[type[CloudError], Words] = {
     errors.UnreachableError: (
         "No connection to the cloud could be made: the network, the endpoint or the certificate may be at fault.",
-        Mender.OPERATOR,
+        Responsible.OPERATOR,
     ),
-    errors.SuspendedError: ("The cloud failed several times in a row and is left alone for a moment.", Mender.TIME),
-    errors.SlowCloudError: ("The cloud answers slowly; try again in a moment.", Mender.TIME),
-    errors.SignInError: ("This dashboard could not sign in to the cloud.", Mender.OPERATOR),
-    errors.SendAgainError: ("The gateway stopped the request.", Mender.TIME),
-    errors.RejectedError: ("The cloud refused the request.", Mender.YOU),
-    errors.UnavailableError: ("The cloud did not answer.", Mender.TIME),
+    errors.CircuitOpenError: (
+        "The cloud failed several times in a row and is left alone for a moment.",
+        Responsible.TIME,
+    ),
+    errors.SlowCloudError: ("The cloud answers slowly; try again in a moment.", Responsible.TIME),
+    errors.SignInError: ("This dashboard could not sign in to the cloud.", Responsible.OPERATOR),
+    errors.SendAgainError: ("The gateway stopped the request.", Responsible.TIME),
+    errors.RejectedError: ("The cloud refused the request.", Responsible.YOU),
+    errors.UnavailableError: ("The cloud did not answer.", Responsible.TIME),
     errors.ListTooLargeError: (
         f"The list has more than {LIMITS.list_rows:,} rows or {LIMITS.list_bytes // 10**6} MB; no more are read.",
-        Mender.OPERATOR,
+        Responsible.OPERATOR,
     ),
-    errors.IncompleteListError: ("The cloud sent fewer rows than it counts.", Mender.PROVIDER),
-    errors.BadAnswerError: ("Something answered, but not as the cloud does.", Mender.OPERATOR),
+    errors.IncompleteListError: ("The cloud sent fewer rows than it counts.", Responsible.PROVIDER),
+    errors.BadResponseError: ("Something answered, but not as the cloud does.", Responsible.OPERATOR),
     errors.OutcomeUnknownError: (
         "The change was sent, and the cloud did not say whether it took effect.",
-        Mender.TIME,
+        Responsible.TIME,
     ),
 }
 
@@ -123,10 +126,10 @@ def describe_response(error: CloudError) -> str:
 
 def explain(error: CloudError) -> Explanation:
     """The error in words."""
-    cause, mender = _words(error)
+    cause, responsible = _words(error)
     return Explanation(
         cause=cause,
-        mender=mender,
+        responsible=responsible,
         is_retry_safe=not isinstance(error, errors.OutcomeUnknownError),
         actions=ACTIONS.get(error.call, ()) if isinstance(error, errors.ForbiddenError) else (),
         code=error.error_code,
@@ -137,7 +140,7 @@ def explain(error: CloudError) -> Explanation:
 def _words(error: CloudError) -> Words:
     """For an unknown outcome, a failed sign-in and a bad answer the kind of the failure says more than its status."""
     by_error = next(words for kind, words in BY_ERROR.items() if isinstance(error, kind))
-    if isinstance(error, errors.OutcomeUnknownError | errors.SignInError | errors.BadAnswerError):
+    if isinstance(error, errors.OutcomeUnknownError | errors.SignInError | errors.BadResponseError):
         return by_error
     status = error.http_status or 0
     code = error.error_code.replace("APIG.", "APIGW.", 1)  # the prefix of older gateways

@@ -3,7 +3,7 @@
 CloudError
 ├── NotSentError                nothing reached the cloud, so nothing was changed
 │   ├── UnreachableError            the connection never opened
-│   ├── SuspendedError              the breaker is open until `retry_at`
+│   ├── CircuitOpenError              the breaker is open until `retry_at`
 │   ├── SlowCloudError              too many requests wait for the cloud, or this one waited too long
 │   └── SignInError                 no credential the cloud accepts, or sign-in is paused
 ├── SendAgainError              a write was stopped before the service: read the group, then it may be sent once more
@@ -14,7 +14,7 @@ CloudError
 │   ├── NotFoundError               404
 │   └── ThrottledError              429
 ├── UnavailableError            a read got a 5xx, no answer in time, or broke off
-├── BadAnswerError              a read got a 2xx that cannot be what it claims, or a redirect
+├── BadResponseError              a read got a 2xx that cannot be what it claims, or a redirect
 │   ├── ListTooLargeError           a list has more rows or bytes than are read
 │   └── IncompleteListError         a list lacks rows that the cloud counts
 └── OutcomeUnknownError         a write left, and its outcome is unknown: read, do not send
@@ -65,7 +65,7 @@ class UnreachableError(NotSentError):
     """The connection never opened."""
 
 
-class SuspendedError(NotSentError):
+class CircuitOpenError(NotSentError):
     """The breaker is open: the cloud failed so often that it is left alone until `retry_at` (aware, UTC)."""
 
     def __init__(self, summary: str, *, retry_at: datetime) -> None:
@@ -118,15 +118,15 @@ class UnavailableError(CloudError):
     """A read got a 5xx, no answer in time, or broke off."""
 
 
-class BadAnswerError(CloudError):
+class BadResponseError(CloudError):
     """A read got a 2xx that cannot be what it claims (HTML, empty, truncated, error body, too large), or a redirect."""
 
 
-class ListTooLargeError(BadAnswerError):
+class ListTooLargeError(BadResponseError):
     """A list has more rows or bytes in all its pages than are read."""
 
 
-class IncompleteListError(BadAnswerError):
+class IncompleteListError(BadResponseError):
     """A list lacks rows that the cloud counts, so that nothing can be counted from it."""
 
 

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import SlowCloudError
 from dashboard.cloud.limits import Deadline
-from dashboard.cloud.rules import Kind
+from dashboard.cloud.rules import CallKind
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class RequestLimits:
             self._free_unused_slot()
 
     def _enter(self, call: Call) -> None:
-        is_write = call.kind is Kind.WRITE
+        is_write = call.kind is CallKind.WRITE
         if not (is_write or self._has_written) and self._deadline.left() <= 0:
             raise SlowCloudError(f"{call.name} was not sent: this page has waited too long", call=call.name)
         if not self._has_slot and not self._is_refused:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from dashboard.cloud.errors import SuspendedError
+from dashboard.cloud.errors import CircuitOpenError
 
 
 class RetryBudget:
@@ -58,13 +58,13 @@ class Breaker:
 
     @contextmanager
     def watched(self) -> Iterator[CallHealth]:
-        """Around a call, which sets the verdict's fields. Raises SuspendedError instead while the breaker is open."""
-        verdict = CallHealth()
+        """Around a call, which sets the details's fields. Raises CircuitOpenError instead while the breaker is open."""
+        details = CallHealth()
         is_probe = self._admit()
         try:
-            yield verdict
+            yield details
         finally:
-            self._settle(verdict, is_probe=is_probe)
+            self._settle(details, is_probe=is_probe)
 
     @property
     def is_open(self) -> bool:
@@ -81,17 +81,17 @@ class Breaker:
             self._is_probing = True
             return True
 
-    def _settle(self, verdict: CallHealth, *, is_probe: bool) -> None:
+    def _settle(self, details: CallHealth, *, is_probe: bool) -> None:
         with self._lock:
             if is_probe:
                 self._is_probing = False
-                self._open_until = None if verdict.is_outage is False else self._clock() + self.OPEN_FOR
+                self._open_until = None if details.is_outage is False else self._clock() + self.OPEN_FOR
                 self._recent.clear()
-            elif verdict.is_outage is not None and self._open_until is None:
-                self._recent.append(verdict.is_outage)
+            elif details.is_outage is not None and self._open_until is None:
+                self._recent.append(details.is_outage)
                 if sum(self._recent) * 2 >= self.WINDOW:
                     self._open_until = self._clock() + self.OPEN_FOR
 
-    def _suspended(self, wait: float) -> SuspendedError:
+    def _suspended(self, wait: float) -> CircuitOpenError:
         retry_at = datetime.now(UTC) + timedelta(seconds=wait)
-        return SuspendedError(f"{self._endpoint} failed too often and is left alone for now", retry_at=retry_at)
+        return CircuitOpenError(f"{self._endpoint} failed too often and is left alone for now", retry_at=retry_at)

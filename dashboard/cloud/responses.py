@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from dashboard.cloud import parsing
-from dashboard.cloud.rules import CallResult, Kind
+from dashboard.cloud.rules import CallKind, CallResult
 from dashboard.text import show_direction_marks
 
 ERROR_SHAPES = (
@@ -26,7 +26,7 @@ LONGEST_MESSAGE = 500  # the documented maximum is 255 characters
 UNREADABLE = object()  # stands for the body of an answer that has none, since None is the JSON literal null
 
 
-class SpoiledError(Exception):
+class MalformedResponseError(Exception):
     """The body cannot be read; `outcome` is what that makes of a 2xx."""
 
     def __init__(self, outcome: CallResult, cause: str) -> None:
@@ -35,14 +35,14 @@ class SpoiledError(Exception):
 
 
 def parse(body: bytes) -> object:
-    """The JSON of the body; a repeated member counts as its last mention. Raises SpoiledError."""
+    """The JSON of the body; a repeated member counts as its last mention. Raises MalformedResponseError."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise SpoiledError(CallResult.NONSENSE, "not JSON" if body else "empty") from None
+        raise MalformedResponseError(CallResult.NONSENSE, "not JSON" if body else "empty") from None
 
 
-def outcome_of(kind: Kind, status: int, body: object) -> CallResult:
+def outcome_of(kind: CallKind, status: int, body: object) -> CallResult:
     """The outcome of an answer; `body` is its JSON, or UNREADABLE."""
     if 200 <= status < 300:
         return CallResult.DONE if _is_success(kind, status, body) else CallResult.NONSENSE
@@ -53,12 +53,12 @@ def outcome_of(kind: Kind, status: int, body: object) -> CallResult:
     return _refusal(kind, status, body) if 400 <= status < 500 else CallResult.NONSENSE
 
 
-def _refusal(kind: Kind, status: int, body: object) -> CallResult:
+def _refusal(kind: CallKind, status: int, body: object) -> CallResult:
     is_own = has_provider_form(body)
     if status == 429:
-        is_gateway = (is_own or kind is not Kind.WRITE) and error_in(body)[0].startswith(GATEWAY_CODES)
+        is_gateway = (is_own or kind is not CallKind.WRITE) and error_in(body)[0].startswith(GATEWAY_CODES)
         return CallResult.THROTTLED_BY_GATEWAY if is_gateway else CallResult.THROTTLED
-    if kind is Kind.WRITE and (status in UNCLEAR_STATUSES or not is_own):
+    if kind is CallKind.WRITE and (status in UNCLEAR_STATUSES or not is_own):
         return CallResult.REFUSED_UNCLEARLY
     return CallResult.UNAUTHENTICATED if status == 401 else CallResult.REFUSED
 
@@ -70,14 +70,14 @@ def has_provider_form(body: object) -> bool:
     return isinstance(error.get("error_code"), str) and bool(error["error_code"]) and has_message
 
 
-def _is_success(kind: Kind, status: int, body: object) -> bool:
+def _is_success(kind: CallKind, status: int, body: object) -> bool:
     """A read answers 200 with an object, a sign-in 201. A PATCH is documented to answer 200 with the literal `null`;
     an object without an error is taken too, since a later version of the API may return the group. Anything else,
     an empty body above all, is no proof of a change.
     """
-    if status != (201 if kind is Kind.SIGN_IN else 200):
+    if status != (201 if kind is CallKind.SIGN_IN else 200):
         return False
-    if kind is Kind.WRITE and body is None:
+    if kind is CallKind.WRITE and body is None:
         return True
     return isinstance(body, dict) and not _claims_failure(body)
 

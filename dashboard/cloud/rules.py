@@ -12,7 +12,7 @@ from enum import Enum
 from dashboard.cloud import errors
 
 
-class Kind(Enum):
+class CallKind(Enum):
     """What a call does to the cloud. ValidateServerGroup is a POST and yet a read: it changes nothing."""
 
     READ = "read"
@@ -60,9 +60,9 @@ _READ = {
     CallResult.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
     CallResult.NO_ANSWER: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
     CallResult.BROKE_OFF: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.TRUNCATED: Rule(errors.BadAnswerError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.NONSENSE: Rule(errors.BadAnswerError, is_outage=True),
-    CallResult.REDIRECTED: Rule(errors.BadAnswerError, is_outage=True),
+    CallResult.TRUNCATED: Rule(errors.BadResponseError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.NONSENSE: Rule(errors.BadResponseError, is_outage=True),
+    CallResult.REDIRECTED: Rule(errors.BadResponseError, is_outage=True),
     CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
     CallResult.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
     CallResult.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
@@ -90,7 +90,11 @@ _WRITE = {
 # A sign-in is tried once: a second refusal costs an attempt before IAM locks the account.
 _SIGN_IN = {outcome: Rule(errors.SignInError) for outcome in CallResult} | {CallResult.DONE: Rule(None)}
 
-RULES: Mapping[Kind, Mapping[CallResult, Rule]] = {Kind.READ: _READ, Kind.WRITE: _WRITE, Kind.SIGN_IN: _SIGN_IN}
+RULES: Mapping[CallKind, Mapping[CallResult, Rule]] = {
+    CallKind.READ: _READ,
+    CallKind.WRITE: _WRITE,
+    CallKind.SIGN_IN: _SIGN_IN,
+}
 
 REFUSALS: Mapping[int, type[errors.RejectedError]] = {
     400: errors.InvalidError,

@@ -24,8 +24,8 @@ from dashboard.cloud.endpoints import Call
 from dashboard.cloud.limits import Deadline, Limits
 from dashboard.cloud.projects import Project
 from dashboard.cloud.redaction import Redactor
-from dashboard.cloud.responses import SpoiledError
-from dashboard.cloud.rules import CallResult, Kind
+from dashboard.cloud.responses import MalformedResponseError
+from dashboard.cloud.rules import CallKind, CallResult
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 CHUNK = 64 * 1024
@@ -125,7 +125,7 @@ class Transport:
     def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
         """A status outside 2xx means what it says even when its body cannot be read."""
         cause, size = "", 0
-        issued_token = response.headers.get("X-Subject-Token", "") if call.kind is Kind.SIGN_IN else ""
+        issued_token = response.headers.get("X-Subject-Token", "") if call.kind is CallKind.SIGN_IN else ""
         if issued_token:
             self._issued_tokens.append(issued_token)
         redactor = self._redactor(request)
@@ -134,7 +134,7 @@ class Transport:
             size = len(content)
             body = redactor.in_json(responses.parse(content))
             outcome = responses.outcome_of(call.kind, response.status_code, body)
-        except SpoiledError as spoiled:
+        except MalformedResponseError as spoiled:
             body = responses.UNREADABLE
             outcome = responses.outcome_of(call.kind, response.status_code, body)
             if outcome is CallResult.NONSENSE:
@@ -150,7 +150,7 @@ class Transport:
         for chunk in _chunks(response):
             body += chunk
             if len(body) > self._limits.body:
-                raise SpoiledError(CallResult.NONSENSE, f"more than {self._limits.body} bytes")
+                raise MalformedResponseError(CallResult.NONSENSE, f"more than {self._limits.body} bytes")
         return bytes(body)
 
 
@@ -177,11 +177,11 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     try:
         yield from response.raw.stream(CHUNK, decode_content=True)
     except urllib3.exceptions.DecodeError:
-        raise SpoiledError(CallResult.NONSENSE, "cannot be decompressed") from None
+        raise MalformedResponseError(CallResult.NONSENSE, "cannot be decompressed") from None
     except (urllib3.exceptions.TimeoutError, TimeoutError):
-        raise SpoiledError(CallResult.NO_ANSWER, "the answer did not end in time") from None
+        raise MalformedResponseError(CallResult.NO_ANSWER, "the answer did not end in time") from None
     except NETWORK_ERRORS as error:
-        raise SpoiledError(CallResult.TRUNCATED, _cause(error)) from None
+        raise MalformedResponseError(CallResult.TRUNCATED, _cause(error)) from None
 
 
 def _outcome_without_answer(error: Exception, way: Passage) -> CallResult:

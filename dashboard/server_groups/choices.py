@@ -54,10 +54,10 @@ def find_image(project: Project, image_type: str, image_id: str) -> Image | None
 def name_problem(project: Project, name: str) -> str:
     """Why the cloud would not take a name for a group; empty where it would, or where it cannot be asked."""
     try:
-        verdict = client_for(project).validate_name(name)
+        details = client_for(project).validate_name(name)
     except CloudError:
         return ""
-    if verdict.is_valid is not False:
+    if details.is_valid is not False:
         return ""
     problems = {"duplicate": "Another group has this name.", "naming": "The cloud does not take this name."}
-    return problems.get(verdict.broken_rule or "", "The cloud does not take this name.")
+    return problems.get(details.broken_rule or "", "The cloud does not take this name.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from dashboard.audit.ledger.services import Change, Verdict
+from dashboard.audit.ledger.services import Change, OutcomeDetails
 from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Outcome
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
@@ -41,7 +41,9 @@ def read_back(project: Project, group_id: str, paths: Iterable[str]) -> ServerGr
     return replace(group, **held)
 
 
-def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool, is_last: bool) -> Verdict | None:
+def check_read(
+    changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool, is_last: bool
+) -> OutcomeDetails | None:
     """What a read says about a change; None when a later read has to tell.
 
     `is_accepted`: the cloud answered 200. `is_last`: there was time enough for a late change to show.
@@ -51,22 +53,22 @@ def judge(changes: tuple[Change, ...], group: ServerGroup, *, is_accepted: bool,
     unreadable = [change for change in changes if change not in readable]
     if all(group.value(change.field) == change.after for change in readable):
         if not unreadable:
-            return Verdict(Outcome.APPLIED, f"A {at} shows the new values.")
+            return OutcomeDetails(Outcome.APPLIED, f"A {at} shows the new values.")
         if is_accepted:
             shown = f" A {at} shows the new value of {_labels(readable)}." if readable else ""
             told = f"Accepted by the cloud; it does not show the new value of {_labels(unreadable)}.{shown}"
-            return Verdict(Outcome.ACCEPTED, told)
+            return OutcomeDetails(Outcome.ACCEPTED, told)
     if not is_last:
         return None
     if conflict := _conflict(readable, group):
-        return Verdict(Outcome.CONFLICT, f"A {at} shows {conflict}.")
+        return OutcomeDetails(Outcome.CONFLICT, f"A {at} shows {conflict}.")
     is_old = all(change.before is not None for change in readable)
     old = f"{'shows the old' if is_old else 'does not show the new'} value of {_labels(readable)}" if readable else ""
     missing = f"does not show {_labels(unreadable)}" if unreadable else ""
     told = f"{at} {' and '.join(filter(None, (old, missing)))}."
     if is_accepted:
-        return Verdict(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} a {told}")
-    return Verdict(Outcome.UNKNOWN if unreadable else Outcome.NOT_APPLIED, f"A {told}")
+        return OutcomeDetails(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} a {told}")
+    return OutcomeDetails(Outcome.UNKNOWN if unreadable else Outcome.NOT_APPLIED, f"A {told}")
 
 
 def _conflict(readable: list[Change], group: ServerGroup) -> str:
@@ -98,11 +100,11 @@ def readable_from(intent: ChangeIntent) -> datetime:
     return min(last.at, at_the_latest) if last else at_the_latest
 
 
-def judge_later(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
+def check_later(intent: ChangeIntent, group: ServerGroup) -> OutcomeDetails | None:
     """What a read says about a change that is unsettled or observed; None when a later one has to tell."""
     is_accepted = any(row.is_accepted for row in intent.outcomes.all())
     is_last = timezone.now() >= readable_from(intent) + timedelta(seconds=sum(WAITS))
-    return judge(changes_of(intent), group, is_accepted=is_accepted, is_last=is_last)
+    return check_read(changes_of(intent), group, is_accepted=is_accepted, is_last=is_last)
 
 
 def changes_of(intent: ChangeIntent) -> tuple[Change, ...]:

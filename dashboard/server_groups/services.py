@@ -28,7 +28,7 @@ from dashboard.audit.ledger.services import (
     ChangeUnderWayError,
     LedgerError,
     LedgerMovedError,
-    Verdict,
+    OutcomeDetails,
     find_by_key,
     find_unsettled,
     last_intent,
@@ -38,14 +38,14 @@ from dashboard.audit.ledger.services import (
 )
 from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Kind, Outcome, Value
 from dashboard.cloud.client import Answer, client_for
-from dashboard.cloud.error_messages import Mender, describe_response, explain
+from dashboard.cloud.error_messages import Responsible, describe_response, explain
 from dashboard.cloud.errors import (
+    CircuitOpenError,
     CloudError,
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
     SendAgainError,
-    SuspendedError,
 )
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
@@ -144,7 +144,7 @@ def update_server_group(
 
     A key that was used before for something else changes nothing either, which is recorded. Raises PermissionDenied
     (recorded), ConflictError (recorded), LedgerError and ChangeUnderWayError (nothing sent),
-    NotFoundError and SuspendedError (nothing sent, nothing recorded). Every other failure is an outcome.
+    NotFoundError and CircuitOpenError (nothing sent, nothing recorded). Every other failure is an outcome.
     """
     scope = f"{by.user.pk}/{project.slug}/{group_id}/{key}"
     order = _Order(
@@ -197,7 +197,7 @@ def note_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Val
             by=by,
             key=uuid.uuid4().hex,
         )
-        record_closed(attempt, Verdict(Outcome.DENIED, because))
+        record_closed(attempt, OutcomeDetails(Outcome.DENIED, because))
     except LedgerError:
         logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
 
@@ -217,11 +217,11 @@ def _write(order: _Order) -> Written:
     newest = last_intent(order.project.slug, order.group_id)
     try:
         before = outcome_check.read_back(order.project, order.group_id, order.changes)
-    except (NotFoundError, SuspendedError):
+    except (NotFoundError, CircuitOpenError):
         raise
     except CloudError as error:
-        verdict = _verdict(error, Outcome.NOT_SENT, "The group could not be read first, so nothing was sent.")
-        return Written(record_closed(order.attempt(order.changes, order.seen), verdict), order.seen)
+        details = _details(error, Outcome.NOT_SENT, "The group could not be read first, so nothing was sent.")
+        return Written(record_closed(order.attempt(order.changes, order.seen), details), order.seen)
     changes = {path: value for path, value in order.changes.items() if before.value(path) != value}
     if not changes:
         # The other half of a double click may have made the change since the key was looked for.
@@ -231,7 +231,7 @@ def _write(order: _Order) -> Written:
     if missing := missing_siblings(changes, before):
         labels = ", ".join(field.label for field in missing)
         told = f"The cloud does not show {labels}. Sending the rest without them could erase them. Nothing was sent."
-        return Written(record_closed(order.attempt(changes, before), Verdict(Outcome.NOT_SENT, told)), before)
+        return Written(record_closed(order.attempt(changes, before), OutcomeDetails(Outcome.NOT_SENT, told)), before)
     patience = timedelta(seconds=outcome_check.CALL_SECONDS + sum(outcome_check.WAITS))
     _settle_earlier(order, before, begun_before=timezone.now() - patience)
     attempt = order.attempt(changes, before)
@@ -244,9 +244,9 @@ def _write(order: _Order) -> Written:
 def _settle_earlier(order: _Order, group: ServerGroup, *, begun_before: datetime) -> None:
     """Settle changes that were cut short while it is possible: after the next change no read can."""
     for earlier in find_unsettled(order.project.slug, order.group_id, begun_before=begun_before):
-        verdict = outcome_check.judge_later(earlier, group)
-        if verdict is not None and verdict.outcome != Outcome.UNKNOWN:
-            record_outcome(earlier, verdict)
+        details = outcome_check.check_later(earlier, group)
+        if details is not None and details.outcome != Outcome.UNKNOWN:
+            record_outcome(earlier, details)
 
 
 def _answer_again(order: _Order, first: ChangeIntent) -> Written:
@@ -287,7 +287,7 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
     if fields:
         labels = ", ".join(BY_PATH[path].label for path in fields)
         told = f"Someone else changed {labels} since the form was opened. Nothing was sent."
-        record_closed(order.attempt(changes, before), Verdict(Outcome.CONFLICT, told))
+        record_closed(order.attempt(changes, before), OutcomeDetails(Outcome.CONFLICT, told))
         raise ConflictError(before, fields)
 
 
@@ -297,7 +297,9 @@ def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Writte
     if left <= 0 and stopped is not None:
         return _give_up(sending, stopped)
     if left <= 0:
-        record_outcome(sending.intent, Verdict(Outcome.NOT_SENT, "It took too long until the change could be sent."))
+        record_outcome(
+            sending.intent, OutcomeDetails(Outcome.NOT_SENT, "It took too long until the change could be sent.")
+        )
         return Written(sending.intent)
     try:
         answer = client_for(sending.order.project).update_server_group(
@@ -306,13 +308,13 @@ def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Writte
     except SendAgainError as error:
         return _give_up(sending, error) if stopped else _send_again(sending, error)
     except OutcomeUnknownError as error:
-        verdict = _verdict(error, Outcome.UNKNOWN, f"{describe_response(error)} The change may have been applied.")
-        record_outcome(sending.intent, verdict)
+        details = _details(error, Outcome.UNKNOWN, f"{describe_response(error)} The change may have been applied.")
+        record_outcome(sending.intent, details)
         return _verify(sending)
     except NotSentError as error:
         if stopped is not None:
             return _give_up(sending, stopped)
-        record_outcome(sending.intent, _verdict(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
+        record_outcome(sending.intent, _details(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
         return Written(sending.intent)
     except CloudError as error:
         return _read_after_refusal(sending, error)
@@ -333,15 +335,15 @@ def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
         now = _read(sending)
     except CloudError:
         return _give_up(sending, stopped)
-    if (verdict := outcome_check.judge(changes, now, is_accepted=False, is_last=False)) is not None:
-        return _record(sending, now, verdict)
+    if (details := outcome_check.check_read(changes, now, is_accepted=False, is_last=False)) is not None:
+        return _record(sending, now, details)
     is_hidden = any(now.value(change.field) is None for change in changes)
     if is_hidden or missing_siblings({change.field: change.after for change in changes}, now):
         return _give_up(sending, stopped)
     moved = [change.label for change in changes if _has_moved(before.value(change.field), now.value(change.field))]
     if moved:
         told = f"Someone else changed {', '.join(moved)} before the change could be sent again, so it was not."
-        return _record(sending, now, _verdict(stopped, Outcome.CONFLICT, told))
+        return _record(sending, now, _details(stopped, Outcome.CONFLICT, told))
     return _send(replace(sending, before=now), stopped=stopped)
 
 
@@ -350,24 +352,24 @@ def _give_up(sending: _Sending, stopped: SendAgainError) -> Written:
     if stopped.http_status != HTTPStatus.TOO_MANY_REQUESTS:
         return _read_after_refusal(sending, stopped)
     wait = f" It asks to wait {stopped.retry_after:.0f} s." if stopped.retry_after >= 1 else ""
-    return _verify(sending, otherwise=_verdict(stopped, Outcome.NOT_SENT, f"The gateway stopped the change.{wait}"))
+    return _verify(sending, otherwise=_details(stopped, Outcome.NOT_SENT, f"The gateway stopped the change.{wait}"))
 
 
 def _read_after_refusal(sending: _Sending, error: CloudError) -> Written:
     """Record the refusal at once; what the cloud holds comes from a read after it, which may correct the outcome."""
-    refused = _verdict(error, Outcome.REJECTED, "The cloud refused the change.")
+    refused = _details(error, Outcome.REJECTED, "The cloud refused the change.")
     record_outcome(sending.intent, refused)
     try:
         group = _read(sending)
     except CloudError:
         return Written(sending.intent)
-    verdict = outcome_check.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
-    if verdict is not None and verdict.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
-        record_outcome(sending.intent, verdict)
+    details = outcome_check.check_read(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    if details is not None and details.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
+        record_outcome(sending.intent, details)
     return Written(sending.intent, group)
 
 
-def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Verdict | None = None) -> Written:
+def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: OutcomeDetails | None = None) -> Written:
     """Read until the change shows, for as long as a page may wait. The first read is at once unless bytes were lost.
 
     `otherwise` is the outcome when the last read shows the old values; without it, a later read has to tell.
@@ -382,21 +384,23 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Ver
             group = _read(sending)
         except CloudError:
             continue
-        verdict = outcome_check.judge(sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False)
-        if verdict is not None:
-            return _record(sending, group, _with_answer(verdict, accepted))
+        details = outcome_check.check_read(
+            sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False
+        )
+        if details is not None:
+            return _record(sending, group, _with_answer(details, accepted))
     if accepted is not None:
-        pending = Verdict(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} no read has shown the new values yet.")
+        pending = OutcomeDetails(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} no read has shown the new values yet.")
         record_outcome(sending.intent, _with_answer(pending, accepted))
     if otherwise is not None:
         record_outcome(sending.intent, _after_last_read(sending, group, otherwise))
     return Written(sending.intent, group)
 
 
-def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: Verdict) -> Verdict:
+def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: OutcomeDetails) -> OutcomeDetails:
     if group is None:
         return replace(otherwise, outcome=Outcome.UNKNOWN, proof=f"{otherwise.proof} The group could not be read.")
-    found = outcome_check.judge(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    found = outcome_check.check_read(sending.attempt.changes, group, is_accepted=False, is_last=True)
     if found is None or found.outcome != Outcome.NOT_APPLIED:
         return found or otherwise
     return replace(otherwise, proof=f"{otherwise.proof} {found.proof}")
@@ -407,23 +411,23 @@ def _read(sending: _Sending) -> ServerGroup:
     return outcome_check.read_back(sending.order.project, sending.order.group_id, paths)
 
 
-def _record(sending: _Sending, group: ServerGroup, verdict: Verdict) -> Written:
+def _record(sending: _Sending, group: ServerGroup, details: OutcomeDetails) -> Written:
     moved = _moved(sending, group)
-    record_outcome(sending.intent, _with_moved(verdict, moved))
+    record_outcome(sending.intent, _with_moved(details, moved))
     return Written(sending.intent, group, moved)
 
 
-def _with_answer(verdict: Verdict, answer: Answer | None) -> Verdict:
+def _with_answer(details: OutcomeDetails, answer: Answer | None) -> OutcomeDetails:
     if answer is None:
-        return verdict
+        return details
     return replace(
-        verdict, http_status=answer.http_status, request_id=answer.request_id, duration_ms=answer.duration_ms
+        details, http_status=answer.http_status, request_id=answer.request_id, duration_ms=answer.duration_ms
     )
 
 
-def _with_moved(verdict: Verdict, moved: tuple[str, ...]) -> Verdict:
-    told = f"{verdict.proof} Changed by others meanwhile: {', '.join(moved)}."
-    return replace(verdict, proof=told) if moved else verdict
+def _with_moved(details: OutcomeDetails, moved: tuple[str, ...]) -> OutcomeDetails:
+    told = f"{details.proof} Changed by others meanwhile: {', '.join(moved)}."
+    return replace(details, proof=told) if moved else details
 
 
 def _moved(sending: _Sending, after: ServerGroup) -> tuple[str, ...]:
@@ -441,13 +445,13 @@ def _has_moved(seen: Value, now: Value) -> bool:
     return None not in (seen, now) and seen != now
 
 
-def _verdict(error: CloudError, outcome: Outcome, told: str) -> Verdict:
+def _details(error: CloudError, outcome: Outcome, told: str) -> OutcomeDetails:
     words = explain(error)
     needs = f" It needs {' and '.join(words.actions)}." if words.actions else ""
-    mender = "" if words.mender in {Mender.TIME, Mender.YOU} else f" Ask {words.mender.value}."
-    return Verdict(
+    responsible = "" if words.responsible in {Responsible.TIME, Responsible.YOU} else f" Ask {words.responsible.value}."
+    return OutcomeDetails(
         outcome,
-        told if outcome == Outcome.UNKNOWN else f"{told} {words.cause}{needs}{mender}",
+        told if outcome == Outcome.UNKNOWN else f"{told} {words.cause}{needs}{responsible}",
         http_status=error.http_status,
         error_code=error.error_code,
         error_msg=error.error_msg,

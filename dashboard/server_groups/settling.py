@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.audit.ledger.services import (
     LedgerError,
-    Verdict,
+    OutcomeDetails,
     end_observation,
     find_intent,
     find_later,
@@ -74,10 +74,10 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     except CloudError:
         return intent
     # Looked for after the read: whatever that may have seen has its intent by now.
-    verdict = _hidden(intent) or outcome_check.judge_later(intent, group)
-    if verdict is None or (intent.last_outcome and verdict.outcome == intent.last_outcome.outcome):
+    details = _hidden(intent) or outcome_check.check_later(intent, group)
+    if details is None or (intent.last_outcome and details.outcome == intent.last_outcome.outcome):
         return intent
-    record_outcome(intent, verdict)
+    record_outcome(intent, details)
     return ChangeIntent.objects.get(pk=intent.pk)
 
 
@@ -93,9 +93,9 @@ def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
         end_observation(intent)
         return find_intent(intent.number)
     observe_again(intent)
-    verdict = _correction(intent, group)
-    if verdict is not None and (later is None or verdict.outcome == Outcome.APPLIED):
-        record_outcome(intent, verdict)
+    details = _correction(intent, group)
+    if details is not None and (later is None or details.outcome == Outcome.APPLIED):
+        record_outcome(intent, details)
     return find_intent(intent.number)
 
 
@@ -105,24 +105,24 @@ def _differs(intent: ChangeIntent, later: ChangeIntent) -> bool:
     return all(row.after != wanted[row.field] for row in intent.fields.all() if row.field in wanted)
 
 
-def _correction(intent: ChangeIntent, group: ServerGroup) -> Verdict | None:
+def _correction(intent: ChangeIntent, group: ServerGroup) -> OutcomeDetails | None:
     """What a read says about an observed change that its outcome does not say yet."""
-    verdict, last = outcome_check.judge_later(intent, group), intent.last_outcome
-    if verdict is None or last is None or verdict.outcome == last.outcome:
+    details, last = outcome_check.check_later(intent, group), intent.last_outcome
+    if details is None or last is None or details.outcome == last.outcome:
         return None
-    if verdict.outcome != Outcome.UNKNOWN:
-        return verdict
+    if details.outcome != Outcome.UNKNOWN:
+        return details
     is_shown = all(group.value(row.field) is not None for row in intent.fields.all())
     has_been_accepted = last.outcome == Outcome.ACCEPTED
-    return replace(verdict, outcome=Outcome.NOT_APPLIED) if has_been_accepted and is_shown else None
+    return replace(details, outcome=Outcome.NOT_APPLIED) if has_been_accepted and is_shown else None
 
 
-def _hidden(intent: ChangeIntent) -> Verdict | None:
+def _hidden(intent: ChangeIntent) -> OutcomeDetails | None:
     """Once a later change of the same fields may have been made, the group's values tell nothing of this one."""
     later = find_later(intent)
     if later is None:
         return None
-    return Verdict(
+    return OutcomeDetails(
         Outcome.UNKNOWN, f"Change {later.number} changed the same fields since, so a read can no longer tell."
     )
 

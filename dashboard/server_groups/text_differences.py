@@ -20,51 +20,51 @@ LONGEST = 120
 """Characters that a short form keeps of what went or came."""
 
 
-class Fate(Enum):
-    STAYED = "stayed"
-    WENT = "went"
-    CAME = "came"
+class PartKind(Enum):
+    KEPT = "stayed"
+    REMOVED = "went"
+    ADDED = "came"
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     text: str
-    fate: Fate
+    kind: PartKind
 
 
-def compare(before: str, after: str) -> list[Part]:
+def compare(before: str, after: str) -> list[TextPart]:
     """Both texts as one, in the order they are read: all but what came is the old one, all but what went the new.
 
     Two texts that have too little in common are one part each, even an empty one.
     """
     old, new = _WORD.findall(before), _WORD.findall(after)
-    whole = [Part(before, Fate.WENT), Part(after, Fate.CAME)]
+    whole = [TextPart(before, PartKind.REMOVED), TextPart(after, PartKind.ADDED)]
     if min(sum(not word.isspace() for word in words) for words in (old, new)) < FEWEST_WORDS:
         return whole
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     if matcher.ratio() < LEAST_ALIKE:
         return whole
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     went = came = ""
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         text = "".join(old[start:end])
         if tag == "equal" and (text.strip() or not (went or came)):
-            parts += [*_changed(went, came), Part(text, Fate.STAYED)]
+            parts += [*_changed(went, came), TextPart(text, PartKind.KEPT)]
             went = came = ""
         else:  # a blank between two changed words belongs to the change
             went, came = went + text, came + "".join(new[new_start:new_end])
     return parts + _changed(went, came)
 
 
-def _changed(went: str, came: str) -> list[Part]:
-    return [part for part in (Part(went, Fate.WENT), Part(came, Fate.CAME)) if part.text]
+def _changed(went: str, came: str) -> list[TextPart]:
+    return [part for part in (TextPart(went, PartKind.REMOVED), TextPart(came, PartKind.ADDED)) if part.text]
 
 
-def shorten(parts: list[Part]) -> Iterator[Part]:
+def shorten(parts: list[TextPart]) -> Iterator[TextPart]:
     """The same for a line of a list: long parts lose their middle or their end."""
     last = len(parts) - 1
     for place, part in enumerate(parts):
-        if part.fate != Fate.STAYED:
+        if part.kind != PartKind.KEPT:
             yield replace(part, text=clip(part.text, LONGEST))
         else:
             head = "" if place == 0 else _cut(part.text, AROUND)

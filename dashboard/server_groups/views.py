@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
-from dashboard.audit.ledger.services import find_change, find_traces
+from dashboard.audit.ledger.services import find_change, find_recent_changes
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.cloud.checks import check_project, policy_to_grant
 from dashboard.cloud.client import client_for
@@ -52,13 +52,13 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
     reading = client_for(project).list_server_groups()
     listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
     ids = [group.id for group in listing.groups]
-    traces = find_traces(project.slug, ids, pending_since=timezone.now() - PENDING_FOR)
+    recent = find_recent_changes(project.slug, ids, pending_since=timezone.now() - PENDING_FOR)
     older_as_of = dict.fromkeys(listing.older, reading.complete.as_of) if reading.complete else {}
     rows = [
         Row(
             group,
-            traces.last.get(group.id),
-            traces.pending.get(group.id),
+            recent.last.get(group.id),
+            recent.pending.get(group.id),
             uuid.uuid4().hex,
             older_as_of.get(group.id),
         )
@@ -66,7 +66,7 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
     ]
     is_partial = request.htmx and not request.htmx.history_restore_request
     template = "server_groups/_list.html" if is_partial else "server_groups/list.html"
-    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows, "traces": traces})
+    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows, "recent": recent})
     return push_url(response, f"{request.path}{listing.query.here}") if is_partial else response
 
 
@@ -100,9 +100,9 @@ def cloud_check(request: SignedInRequest, project: Project) -> HttpResponse:
 def server_group_detail(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
     overview = read_overview(project, group_id)
     history = HISTORY_LENGTH if request.user.has_perm(VIEW_LEDGER) else 0
-    traces = find_traces(project.slug, [group_id], pending_since=timezone.now() - PENDING_FOR, history=history)
-    row = Row(overview.group, None, traces.pending.get(group_id), uuid.uuid4().hex)
-    context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "traces": traces}
+    recent = find_recent_changes(project.slug, [group_id], pending_since=timezone.now() - PENDING_FOR, history=history)
+    row = Row(overview.group, None, recent.pending.get(group_id), uuid.uuid4().hex)
+    context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "recent": recent}
     return render(request, "server_groups/detail.html", context)
 
 

@@ -16,9 +16,9 @@ from django.core.management import call_command
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from dashboard.audit.integrity.background_check import keep_watch
+from dashboard.audit.integrity.background_check import run_background_check
 from dashboard.audit.ledger.chain import read_head
-from dashboard.audit.ledger.checkpoints import is_written_down, send_to_hook, write_down
+from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, write_checkpoint
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 
 logger = logging.getLogger(__name__)
@@ -83,8 +83,8 @@ class Worker:
         Nobody can ask the log which checkpoints it has, so the first round always writes one.
         """
         head = read_head()
-        if head.number and (self._is_new or not is_written_down(head)):
-            write_down(head)
+        if head.number and (self._is_new or not has_checkpoint(head)):
+            write_checkpoint(head)
         self._is_new = False
 
     def send_checkpoint(self) -> None:
@@ -98,7 +98,7 @@ class Worker:
                 self._sent_number = head.number
 
     def verify(self) -> None:
-        keep_watch(started=self._started)
+        run_background_check(started=self._started)
 
     def clear_sessions(self) -> None:
         """Delete expired sessions once a day."""

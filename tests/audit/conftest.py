@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import Actor, User
 from dashboard.audit.integrity.archive import archive
-from dashboard.audit.ledger.services import Attempt, Change, Verdict, record_closed, record_outcome
+from dashboard.audit.ledger.services import Attempt, Change, OutcomeDetails, record_closed, record_outcome
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from tests.ledger import after, grow_ledger
 
@@ -63,12 +63,14 @@ def enter(db: None, monkeypatch: pytest.MonkeyPatch) -> Enter:
         count += 1
         user, _ = User.objects.get_or_create(username=who)
         entry = attempt(Actor(user, "192.0.2.7"), *changes, key=f"key {count}", **options)  # type: ignore[arg-type]
-        first, *more = (Verdict(Outcome(outcome), f"because {outcome}", error_msg=error_msg) for outcome in outcomes)
+        first, *more = (
+            OutcomeDetails(Outcome(outcome), f"because {outcome}", error_msg=error_msg) for outcome in outcomes
+        )
         with monkeypatch.context() as patch:
             patch.setattr(timezone, "now", lambda: at)
             intent = record_closed(entry, first)
-            for verdict in more:
-                record_outcome(intent, verdict)
+            for details in more:
+                record_outcome(intent, details)
         return intent
 
     return make

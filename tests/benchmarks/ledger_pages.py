@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.ledger.chain import read_head
-from dashboard.audit.ledger.services import find_traces
+from dashboard.audit.ledger.services import find_recent_changes
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.cloud.projects import load_projects
 from dashboard.serving import collect_garbage
@@ -157,12 +157,12 @@ def _changes_from(number: int) -> list[int]:
 
 
 def _traces_of_one(_place: int) -> None:
-    find_traces("default", [GROUP], pending_since=timezone.now() - timedelta(minutes=1), history=10)
+    find_recent_changes("default", [GROUP], pending_since=timezone.now() - timedelta(minutes=1), history=10)
 
 
 def _traces_of_many(_place: int) -> None:
     groups = [f"{GROUP[:-3]}{number:03d}" for number in range(50)]
-    find_traces("default", groups, pending_since=timezone.now() - timedelta(minutes=1))
+    find_recent_changes("default", groups, pending_since=timezone.now() - timedelta(minutes=1))
 
 
 def _get(browser: Client, links: list[str], place: int) -> None:

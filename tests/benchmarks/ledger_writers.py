@@ -23,7 +23,7 @@ from django.db import connection
 from dashboard.accounts.models import Actor, User
 from dashboard.audit.integrity.verification import verify
 from dashboard.audit.ledger import services
-from dashboard.audit.ledger.services import Attempt, Change, LedgerError, Verdict, record_intent, record_outcome
+from dashboard.audit.ledger.services import Attempt, Change, LedgerError, OutcomeDetails, record_intent, record_outcome
 from dashboard.audit.models import Kind, Outcome
 from tests.benchmarks.bench_ledger import set_up
 
@@ -87,7 +87,7 @@ def _write(writers: int, seconds: float, *, has_turns: bool) -> Written:
 def _without_turns() -> Iterator[None]:
     """SQLite's own waiting is left."""
     with (
-        patch.object(services, "file_turn", lambda _path: nullcontext()),
+        patch.object(services, "file_lock", lambda _path: nullcontext()),
         patch.object(services, "_queue", Mock(turn=nullcontext)),
     ):
         yield
@@ -103,7 +103,7 @@ def _change_until(until: float, written: Written) -> None:
                 with _timed(written.waits):
                     intent, _ = record_intent(attempt, seen_number=seen, patience=timedelta(minutes=1))
                 with _timed(written.waits):
-                    record_outcome(intent, Verdict(Outcome.APPLIED, "A read shows the new values."))
+                    record_outcome(intent, OutcomeDetails(Outcome.APPLIED, "A read shows the new values."))
                 seen = intent.number
             except LedgerError as error:
                 written.failures.append(str(error))

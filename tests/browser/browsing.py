@@ -89,7 +89,7 @@ class Site:
         The read before the PATCH still succeeds.
         """
         read = {"method": "GET", "path": ONE_GROUP}
-        self.cloud.play(
+        self.cloud.inject(
             {"match": {"method": "PATCH"}, "times": 1, "fault": "drop_after_applying"},
             {"match": read, "times": 1, "fault": "delay"},
             {"match": read, "times": unreadable, "fault": "unavailable"},

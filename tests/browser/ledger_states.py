@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from dashboard.accounts.models import Actor, User
 from dashboard.activity.attention import ATTENTION_AFTER
 from dashboard.activity.filters import LOOK_AT
-from dashboard.audit.ledger.services import Change, Verdict, record_closed
+from dashboard.audit.ledger.services import Change, OutcomeDetails, record_closed
 from dashboard.audit.models import ChangeIntent, Kind, OpenChange, Outcome, Verification
 from tests.audit.conftest import SESSIONS, attempt
 from tests.browser.browsing import ACTIVITY, Site, State, opened
@@ -31,9 +31,9 @@ REASON = "CHG-1002, as agreed in https://tickets.example/" + "unbroken-" * 30
 def enter(*changes: Change, outcome: Outcome = Outcome.APPLIED, **options: str) -> ChangeIntent:
     by, _ = User.objects.get_or_create(username="someone-else")
     told = "The cloud answered 200, but no read has shown the new values yet."
-    verdict = Verdict(outcome, told, 200, error_code="WKS.1" * (outcome == Outcome.REJECTED), duration_ms=12)
+    details = OutcomeDetails(outcome, told, 200, error_code="WKS.1" * (outcome == Outcome.REJECTED), duration_ms=12)
     entry = attempt(Actor(by, "192.0.2.7"), *changes, key=uuid.uuid4().hex, group_id=DESIGN_POOL, **options)  # type: ignore[arg-type]
-    return record_closed(entry, verdict)
+    return record_closed(entry, details)
 
 
 def of_every_kind() -> None:

@@ -155,7 +155,7 @@ def test_nothing_changed_is_said_and_nothing_is_sent(site: Site, page: Page) -> 
 
 def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
-    site.cloud.play(fault("bad_request"))
+    site.cloud.inject(fault("bad_request"))
     page.get_by_label("Description").fill("CAD users, Building 8")
     page.get_by_role("button", name="Review changes").click()
 
@@ -171,7 +171,7 @@ def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, p
 
 
 def test_a_double_click_on_send_is_one_change(site: Site, page: Page) -> None:
-    site.cloud.play(fault("delay", delay_ms=400))
+    site.cloud.inject(fault("delay", delay_ms=400))
     page.get_by_label("Description").fill("CAD users, Building 8")
     page.get_by_role("button", name="Review changes").click()
 

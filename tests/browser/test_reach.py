@@ -59,7 +59,7 @@ def _list_with_a_toast(site: Site, page: Page) -> None:
 
 def _list_away(site: Site, page: Page) -> None:
     _short_list(site, page)
-    site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
+    site.cloud.inject({"match": {"method": "GET"}, "fault": "unavailable"})
     page.reload()
     expect(page.locator(".alert-warning")).to_be_visible()
 
@@ -89,7 +89,7 @@ def _picker_open(site: Site, page: Page) -> None:
 
 
 def _choices_unreadable(site: Site, page: Page) -> None:
-    site.cloud.play(
+    site.cloud.inject(
         {"match": {"path": "/v2/cloudimages"}, "fault": "forbidden"},
         {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
     )
@@ -147,7 +147,7 @@ def _review(site: Site, page: Page) -> None:
 
 def _refused_by_the_cloud(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
-    site.cloud.play(fault("bad_request"))
+    site.cloud.inject(fault("bad_request"))
     _review(site, page)
     page.get_by_role("button", name="Send 2 changes").click()
     expect(page.locator(".error-summary")).to_be_visible()
@@ -173,7 +173,7 @@ def _entry(site: Site, page: Page) -> None:
 
 
 def _entry_pending(site: Site, page: Page) -> None:
-    site.cloud.play(fault("ignored"))
+    site.cloud.inject(fault("ignored"))
     _review(site, page)
     page.get_by_role("button", name="Send 2 changes").click()
     expect(page.locator(".page-head .outcome")).to_have_text("unknown, checking")
@@ -185,7 +185,7 @@ def _activity(site: Site, page: Page) -> None:
 
 
 def _cloud_away(site: Site, page: Page) -> None:
-    site.cloud.play({"match": {"method": "GET"}, "fault": "unavailable"})
+    site.cloud.inject({"match": {"method": "GET"}, "fault": "unavailable"})
     opened(address(), 503)(site, page)
 
 

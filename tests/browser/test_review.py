@@ -76,7 +76,7 @@ def test_lists_have_the_browsers_own_arrow(page: Page) -> None:
 
 
 def test_people_type_where_the_choices_cannot_be_read(site: Site, open_context: Callable[..., BrowserContext]) -> None:
-    site.cloud.play(
+    site.cloud.inject(
         {"match": {"path": "/v2/cloudimages"}, "fault": "forbidden"},
         {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
     )

@@ -123,7 +123,7 @@ def test_the_toast_offers_to_switch_on_again(site: Site, page: Page) -> None:
 
 
 def test_a_rejected_change_puts_the_switch_back_and_says_the_clouds_words(site: Site, page: Page) -> None:
-    site.cloud.play(fault("forbidden"))
+    site.cloud.inject(fault("forbidden"))
 
     switch_off(page, "INC-1")
 
@@ -154,7 +154,7 @@ def test_the_counts_follow_a_switch_that_comes_while_they_are_counted(page: Page
 
 
 def test_while_a_slow_cloud_works_the_switch_is_busy_and_not_off_in_advance(site: Site, page: Page) -> None:
-    site.cloud.play(fault("delay", delay_ms=1200))
+    site.cloud.inject(fault("delay", delay_ms=1200))
 
     switch_off(page, "INC-1")
 
@@ -171,7 +171,7 @@ def test_while_a_slow_cloud_works_the_switch_is_busy_and_not_off_in_advance(site
 def test_the_next_group_can_be_switched_while_the_cloud_works_on_the_first(site: Site, page: Page) -> None:
     standby = page.get_by_role("switch", name="design-pool-standby")
     heard = _announcements(page)
-    site.cloud.play(fault("delay", delay_ms=1500))
+    site.cloud.inject(fault("delay", delay_ms=1500))
     switch_off(page, "INC-1")
 
     standby.click()
@@ -197,7 +197,7 @@ def test_the_switch_off_page_does_the_same_as_the_dialog(site: Site, page: Page)
 
 
 def test_while_the_cloud_is_away_the_last_good_copy_stays_and_the_switches_are_locked(site: Site, page: Page) -> None:
-    site.cloud.play(EVERY_READ)
+    site.cloud.inject(EVERY_READ)
 
     page.reload()
 
@@ -205,7 +205,7 @@ def test_while_the_cloud_is_away_the_last_good_copy_stays_and_the_switches_are_l
     expect(notice).to_contain_text("This is how it was just now")
     expect(switch_of(page)).to_be_disabled()
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
-    site.cloud.play()
+    site.cloud.inject()
     page.get_by_role("link", name="Refresh").click()
     expect(notice).to_have_count(0)
     expect(switch_of(page)).to_be_enabled()
@@ -240,7 +240,7 @@ def test_a_dashboard_that_does_not_answer_is_told_in_words(site: Site, page: Pag
 
 def test_an_error_of_the_dashboard_is_told_above_the_list_and_the_table_stays(site: Site, page: Page) -> None:
     site.watch.expect_status(503)
-    site.cloud.play(EVERY_READ)
+    site.cloud.inject(EVERY_READ)
 
     switch_of(page).click()
 

@@ -60,7 +60,7 @@ def test_an_edit_whose_answer_is_lost_is_unknown_until_a_read_tells(
 
 def test_a_pending_change_is_pending_on_every_page(site: Site, open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("administrator").new_page()
-    site.cloud.play({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
+    site.cloud.inject({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
     page.goto(address("edit/"))
     page.get_by_label("Description").fill("CAD users, Building 8")
 

@@ -90,7 +90,7 @@ def test_editing(site: Site, page: Page) -> None:
 
 
 def test_a_change_that_is_not_settled_is_checked_by_hand(site: Site, page: Page) -> None:
-    site.cloud.play({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
+    site.cloud.inject({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
     page.goto(address("switch/"))
     page.get_by_label("Reason").fill("INC-1")
     page.get_by_role("button", name="Switch off").click()

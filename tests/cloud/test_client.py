@@ -14,7 +14,7 @@ import pytest
 
 from dashboard.cloud import client as client_module
 from dashboard.cloud import errors
-from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.catalogue import Image, NameCheck, Restrict, VolumeType
 from dashboard.cloud.client import Answer, client_for
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.limits import Limits
@@ -58,7 +58,7 @@ def test_a_shown_group_without_the_id_asked_for_is_a_bad_answer(body: object) ->
     with scripted_cloud(answer(200, body, {"X-Request-Id": "r1"})) as cloud:
         client = cloud.client()
 
-        with pytest.raises(errors.BadAnswerError, match="not the server group") as caught:
+        with pytest.raises(errors.BadResponseError, match="not the server group") as caught:
             client.show_server_group(GROUP_ID)
 
     assert (caught.value.http_status, caught.value.request_id) == (200, "r1")
@@ -410,7 +410,7 @@ def test_a_list_that_cannot_be_told_complete_is_a_bad_answer(body: object) -> No
     with scripted_cloud(answer(200, body)) as cloud:
         client = cloud.client()
 
-        with pytest.raises(errors.BadAnswerError, match="not a list with its count"):
+        with pytest.raises(errors.BadResponseError, match="not a list with its count"):
             client.list_server_groups()
 
 
@@ -507,15 +507,15 @@ def test_reads_the_ceilings_the_disk_types_and_whether_a_name_is_free() -> None:
         client = cloud.client()
         found = (client.show_restrict(), client.list_volume_types(), client.validate_name("design-pool"))
 
-    assert found == (Restrict(100, 50), (VolumeType("SSD"),), NameVerdict(is_valid=False, broken_rule="duplicate"))
+    assert found == (Restrict(100, 50), (VolumeType("SSD"),), NameCheck(is_valid=False, broken_rule="duplicate"))
     assert (cloud.requests[2].method, cloud.requests[2].json) == ("POST", {"name": "design-pool"})
 
 
 def test_asking_whether_a_name_is_free_is_a_read_and_may_be_asked_again() -> None:
     with scripted_cloud(answer(500, {}), answer(200, {"result": True})) as cloud:
-        verdict = cloud.client().validate_name("x")
+        details = cloud.client().validate_name("x")
 
-    assert verdict == NameVerdict(is_valid=True)
+    assert details == NameCheck(is_valid=True)
     assert len(cloud.requests) == 2
 
 

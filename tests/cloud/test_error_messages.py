@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboard.cloud import errors
-from dashboard.cloud.error_messages import BY_ERROR, Explanation, Mender, explain
+from dashboard.cloud.error_messages import BY_ERROR, Explanation, Responsible, explain
 from dashboard.cloud.errors import CloudError
 
 
@@ -16,7 +16,7 @@ def test_a_forbidden_update_names_both_actions_to_grant() -> None:
 
     assert explain(error) == Explanation(
         cause="The credential of this dashboard lacks a permission.",
-        mender=Mender.CLOUD_ADMINISTRATOR,
+        responsible=Responsible.CLOUD_ADMINISTRATOR,
         is_retry_safe=True,
         actions=("workspace:serverGroup:update", "ims:images:list"),
         code="WKS.00081102",
@@ -25,8 +25,8 @@ def test_a_forbidden_update_names_both_actions_to_grant() -> None:
 
 
 def test_an_unknown_outcome_is_the_only_one_that_is_not_safe_to_send_again() -> None:
-    suspended = errors.SuspendedError("", retry_at=datetime.now(UTC))
-    others = [kind("") for kind in BY_ERROR if kind is not errors.SuspendedError]
+    suspended = errors.CircuitOpenError("", retry_at=datetime.now(UTC))
+    others = [kind("") for kind in BY_ERROR if kind is not errors.CircuitOpenError]
 
     unsafe = {type(error) for error in (suspended, *others) if not explain(error).is_retry_safe}
 
@@ -34,30 +34,34 @@ def test_an_unknown_outcome_is_the_only_one_that_is_not_safe_to_send_again() -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "mender"),
+    ("error", "cause", "responsible"),
     [
-        (errors.UnauthenticatedError("", http_status=401, error_code="APIGW.0301"), "15 minutes off", Mender.OPERATOR),
-        (errors.UnauthenticatedError("", http_status=401, error_code="APIG.0307"), "has expired", Mender.OPERATOR),
-        (errors.UnauthenticatedError("", http_status=401, error_code="NEW.1"), "does not accept", Mender.OPERATOR),
-        (errors.UnavailableError("", http_status=504, error_code="APIGW.0201"), "behind the gateway", Mender.TIME),
-        (errors.UnavailableError("", http_status=500, error_code="WKS.00211401"), "internally", Mender.PROVIDER),
-        (errors.UnavailableError(""), "did not answer", Mender.TIME),
-        (errors.InvalidError("", http_status=400, error_code="WKS.NEW"), "one of the values", Mender.YOU),
-        (errors.RejectedError("", http_status=418), "refused the request", Mender.YOU),
-        (errors.ThrottledError("", http_status=429), "too many calls", Mender.TIME),
-        (errors.OutcomeUnknownError("", http_status=500), "whether it took effect", Mender.TIME),
-        (errors.BadAnswerError("", http_status=200), "not as the cloud does", Mender.OPERATOR),
-        (errors.SignInError("", http_status=401), "could not sign in", Mender.OPERATOR),
-        (errors.UnreachableError(""), "No connection", Mender.OPERATOR),
+        (
+            errors.UnauthenticatedError("", http_status=401, error_code="APIGW.0301"),
+            "15 minutes off",
+            Responsible.OPERATOR,
+        ),
+        (errors.UnauthenticatedError("", http_status=401, error_code="APIG.0307"), "has expired", Responsible.OPERATOR),
+        (errors.UnauthenticatedError("", http_status=401, error_code="NEW.1"), "does not accept", Responsible.OPERATOR),
+        (errors.UnavailableError("", http_status=504, error_code="APIGW.0201"), "behind the gateway", Responsible.TIME),
+        (errors.UnavailableError("", http_status=500, error_code="WKS.00211401"), "internally", Responsible.PROVIDER),
+        (errors.UnavailableError(""), "did not answer", Responsible.TIME),
+        (errors.InvalidError("", http_status=400, error_code="WKS.NEW"), "one of the values", Responsible.YOU),
+        (errors.RejectedError("", http_status=418), "refused the request", Responsible.YOU),
+        (errors.ThrottledError("", http_status=429), "too many calls", Responsible.TIME),
+        (errors.OutcomeUnknownError("", http_status=500), "whether it took effect", Responsible.TIME),
+        (errors.BadResponseError("", http_status=200), "not as the cloud does", Responsible.OPERATOR),
+        (errors.SignInError("", http_status=401), "could not sign in", Responsible.OPERATOR),
+        (errors.UnreachableError(""), "No connection", Responsible.OPERATOR),
     ],
 )
 def test_the_status_says_what_happened_and_a_known_code_says_more(
-    error: CloudError, cause: str, mender: Mender
+    error: CloudError, cause: str, responsible: Responsible
 ) -> None:
     explanation = explain(error)
 
     assert cause in explanation.cause
-    assert explanation.mender is mender
+    assert explanation.responsible is responsible
 
 
 def test_a_code_that_stands_in_no_table_is_shown_as_it_came() -> None:

@@ -39,12 +39,12 @@ def refused(error: type[CloudError]) -> Expected:
 FINE = Expected(None, 1, None)
 AWAY = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
 TOO_SLOW = replace(AWAY, is_slow=True)
-NONSENSE = Expected(errors.BadAnswerError, 1, errors.OutcomeUnknownError)
-TRUNCATED = Expected(errors.BadAnswerError, 3, errors.OutcomeUnknownError)
+NONSENSE = Expected(errors.BadResponseError, 1, errors.OutcomeUnknownError)
+TRUNCATED = Expected(errors.BadResponseError, 3, errors.OutcomeUnknownError)
 THROTTLED = Expected(errors.ThrottledError, 3, errors.SendAgainError)
 TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.SendAgainError)
 UNCLEAR = Expected(errors.RejectedError, 1, errors.OutcomeUnknownError)
-READ_ONLY_NONSENSE = Expected(errors.BadAnswerError, 1, None)
+READ_ONLY_NONSENSE = Expected(errors.BadResponseError, 1, None)
 
 EXPECTED: dict[str, Expected] = {
     "status": AWAY,
@@ -172,7 +172,7 @@ def test_every_fault_of_the_simulator_is_expected() -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_read_meets_a_fault(simulator: Simulated, name: str) -> None:
     expected = EXPECTED[name]
-    simulator.play({"fault": name, **expected.options})
+    simulator.inject({"fault": name, **expected.options})
     begun = time.monotonic()
 
     failure = failure_of(client_of(simulator, is_slow=expected.is_slow), "GET")
@@ -188,7 +188,7 @@ def test_a_read_meets_a_fault(simulator: Simulated, name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_write_meets_a_fault(simulator: Simulated, name: str) -> None:
     expected = EXPECTED[name]
-    simulator.play({"fault": name, **expected.options})
+    simulator.inject({"fault": name, **expected.options})
     begun = time.monotonic()
 
     failure = failure_of(client_of(simulator, is_slow=expected.is_slow), "PATCH")
@@ -204,7 +204,7 @@ def test_no_secret_shows_on_a_bad_day(
     simulator: Simulated, name: str, credential: Credential, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    simulator.play({"fault": name, **EXPECTED[name].options})
+    simulator.inject({"fault": name, **EXPECTED[name].options})
 
     failure = failure_of(client_of(simulator, credential, is_slow=EXPECTED[name].is_slow), "PATCH")
 
@@ -215,7 +215,7 @@ def test_no_secret_shows_on_a_bad_day(
 
 
 def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator: Simulated) -> None:
-    simulator.play({"fault": "close_after_answer", "times": 1})
+    simulator.inject({"fault": "close_after_answer", "times": 1})
     client = client_of(simulator)
     client.show_server_group(GROUP_ID)
     time.sleep(0.1)
@@ -238,7 +238,7 @@ def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator
     ],
 )
 def test_a_lost_answer_is_explained_in_the_words_of_the_system(simulator: Simulated, name: str, cause: str) -> None:
-    simulator.play({"fault": name})
+    simulator.inject({"fault": name})
 
     failure = failure_of(client_of(simulator, is_slow=True), "PATCH")
 
@@ -246,7 +246,7 @@ def test_a_lost_answer_is_explained_in_the_words_of_the_system(simulator: Simula
 
 
 def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(simulator: Simulated) -> None:
-    simulator.play({"fault": "surplus_bytes", "times": 1})
+    simulator.inject({"fault": "surplus_bytes", "times": 1})
     client = client_of(simulator)
     client.show_server_group(GROUP_ID)
 
@@ -257,7 +257,7 @@ def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(simulator:
 
 
 def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -> None:
-    simulator.play({"fault": "error_encoded", "status": 403})
+    simulator.inject({"fault": "error_encoded", "status": 403})
 
     failure = failure_of(client_of(simulator), "GET")
 
@@ -266,7 +266,7 @@ def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -
 
 
 def test_a_list_that_shifts_between_pages_is_read_again(simulator: Simulated) -> None:
-    simulator.play({"fault": "wrong_count", "by": 3, "times": 1})
+    simulator.inject({"fault": "wrong_count", "by": 3, "times": 1})
 
     reading = client_of(simulator).list_server_groups()
 

@@ -32,7 +32,7 @@ def _one_slot() -> Iterator[None]:
 @contextmanager
 def slot_in_use(project: Project, simulator: Simulated) -> Iterator[None]:
     """Another request waits for a slow read."""
-    simulator.play(fault("delay", "GET", delay_ms=4000))
+    simulator.inject(fault("delay", "GET", delay_ms=4000))
     known = len(simulator.requests())
 
     def wait() -> None:
@@ -122,7 +122,7 @@ def test_all_reads_of_a_request_share_a_deadline(
     project: Project, simulator: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_limits, "REQUEST_SECONDS", 1.0)
-    simulator.play(fault("delay", "GET", times=None, delay_ms=3000))
+    simulator.inject(fault("delay", "GET", times=None, delay_ms=3000))
 
     with limited_request():
         with pytest.raises(UnavailableError):
@@ -142,7 +142,7 @@ def test_a_change_is_verified_and_recorded_after_the_deadline_of_its_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(request_limits, "REQUEST_SECONDS", 1.0)
-    simulator.play(fault("delay", delay_ms=1500))
+    simulator.inject(fault("delay", delay_ms=1500))
 
     client_as("help desk").post(address("switch/"), {"status": "off", "reason": "INC-4711", "key": "one"})
 

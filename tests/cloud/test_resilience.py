@@ -27,14 +27,14 @@ class Clock:
 
 def meet(breaker: Breaker, *, is_outage: bool | None, times: int = 1) -> None:
     for _ in range(times):
-        with breaker.watched() as verdict:
-            verdict.is_outage = is_outage
+        with breaker.watched() as details:
+            details.is_outage = is_outage
 
 
 def is_open(breaker: Breaker) -> bool:
     try:
         meet(breaker, is_outage=None)
-    except errors.SuspendedError:
+    except errors.CircuitOpenError:
         return True
     return False
 
@@ -96,20 +96,20 @@ def test_after_15_seconds_one_probe_goes_through_and_closes_it() -> None:
     still_open = is_open(breaker)
 
     clock.now += 0.1
-    with breaker.watched() as verdict:
+    with breaker.watched() as details:
         others_wait = is_open(breaker)
-        verdict.is_outage = False
+        details.is_outage = False
 
     assert (still_open, others_wait, is_open(breaker)) == (True, True, False)
 
 
-@pytest.mark.parametrize("verdict", [True, None])
-def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, verdict: bool | None) -> None:
+@pytest.mark.parametrize("details", [True, None])
+def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, details: bool | None) -> None:
     clock = Clock()
     breaker = Breaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
     clock.now += 15
-    meet(breaker, is_outage=verdict)
+    meet(breaker, is_outage=details)
     clock.now += 14.9
     still_open = is_open(breaker)
 
@@ -196,7 +196,7 @@ def test_with_the_breaker_an_outage_of_1000_calls_makes_a_handful() -> None:
         client = cloud.client()
         failures = [failure_of(client) for _ in range(1000)]
 
-    assert failures == [errors.UnavailableError] * 10 + [errors.SuspendedError] * 990
+    assert failures == [errors.UnavailableError] * 10 + [errors.CircuitOpenError] * 990
     assert len(cloud.requests) <= 30
 
 
@@ -207,7 +207,7 @@ def test_a_suspended_write_is_not_sent_and_says_when_to_try_again() -> None:
             failure_of(client)
         sent = len(cloud.requests)
 
-        with pytest.raises(errors.SuspendedError) as caught:
+        with pytest.raises(errors.CircuitOpenError) as caught:
             client.update_server_group(GROUP_ID, {"name": "TEST"})
 
     assert isinstance(caught.value, errors.NotSentError)
@@ -221,7 +221,7 @@ def test_refusals_are_no_outage(status: int) -> None:
         client = cloud.client()
         failures = {failure_of(client) for _ in range(25)}
 
-    assert errors.SuspendedError not in failures
+    assert errors.CircuitOpenError not in failures
 
 
 def test_an_outage_of_ims_does_not_stop_the_server_groups() -> None:
@@ -259,5 +259,5 @@ def test_only_one_of_many_threads_probes() -> None:
             done.set()
 
     assert probe.result() is None
-    assert others == {errors.SuspendedError}
+    assert others == {errors.CircuitOpenError}
     assert len(cloud.requests) == 1

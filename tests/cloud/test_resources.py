@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.cloud import responses
-from dashboard.cloud.catalogue import Image, NameVerdict, Restrict, VolumeType
+from dashboard.cloud.catalogue import Image, NameCheck, Restrict, VolumeType
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import (
     Product,
@@ -80,7 +80,7 @@ READERS = [
     Tag.from_api,
     VolumeType.from_api,
     Restrict.from_api,
-    NameVerdict.from_api,
+    NameCheck.from_api,
     lambda data: Image.from_api(data, "gold"),
     responses.error_in,
 ]

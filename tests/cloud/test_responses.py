@@ -2,8 +2,8 @@
 
 import pytest
 
-from dashboard.cloud.responses import UNREADABLE, SpoiledError, error_in, outcome_of, parse
-from dashboard.cloud.rules import CallResult, Kind
+from dashboard.cloud.responses import UNREADABLE, MalformedResponseError, error_in, outcome_of, parse
+from dashboard.cloud.rules import CallKind, CallResult
 
 
 @pytest.mark.parametrize(
@@ -38,38 +38,38 @@ def test_a_message_is_one_harmless_line() -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "body", "expected"),
     [
-        (Kind.READ, 200, {"id": "x"}, CallResult.DONE),
-        (Kind.READ, 200, {}, CallResult.DONE),
-        (Kind.READ, 200, None, CallResult.NONSENSE),
-        (Kind.READ, 200, [], CallResult.NONSENSE),
-        (Kind.READ, 200, UNREADABLE, CallResult.NONSENSE),
-        (Kind.READ, 200, {"error_code": "WKS.1", "error_msg": "no"}, CallResult.NONSENSE),
-        (Kind.READ, 200, {"error": {"code": 1}}, CallResult.NONSENSE),
-        (Kind.READ, 202, {"id": "x"}, CallResult.NONSENSE),
-        (Kind.READ, 204, UNREADABLE, CallResult.NONSENSE),
-        (Kind.WRITE, 200, None, CallResult.DONE),
-        (Kind.WRITE, 200, {"id": "x"}, CallResult.DONE),
-        (Kind.WRITE, 200, UNREADABLE, CallResult.NONSENSE),
-        (Kind.WRITE, 200, False, CallResult.NONSENSE),
-        (Kind.WRITE, 200, {"error_message": "no"}, CallResult.NONSENSE),
-        (Kind.WRITE, 202, None, CallResult.NONSENSE),
-        (Kind.SIGN_IN, 201, {}, CallResult.DONE),
-        (Kind.SIGN_IN, 200, {}, CallResult.NONSENSE),
-        (Kind.READ, 199, {}, CallResult.NONSENSE),
-        (Kind.READ, 304, UNREADABLE, CallResult.REDIRECTED),
-        (Kind.READ, 400, {}, CallResult.REFUSED),
-        (Kind.READ, 494, {}, CallResult.REFUSED),
-        (Kind.READ, 401, UNREADABLE, CallResult.UNAUTHENTICATED),
-        (Kind.READ, 429, {}, CallResult.THROTTLED),
-        (Kind.READ, 429, {"error_code": "APIGW.0308"}, CallResult.THROTTLED_BY_GATEWAY),
-        (Kind.READ, 429, {"error_code": "APIG.0308"}, CallResult.THROTTLED_BY_GATEWAY),
-        (Kind.READ, 500, {}, CallResult.FAILED),
-        (Kind.READ, 504, UNREADABLE, CallResult.FAILED),
-        (Kind.READ, 999, {}, CallResult.NONSENSE),
+        (CallKind.READ, 200, {"id": "x"}, CallResult.DONE),
+        (CallKind.READ, 200, {}, CallResult.DONE),
+        (CallKind.READ, 200, None, CallResult.NONSENSE),
+        (CallKind.READ, 200, [], CallResult.NONSENSE),
+        (CallKind.READ, 200, UNREADABLE, CallResult.NONSENSE),
+        (CallKind.READ, 200, {"error_code": "WKS.1", "error_msg": "no"}, CallResult.NONSENSE),
+        (CallKind.READ, 200, {"error": {"code": 1}}, CallResult.NONSENSE),
+        (CallKind.READ, 202, {"id": "x"}, CallResult.NONSENSE),
+        (CallKind.READ, 204, UNREADABLE, CallResult.NONSENSE),
+        (CallKind.WRITE, 200, None, CallResult.DONE),
+        (CallKind.WRITE, 200, {"id": "x"}, CallResult.DONE),
+        (CallKind.WRITE, 200, UNREADABLE, CallResult.NONSENSE),
+        (CallKind.WRITE, 200, False, CallResult.NONSENSE),
+        (CallKind.WRITE, 200, {"error_message": "no"}, CallResult.NONSENSE),
+        (CallKind.WRITE, 202, None, CallResult.NONSENSE),
+        (CallKind.SIGN_IN, 201, {}, CallResult.DONE),
+        (CallKind.SIGN_IN, 200, {}, CallResult.NONSENSE),
+        (CallKind.READ, 199, {}, CallResult.NONSENSE),
+        (CallKind.READ, 304, UNREADABLE, CallResult.REDIRECTED),
+        (CallKind.READ, 400, {}, CallResult.REFUSED),
+        (CallKind.READ, 494, {}, CallResult.REFUSED),
+        (CallKind.READ, 401, UNREADABLE, CallResult.UNAUTHENTICATED),
+        (CallKind.READ, 429, {}, CallResult.THROTTLED),
+        (CallKind.READ, 429, {"error_code": "APIGW.0308"}, CallResult.THROTTLED_BY_GATEWAY),
+        (CallKind.READ, 429, {"error_code": "APIG.0308"}, CallResult.THROTTLED_BY_GATEWAY),
+        (CallKind.READ, 500, {}, CallResult.FAILED),
+        (CallKind.READ, 504, UNREADABLE, CallResult.FAILED),
+        (CallKind.READ, 999, {}, CallResult.NONSENSE),
     ],
 )
 def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
-    kind: Kind, status: int, body: object, expected: CallResult
+    kind: CallKind, status: int, body: object, expected: CallResult
 ) -> None:
     assert outcome_of(kind, status, body) is expected
 
@@ -86,7 +86,7 @@ def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
     ],
 )
 def test_a_body_that_is_no_json_is_spoiled(body: bytes, cause: str) -> None:
-    with pytest.raises(SpoiledError, match=cause):
+    with pytest.raises(MalformedResponseError, match=cause):
         parse(body)
 
 

@@ -6,7 +6,7 @@ from dashboard.cloud import errors
 from dashboard.cloud.client import Client
 from dashboard.cloud.credentials import PasswordCredential
 from dashboard.cloud.errors import CloudError
-from dashboard.cloud.rules import RULES, CallResult, Kind
+from dashboard.cloud.rules import RULES, CallKind, CallResult
 
 from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, raw, reset, scripted_cloud, stall
 
@@ -25,35 +25,35 @@ PROVOKED: dict[CallResult, Act] = {
     UNCLEAR: answer(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
     CallResult.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
 }
-EXPECTED: list[tuple[CallResult, Kind, type[CloudError], int]] = [
-    (CallResult.NO_ANSWER, Kind.READ, errors.UnavailableError, 3),
-    (CallResult.BROKE_OFF, Kind.READ, errors.UnavailableError, 3),
-    (CallResult.TRUNCATED, Kind.READ, errors.BadAnswerError, 3),
-    (CallResult.NONSENSE, Kind.READ, errors.BadAnswerError, 1),
-    (CallResult.REDIRECTED, Kind.READ, errors.BadAnswerError, 1),
-    (CallResult.UNAUTHENTICATED, Kind.READ, errors.UnauthenticatedError, 1),
-    (CallResult.THROTTLED, Kind.READ, errors.ThrottledError, 3),
-    (CallResult.THROTTLED_BY_GATEWAY, Kind.READ, errors.ThrottledError, 3),
-    (CallResult.REFUSED, Kind.READ, errors.ForbiddenError, 1),
-    (CallResult.FAILED, Kind.READ, errors.UnavailableError, 3),
-    (CallResult.NO_ANSWER, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.BROKE_OFF, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.TRUNCATED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.NONSENSE, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.REDIRECTED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.UNAUTHENTICATED, Kind.WRITE, errors.UnauthenticatedError, 1),
-    (CallResult.REFUSED_UNCLEARLY, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.THROTTLED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.THROTTLED_BY_GATEWAY, Kind.WRITE, errors.SendAgainError, 1),
-    (CallResult.REFUSED, Kind.WRITE, errors.ForbiddenError, 1),
-    (CallResult.FAILED, Kind.WRITE, errors.OutcomeUnknownError, 1),
-    *((outcome, Kind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED if outcome is not UNCLEAR),
+EXPECTED: list[tuple[CallResult, CallKind, type[CloudError], int]] = [
+    (CallResult.NO_ANSWER, CallKind.READ, errors.UnavailableError, 3),
+    (CallResult.BROKE_OFF, CallKind.READ, errors.UnavailableError, 3),
+    (CallResult.TRUNCATED, CallKind.READ, errors.BadResponseError, 3),
+    (CallResult.NONSENSE, CallKind.READ, errors.BadResponseError, 1),
+    (CallResult.REDIRECTED, CallKind.READ, errors.BadResponseError, 1),
+    (CallResult.UNAUTHENTICATED, CallKind.READ, errors.UnauthenticatedError, 1),
+    (CallResult.THROTTLED, CallKind.READ, errors.ThrottledError, 3),
+    (CallResult.THROTTLED_BY_GATEWAY, CallKind.READ, errors.ThrottledError, 3),
+    (CallResult.REFUSED, CallKind.READ, errors.ForbiddenError, 1),
+    (CallResult.FAILED, CallKind.READ, errors.UnavailableError, 3),
+    (CallResult.NO_ANSWER, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.BROKE_OFF, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.TRUNCATED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.NONSENSE, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.REDIRECTED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.UNAUTHENTICATED, CallKind.WRITE, errors.UnauthenticatedError, 1),
+    (CallResult.REFUSED_UNCLEARLY, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.THROTTLED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.THROTTLED_BY_GATEWAY, CallKind.WRITE, errors.SendAgainError, 1),
+    (CallResult.REFUSED, CallKind.WRITE, errors.ForbiddenError, 1),
+    (CallResult.FAILED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    *((outcome, CallKind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED if outcome is not UNCLEAR),
 ]
 
 
-def ask(client: Client, kind: Kind) -> None:
+def ask(client: Client, kind: CallKind) -> None:
     """A write, or a read, which is also what leads to a sign-in."""
-    if kind is Kind.WRITE:
+    if kind is CallKind.WRITE:
         client.update_server_group(GROUP_ID, {"name": "TEST"})
     else:
         client.show_server_group(GROUP_ID)
@@ -61,10 +61,10 @@ def ask(client: Client, kind: Kind) -> None:
 
 @pytest.mark.parametrize(("outcome", "kind", "error", "sent"), EXPECTED)
 def test_each_outcome_is_named_for_what_the_reader_can_do_next(
-    outcome: CallResult, kind: Kind, error: type[CloudError], sent: int
+    outcome: CallResult, kind: CallKind, error: type[CloudError], sent: int
 ) -> None:
     with scripted_cloud(PROVOKED[outcome]) as cloud:
-        credential = PasswordCredential("example-corp", "ops-bot", "x") if kind is Kind.SIGN_IN else None
+        credential = PasswordCredential("example-corp", "ops-bot", "x") if kind is CallKind.SIGN_IN else None
         client = cloud.client(credential, QUICK if outcome is CallResult.NO_ANSWER else PATIENT)
 
         with pytest.raises(error) as caught:
@@ -76,8 +76,8 @@ def test_each_outcome_is_named_for_what_the_reader_can_do_next(
     assert len(cloud.requests) == sent or outcome is CallResult.NO_ANSWER
 
 
-@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
-def test_nothing_was_sent_when_the_connection_never_opened(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
+def test_nothing_was_sent_when_the_connection_never_opened(kind: CallKind) -> None:
     with scripted_cloud(answer()) as cloud:
         client = cloud.client()
 
@@ -90,15 +90,15 @@ def test_nothing_was_sent_when_the_connection_never_opened(kind: Kind) -> None:
 
 def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
     walked = {(outcome, kind) for outcome, kind, _, _ in EXPECTED}
-    certain = {(outcome, kind) for outcome in (CallResult.DONE, CallResult.NEVER_OPENED) for kind in Kind}
-    certain |= {(UNCLEAR, Kind.READ), (UNCLEAR, Kind.SIGN_IN)}  # only a write can be unclear
+    certain = {(outcome, kind) for outcome in (CallResult.DONE, CallResult.NEVER_OPENED) for kind in CallKind}
+    certain |= {(UNCLEAR, CallKind.READ), (UNCLEAR, CallKind.SIGN_IN)}  # only a write can be unclear
 
-    assert walked | certain == {(outcome, kind) for outcome in CallResult for kind in Kind}
+    assert walked | certain == {(outcome, kind) for outcome in CallResult for kind in CallKind}
     assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
 
 
-@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
-def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
+def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: CallKind) -> None:
     alive = {
         CallResult.DONE,
         CallResult.UNAUTHENTICATED,

@@ -124,7 +124,7 @@ def test_200_threads_whose_token_was_voided_make_one_token_call(simulator: Simul
     client.show_server_group(GROUP_ID)
     simulator.control("POST", "tokens/expire")
     simulator.control("DELETE", "requests")
-    simulator.play({"match": {"method": "GET"}, "fault": "delay", "delay_ms": 300})
+    simulator.inject({"match": {"method": "GET"}, "fault": "delay", "delay_ms": 300})
 
     with ThreadPoolExecutor(200) as threads:
         groups = list(threads.map(client.show_server_group, [GROUP_ID] * 200))
@@ -140,7 +140,7 @@ def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(
 ) -> None:
     """Held by the retry budget alone, without the breaker."""
     monkeypatch.setattr(resilience.Breaker, "WINDOW", 10**9)
-    simulator.play({"fault": fault})
+    simulator.inject({"fault": fault})
     client = client_of(simulator)
 
     with ThreadPoolExecutor(8) as threads:
@@ -179,7 +179,7 @@ def test_a_check_names_the_action_that_was_taken_away(simulator: Simulated) -> N
 
 
 def test_a_check_notices_that_our_clock_is_an_hour_off(simulator: Simulated) -> None:
-    simulator.play({"fault": "skewed_clock", "seconds": 3600})
+    simulator.inject({"fault": "skewed_clock", "seconds": 3600})
 
     checks = check_project(project_at(simulator.url, TOKEN), PATIENT)
 

@@ -16,7 +16,7 @@ from dashboard.cloud.client import Client
 from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.limits import Deadline
-from dashboard.cloud.rules import CallResult, Kind
+from dashboard.cloud.rules import CallKind, CallResult
 from dashboard.cloud.transport import Reply, Transport
 
 from .scripted import (
@@ -52,7 +52,7 @@ SLOW: dict[str, Act] = {
 
 def exchange(cloud: ScriptedCloud) -> Reply:
     transport = Transport(cloud.project(), PATIENT)
-    call = Call("Probe", Kind.READ, "GET", cloud.url, "/probe")
+    call = Call("Probe", CallKind.READ, "GET", cloud.url, "/probe")
     return transport.exchange(call, None, Deadline(PATIENT.whole))
 
 
@@ -299,7 +299,7 @@ def test_a_wait_within_the_deadline_is_waited_for() -> None:
 def test_nothing_is_sent_when_no_time_is_left() -> None:
     with scripted_cloud(answer(200, {})) as cloud:
         transport = Transport(cloud.project(), QUICK)
-        call = Call("Probe", Kind.READ, "GET", cloud.url, "/probe")
+        call = Call("Probe", CallKind.READ, "GET", cloud.url, "/probe")
 
         reply = transport.exchange(call, None, Deadline(0))
 

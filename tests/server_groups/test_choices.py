@@ -40,7 +40,7 @@ def test_images_are_offered_with_what_choosing_one_sets(client_as: Callable[[str
 def test_images_that_cannot_be_read_name_the_missing_permission(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("/v2/cloudimages"))
+    simulator.inject(fault("/v2/cloudimages"))
 
     words = said(client_as("administrator").get(f"{LIST}images/"))
 
@@ -61,7 +61,7 @@ def test_disk_types_are_offered_with_the_zones_where_they_are_sold_out(
 def test_disk_types_that_cannot_be_read_name_the_missing_permission(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("*/volume-type"))
+    simulator.inject(fault("*/volume-type"))
 
     assert "workspace:baseResource:list" in said(client_as("administrator").get(f"{LIST}disk-types/"))
 
@@ -90,7 +90,7 @@ def test_a_name_is_tried_while_it_is_typed(
 def test_a_name_that_cannot_be_tried_is_not_complained_about(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("*/rules/validate", "unavailable"))
+    simulator.inject(fault("*/rules/validate", "unavailable"))
 
     assert said(client_as("administrator").get(address("edit/name/"), {"name": "finance-eu"})) == ""
 
@@ -151,7 +151,7 @@ def test_a_field_that_does_not_apply_is_refused_with_the_reason(
 def test_without_a_directory_there_is_no_organisational_unit(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
-    simulator.play({"match": {"path": "*/app-servers"}, "fault": "null_members", "members": ["domain"]})
+    simulator.inject({"match": {"path": "*/app-servers"}, "fault": "null_members", "members": ["domain"]})
     client = client_as("administrator")
 
     page = client.get(address("edit/"))
@@ -165,7 +165,7 @@ def test_without_a_directory_there_is_no_organisational_unit(
 def test_an_image_that_cannot_be_read_does_not_stand_in_the_way_of_a_disk(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("/v2/cloudimages"))
+    simulator.inject(fault("/v2/cloudimages"))
 
     client_as("administrator").post(address("edit/"), {"system_disk_size": "70"})
 

@@ -96,7 +96,7 @@ def test_the_clouds_complaint_stands_at_the_field_it_names(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     body = {"error_code": "WKS.00129901", "error_msg": "The parameter cpu_threshold is invalid."}
-    simulator.play({"match": {"method": "PATCH"}, "fault": "status", "status": 400, "body": body})
+    simulator.inject({"match": {"method": "PATCH"}, "fault": "status", "status": 400, "body": body})
     client = client_as("administrator")
     form = inputs(client.get(address("edit/")))
 

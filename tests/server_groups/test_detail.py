@@ -92,7 +92,7 @@ def test_before_the_first_change_the_history_says_so(client_as: People, project:
 def test_what_could_not_be_read_is_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
     simulator.change(app_server_count=None, app_group_count=None, image_name=None, create_time=None, update_time=1)
     simulator.change(route_policy=None, is_vdi=None, name=None, ou_name=None, system_disk_size=None)
-    simulator.play(
+    simulator.inject(
         {"match": {"path": "*/state"}, "fault": "unavailable"},
         {"match": {"path": "*/session/*"}, "fault": "html"},
     )
@@ -120,7 +120,7 @@ def test_an_unknown_group_is_not_found(client_as: People, project: Project, grou
 def test_a_group_that_cannot_be_read_is_not_guessed(
     client_as: People, project: Project, simulator: Simulated, kind: str
 ) -> None:
-    simulator.play(fault(kind, "GET", times=None))
+    simulator.inject(fault(kind, "GET", times=None))
 
     answer = client_as("viewer").get(address())
 

@@ -280,7 +280,7 @@ def test_what_others_changed_is_told_when_the_cloud_refuses(
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "mine"}
     simulator.change(description="theirs")
-    simulator.play(fault("bad_request"))
+    simulator.inject(fault("bad_request"))
 
     again = client.post(address("edit/"), fields)
 
@@ -291,7 +291,7 @@ def test_what_others_changed_is_told_when_the_cloud_refuses(
 def test_a_threshold_is_not_sent_without_the_ones_the_cloud_does_not_show(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play({"match": {"method": "GET"}, "fault": "missing_members", "members": ["route_policy"], "times": 20})
+    simulator.inject({"match": {"method": "GET"}, "fault": "missing_members", "members": ["route_policy"], "times": 20})
     client = client_as("administrator")
     page = client.get(address("edit/"))
     fields = read(page).form("edit-form").fields
@@ -329,7 +329,7 @@ def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:
 def test_a_refusal_keeps_the_input_and_says_the_words_of_the_cloud(
     client_as: People, project: Project, simulator: Simulated, kind: str, status: int, code: str, advice: str
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     answer = save(client_as("administrator"), {"name": "TEST", "reason": "why"})
 
@@ -346,7 +346,7 @@ def test_after_a_refusal_the_same_form_can_be_sent_again(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
-    simulator.play(fault("bad_request"))
+    simulator.inject(fault("bad_request"))
     fields = read(save(client, {"name": "TEST"})).form("edit-form").fields
 
     client.post(address("edit/"), fields)
@@ -359,7 +359,7 @@ def test_after_a_refusal_the_same_form_can_be_sent_again(
 def test_what_is_not_known_is_shown_as_not_known(
     client_as: People, project: Project, simulator: Simulated, kind: str
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
 
@@ -372,7 +372,7 @@ def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
 ) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "TEST"}
-    simulator.play(fault("forbidden", "GET", times=None))
+    simulator.inject(fault("forbidden", "GET", times=None))
 
     answer = client.post(address("edit/"), fields)
 
@@ -425,7 +425,7 @@ def test_what_others_changed_meanwhile_is_told_beside_the_record(
 def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     simulator.change(name=evil, description=evil, ou_name=evil, image_id=evil, system_disk_type=evil, app_type=evil)
-    simulator.play(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))
+    simulator.inject(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))
 
     answer = save(client_as("administrator"), {"server_group_status": "false"})
 

@@ -83,7 +83,7 @@ def test_direction_marks_of_the_cloud_are_visible_on_every_page(
 ) -> None:
     simulator.change(name=MARKED, description=MARKED)
     body = {"error_code": "WKS.0001", "error_msg": f"No: {MARKED}"}
-    simulator.play(fault("status", status=400, body=body))
+    simulator.inject(fault("status", status=400, body=body))
     desk, auditor = client_as("help desk"), client_as("auditor")
     refused = switch(desk, OFF, follow=True)
     entry = ChangeIntent.objects.get()

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit.ledger.services import Attempt, Verdict, record_intent, record_outcome
+from dashboard.audit.ledger.services import Attempt, OutcomeDetails, record_intent, record_outcome
 from dashboard.audit.models import Kind, Outcome
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
@@ -211,7 +211,7 @@ def test_while_the_cloud_is_away_the_last_good_copy_stays_and_nothing_can_be_swi
 ) -> None:
     client = client_as("help desk")
     before = names(shown(client))
-    simulator.play({"match": LISTS, "fault": kind})
+    simulator.inject({"match": LISTS, "fault": kind})
 
     answer = client.get(LIST)
 
@@ -227,9 +227,9 @@ def test_when_the_cloud_answers_again_so_do_the_switches(
 ) -> None:
     client = client_as("help desk")
     shown(client)
-    simulator.play({"match": LISTS, "fault": "unavailable"})
+    simulator.inject({"match": LISTS, "fault": "unavailable"})
     shown(client)
-    simulator.play()
+    simulator.inject()
 
     switches = shown(client).all("button", role="switch")
 
@@ -243,7 +243,7 @@ def test_when_the_cloud_answers_again_so_do_the_switches(
 def test_a_cloud_that_never_answered_is_said_to_be_away(
     client_as: People, project: Project, simulator: Simulated, kind: str, headers: dict[str, str]
 ) -> None:
-    simulator.play({"match": LISTS, "fault": kind})
+    simulator.inject({"match": LISTS, "fault": kind})
 
     answer = client_as("viewer").get(LIST, headers=headers)
 
@@ -307,7 +307,7 @@ def entries(actor_id: int, group_id: str, count: int, *, is_settled: bool) -> No
         attempt = Attempt("default", group_id, "design-pool", (), Kind.SWITCH, "", by, key)
         intent, _ = record_intent(attempt, seen_number=sys.maxsize, patience=timedelta())
         if is_settled:
-            record_outcome(intent, Verdict(Outcome.APPLIED, ""))
+            record_outcome(intent, OutcomeDetails(Outcome.APPLIED, ""))
 
 
 def test_the_last_change_names_who_made_it(client_as: People, project: Project) -> None:
@@ -428,7 +428,7 @@ SHORT = {"match": LISTS, "fault": "wrong_count", "by": 258}
 def test_a_short_list_says_so_and_counts_what_was_read(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(SHORT)
+    simulator.inject(SHORT)
 
     answer = client_as("help desk").get(LIST)
 
@@ -526,7 +526,7 @@ def test_a_list_that_is_too_large_leaves_the_last_one_on_show(
 ) -> None:
     client = client_as("help desk")
     before = names(shown(client))
-    simulator.play({"match": LISTS, "fault": "wrong_count", "by": 100_000})
+    simulator.inject({"match": LISTS, "fault": "wrong_count", "by": 100_000})
 
     answer = client.get(LIST)
 

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from dashboard.accounts.models import Actor, User
-from dashboard.audit.ledger.services import Attempt, Verdict, record_intent, record_outcome
+from dashboard.audit.ledger.services import Attempt, OutcomeDetails, record_intent, record_outcome
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.messages import Notice, say_failed, say_settled, say_switched
@@ -28,7 +28,7 @@ def entered(outcome: Outcome | None, kind: Kind = Kind.SWITCH, **options: str) -
     attempt = Attempt("default", "g-1", "pool", (), kind, "", by, "k")
     intent, _ = record_intent(attempt, seen_number=0, patience=timedelta())
     if outcome:
-        record_outcome(intent, Verdict(outcome, "The proof.", **options))  # type: ignore[arg-type]  # the cloud's words
+        record_outcome(intent, OutcomeDetails(outcome, "The proof.", **options))  # type: ignore[arg-type]  # the cloud's words
     return intent
 
 

@@ -29,7 +29,7 @@ ATTENTION = "/projects/default/audit/attention/"
 @pytest.fixture
 def not_applied(project: Project, simulator: Simulated, acting: People, pause: Pause) -> ChangeIntent:
     """A switch whose PATCH the cloud did not take, settled as not applied half a minute later."""
-    simulator.play(fault("gateway_timeout"))
+    simulator.inject(fault("gateway_timeout"))
     switch_server_group(
         project=project, group_id=DESIGN_POOL, on=False, reason="INC-4711", key="k", by=acting("help desk")
     )
@@ -108,7 +108,7 @@ def test_until_the_hour_is_over_no_page_says_that_trying_again_is_safe(
 def test_a_second_try_takes_over_the_observation(
     not_applied: ChangeIntent, project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
-    simulator.play(fault("gateway_timeout"))
+    simulator.inject(fault("gateway_timeout"))
     switch_server_group(
         project=project, group_id=DESIGN_POOL, on=False, reason="again", key="2", by=acting("help desk")
     )
@@ -128,7 +128,7 @@ def test_a_second_try_takes_over_the_observation(
 def test_a_cloud_that_cannot_be_read_is_asked_again_at_the_next_time(
     not_applied: ChangeIntent, simulator: Simulated, pause: Pause
 ) -> None:
-    simulator.play(fault("forbidden", "GET", times=1))
+    simulator.inject(fault("forbidden", "GET", times=1))
     pause(MINUTE)
     list(observe_due())
     simulator.change(server_group_status=False)
@@ -143,13 +143,13 @@ def test_what_was_accepted_unseen_is_applied_once_a_read_shows_it(
     project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}
-    simulator.play(hidden, {"match": {"path": "*/app-server-groups"}, "fault": "forbidden", "times": None})
+    simulator.inject(hidden, {"match": {"path": "*/app-server-groups"}, "fault": "forbidden", "times": None})
     written = switch_server_group(
         project=project, group_id=DESIGN_POOL, on=False, reason="INC", key="k", by=acting("help desk")
     )
     assert written.intent is not None
     at_first = outcomes()
-    simulator.play()
+    simulator.inject()
 
     pause(MINUTE)
     list(observe_due())
@@ -178,10 +178,10 @@ def test_what_was_accepted_unseen_is_not_applied_once_a_read_shows_the_old_value
     project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}
-    simulator.play(fault("ignored"), fault("delay", "GET", times=1), hidden)
+    simulator.inject(fault("ignored"), fault("delay", "GET", times=1), hidden)
     switch_server_group(project=project, group_id=DESIGN_POOL, on=False, reason="", key="k", by=acting("help desk"))
     at_first = outcomes()
-    simulator.play()
+    simulator.inject()
 
     pause(MINUTE)
     list(observe_due())

@@ -5,7 +5,7 @@ import pytest
 from dashboard.audit.ledger.services import Change
 from dashboard.audit.models import Outcome
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.outcome_check import judge
+from dashboard.server_groups.outcome_check import check_read
 
 RENAME = Change("name", "Name", "old", "new")
 OFF = Change("server_group_status", "Status", True, False)
@@ -88,15 +88,15 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
 def test_judges_a_read(
     changes: tuple[Change, ...], read: ServerGroup, is_accepted: bool, is_last: bool, outcome: str | None, told: str
 ) -> None:
-    verdict = judge(changes, read, is_accepted=is_accepted, is_last=is_last)
+    details = check_read(changes, read, is_accepted=is_accepted, is_last=is_last)
 
-    assert (verdict and verdict.outcome) == outcome
-    assert (verdict.proof if verdict else "").endswith(told)
+    assert (details and details.outcome) == outcome
+    assert (details.proof if details else "").endswith(told)
 
 
 def test_says_when_it_was_read() -> None:
-    verdict = judge((RENAME,), group("new"), is_accepted=True, is_last=False)
+    details = check_read((RENAME,), group("new"), is_accepted=True, is_last=False)
 
-    assert verdict is not None
-    assert verdict.proof.startswith("A read at 20")
-    assert " UTC shows" in verdict.proof
+    assert details is not None
+    assert details.proof.startswith("A read at 20")
+    assert " UTC shows" in details.proof

@@ -136,7 +136,7 @@ def test_page_ledger_and_cloud_agree(
     client = client_as("administrator")
     patch = {"match": {"method": "PATCH"}, "times": 1, "applied": cell.is_applied, **RESPONSES[cell.response]}
     before = [fault("delay", "GET", times=READS_BEFORE[cell.kind])] if cell.read == "unavailable" else []
-    simulator.play(patch, *before, *READS[cell.read])
+    simulator.inject(patch, *before, *READS[cell.read])
 
     at_once = change(client, cell.kind)
     pause(UNTIL_CLEAR)

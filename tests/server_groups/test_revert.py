@@ -203,7 +203,7 @@ def test_where_nothing_is_left_to_revert_nothing_is_offered(
 def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
-    simulator.play(
+    simulator.inject(
         fault("missing_members", "GET", members=["ou_name"]),
         {"match": {"path": "*/app-server-groups"}, "fault": "forbidden", "times": 1},
     )
@@ -226,7 +226,7 @@ def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
 def test_what_was_not_applied_cannot_be_reverted(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent], played: str, words_: str
 ) -> None:
-    simulator.play(fault(played))
+    simulator.inject(fault(played))
     entry, client = changed(name="TEST"), client_as("administrator")
 
     answer = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
@@ -238,7 +238,7 @@ def test_what_was_not_applied_cannot_be_reverted(
 def test_a_form_that_says_it_reverts_what_changed_nothing_is_an_edit(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
-    simulator.play(fault("bad_request"))
+    simulator.inject(fault("bad_request"))
     entry = changed(name="TEST")
     simulator.change(name="TEST")
 

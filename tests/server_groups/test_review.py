@@ -77,7 +77,7 @@ def test_the_what_if_names_the_servers_that_would_refuse_new_sessions(project: P
 
 
 def test_servers_that_cannot_be_read_are_not_guessed(project: Project, simulator: Simulated) -> None:
-    simulator.play({"match": {"method": "GET", "path": "*/app-servers"}, "fault": "forbidden"})
+    simulator.inject({"match": {"method": "GET", "path": "*/app-servers"}, "fault": "forbidden"})
 
     said = consequences(project, {"image_id": "another", "route_policy.max_session": 5})
 

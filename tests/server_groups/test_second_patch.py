@@ -73,7 +73,7 @@ def outcome() -> tuple[list[str], str]:
 def test_a_throttled_patch_is_sent_again_once_after_a_read(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(fault("throttled"))
+    simulator.inject(fault("throttled"))
 
     rename(project, acting("administrator"))
 
@@ -84,7 +84,7 @@ def test_a_throttled_patch_is_sent_again_once_after_a_read(
 def test_a_patch_that_is_throttled_twice_is_not_sent_a_third_time(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(fault("throttled", times=None))
+    simulator.inject(fault("throttled", times=None))
 
     rename(project, acting("administrator"))
 
@@ -95,7 +95,7 @@ def test_a_patch_that_is_throttled_twice_is_not_sent_a_third_time(
 
 
 def test_a_long_retry_after_is_not_waited_for(project: Project, simulator: Simulated, acting: People) -> None:
-    simulator.play(fault("retry_after_seconds", seconds=60))
+    simulator.inject(fault("retry_after_seconds", seconds=60))
 
     rename(project, acting("administrator"))
 
@@ -112,7 +112,7 @@ def test_no_second_patch_overwrites_what_someone_else_changed(
     while_it_waits: Callable[[Callable[[], None]], None],
     status: int,
 ) -> None:
-    simulator.play(fault("retry_after_seconds", seconds=1, status=status))
+    simulator.inject(fault("retry_after_seconds", seconds=1, status=status))
     while_it_waits(lambda: simulator.change(description="theirs"))
 
     rename(project, acting("administrator"), description="mine")
@@ -130,7 +130,7 @@ def test_the_second_patch_carries_the_thresholds_of_the_second_read(
     project: Project, simulator: Simulated, acting: People, while_it_waits: Callable[[Callable[[], None]], None]
 ) -> None:
     theirs = {"max_session": 6, "cpu_threshold": 80, "gpu_threshold": 11, "mem_threshold": 85}
-    simulator.play(fault("throttled"))
+    simulator.inject(fault("throttled"))
     while_it_waits(lambda: simulator.change(route_policy=theirs))
 
     rename(project, acting("administrator"), **{"route_policy.max_session": 9})
@@ -142,7 +142,7 @@ def test_the_second_patch_carries_the_thresholds_of_the_second_read(
 def test_a_throttled_patch_that_was_applied_is_applied_and_not_sent_again(
     project: Project, simulator: Simulated, acting: People, while_it_waits: Callable[[Callable[[], None]], None]
 ) -> None:
-    simulator.play(fault("throttled"))
+    simulator.inject(fault("throttled"))
     while_it_waits(lambda: simulator.change(name="TEST"))
 
     rename(project, acting("administrator"))
@@ -153,7 +153,7 @@ def test_a_throttled_patch_that_was_applied_is_applied_and_not_sent_again(
 def test_an_expired_token_that_cannot_be_renewed_does_not_hide_the_patch(
     signed_in: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(
+    simulator.inject(
         fault("expired_token", applied=True),
         {"match": {"path": "*/auth/tokens"}, "fault": "delay", "times": 1},
         {"match": {"path": "*/auth/tokens"}, "fault": "unavailable", "times": None},
@@ -168,7 +168,7 @@ def test_an_expired_token_that_cannot_be_renewed_does_not_hide_the_patch(
 def test_an_expired_token_is_renewed_and_the_patch_sent_again_after_a_read(
     signed_in: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(fault("expired_token"))
+    simulator.inject(fault("expired_token"))
 
     rename(signed_in, acting("administrator"))
 
@@ -181,7 +181,7 @@ def test_a_second_read_that_takes_too_long_does_not_hide_the_first_patch(
 ) -> None:
     left = iter((9.0, 9.0, -1.0))
     monkeypatch.setattr(services, "_seconds_to_send", lambda _sending: next(left))
-    simulator.play(fault("throttled", times=None))
+    simulator.inject(fault("throttled", times=None))
 
     written = rename(project, acting("administrator"))
 
@@ -194,7 +194,7 @@ def test_a_value_that_the_second_read_hides_is_not_a_change_of_someone_else(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["name"], "times": None}
-    simulator.play(fault("throttled", times=None), fault("delay", "GET", times=1), hidden)
+    simulator.inject(fault("throttled", times=None), fault("delay", "GET", times=1), hidden)
 
     rename(project, acting("administrator"))
 

@@ -16,14 +16,14 @@ from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.services import (
     ChangeUnderWayError,
     LedgerError,
+    OutcomeDetails,
     OutcomeNotRecordedError,
-    Verdict,
     record_intent,
     record_outcome,
 )
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
 from dashboard.cloud.client import client_for
-from dashboard.cloud.errors import NotFoundError, SuspendedError
+from dashboard.cloud.errors import CircuitOpenError, NotFoundError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check, services
@@ -109,7 +109,7 @@ def test_records_the_intent_sends_one_patch_proves_it_and_records_the_outcome(
 def test_the_intent_is_in_the_ledger_before_the_patch_leaves(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(fault("delay", delay_ms=400))
+    simulator.inject(fault("delay", delay_ms=400))
     by = acting("administrator")
 
     with ThreadPoolExecutor(1) as pool:
@@ -200,7 +200,7 @@ def test_with_the_cloud_away_a_key_is_given_no_benefit_of_the_doubt(
     both: dict[str, Value] = {"name": "TEST", "description": "new"}
     simulator.change(description="new")
     update(project, acting("administrator"), both)
-    simulator.play(fault("unavailable", "GET", times=None))
+    simulator.inject(fault("unavailable", "GET", times=None))
 
     again = update(project, acting("administrator"), both)
 
@@ -229,7 +229,7 @@ def test_a_key_counts_for_one_person_and_one_group(
 @pytest.mark.usefixtures("committed")
 def test_a_double_click_is_one_change(project: Project, simulator: Simulated, acting: People) -> None:
     by = acting("administrator")
-    simulator.play(fault("delay", delay_ms=150))
+    simulator.inject(fault("delay", delay_ms=150))
 
     with ThreadPoolExecutor(4) as pool:
         clicks = [
@@ -273,7 +273,7 @@ REFUSALS = {
 def test_a_refusal_is_rejected_with_the_words_of_the_cloud(
     project: Project, simulator: Simulated, acting: People, kind: str
 ) -> None:
-    simulator.play(fault(kind, times=None))
+    simulator.inject(fault(kind, times=None))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
@@ -319,7 +319,7 @@ def test_an_unclear_refusal_is_unknown_until_reads_tell(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
 ) -> None:
     options: dict[str, Any] = {"status": UNCLEAR[kind]} if kind.startswith("error_") else {}
-    simulator.play(fault(kind, **options))
+    simulator.inject(fault(kind, **options))
     written = update(project, acting("administrator"), {"name": "TEST"})
     at_first = last(only(written))
 
@@ -357,7 +357,7 @@ LOST |= dict.fromkeys(("drop_after_applying", "reset_after_applying", "silence_a
 def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
     impatient: Project, simulator: Simulated, acting: People, kind: str
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     written = update(impatient, acting("administrator"), {"name": "TEST"})
 
@@ -373,7 +373,7 @@ def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
 def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
     impatient: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
     written = update(impatient, acting("administrator"), {"name": "TEST"})
     at_first = told(only(written)).outcomes
 
@@ -385,7 +385,7 @@ def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
 
 
 def test_a_late_change_was_never_called_a_failure(project: Project, simulator: Simulated, acting: People) -> None:
-    simulator.play(fault("late", after_ms=200))
+    simulator.inject(fault("late", after_ms=200))
     written = update(project, acting("administrator"), {"name": "TEST"})
     at_first = told(only(written)).outcomes
     wait_until(lambda: simulator.group()["name"] == "TEST")
@@ -399,7 +399,7 @@ def test_a_late_change_was_never_called_a_failure(project: Project, simulator: S
 def test_a_change_of_which_only_a_part_happened_is_a_conflict(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("partial", members=["name"]))
+    simulator.inject(fault("partial", members=["name"]))
     written = update(project, acting("administrator"), {"name": "TEST", "description": "new"})
     at_first = told(only(written)).outcomes
 
@@ -414,7 +414,7 @@ def test_a_change_of_which_only_a_part_happened_is_a_conflict(
 
 
 def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acting: People) -> None:
-    simulator.play(fault("stale_reads", "GET", times=2))
+    simulator.inject(fault("stale_reads", "GET", times=2))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
@@ -425,10 +425,10 @@ def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acti
 def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("stale_reads", "GET", times=None))
+    simulator.inject(fault("stale_reads", "GET", times=None))
     written = update(project, acting("administrator"), {"name": "TEST"})
     at_first = last(only(written))
-    simulator.play()
+    simulator.inject()
 
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
@@ -444,7 +444,7 @@ def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
 def test_a_200_that_changes_nothing_is_never_a_success(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("ignored"))
+    simulator.inject(fault("ignored"))
     update(project, acting("administrator"), {"name": "TEST"})
 
     pause(AFTER_THE_CALL)
@@ -457,7 +457,7 @@ def test_a_200_that_changes_nothing_is_never_a_success(
 
 
 def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated, acting: People) -> None:
-    simulator.play(fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
+    simulator.inject(fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
@@ -468,7 +468,7 @@ def test_a_silent_cloud_is_not_read_again_and_again(
     impatient: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "PROOF_SECONDS", 0.1)
-    simulator.play(fault("delay", "GET", times=1), fault("silence", "GET", times=None))
+    simulator.inject(fault("delay", "GET", times=1), fault("silence", "GET", times=None))
 
     written = update(impatient, acting("administrator"), {"name": "TEST"})
 
@@ -533,7 +533,7 @@ def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
 ) -> None:
     """Or else a field that cannot be read would be called applied."""
     simulator.control("PUT", "switches", {"newest_members": "omit"})
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
     update(project, acting("administrator"), {"image_type": "private"})
 
     pause(AFTER_THE_CALL)
@@ -549,7 +549,7 @@ def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
 def test_what_others_changed_meanwhile_is_told(
     project: Project, simulator: Simulated, acting: People, when: str
 ) -> None:
-    simulator.play(fault("overtaken", changes={"description": "theirs", "ou_name": "OU=B"}, when=when))
+    simulator.inject(fault("overtaken", changes={"description": "theirs", "ou_name": "OU=B"}, when=when))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
@@ -562,7 +562,7 @@ def test_what_others_changed_meanwhile_is_told(
 def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("overtaken", changes={"name": "theirs"}, when="after"))
+    simulator.inject(fault("overtaken", changes={"name": "theirs"}, when="after"))
     written = update(project, acting("administrator"), {"name": "TEST"})
 
     pause(AFTER_THE_CALL)
@@ -628,7 +628,7 @@ def test_what_someone_else_has_done_already_is_not_done_again(
 @pytest.mark.usefixtures("committed")
 def test_two_writers_to_one_group_take_turns(project: Project, simulator: Simulated, acting: People) -> None:
     by = {role: acting(role) for role in ("administrator", "help desk")}
-    simulator.play(fault("delay", times=None, delay_ms=150))
+    simulator.inject(fault("delay", times=None, delay_ms=150))
 
     with ThreadPoolExecutor(2) as pool:
         renames = pool.submit(in_thread, lambda: update(project, by["administrator"], {"name": "TEST"}))
@@ -656,7 +656,7 @@ def test_a_change_under_way_is_waited_for_and_then_given_up(
     first = update(project, acting("administrator"), {"name": "TEST"})
     if outcome:
         assert first.intent is not None
-        record_outcome(first.intent, Verdict(outcome, ""))
+        record_outcome(first.intent, OutcomeDetails(outcome, ""))
 
     with pytest.raises(ChangeUnderWayError):
         update(project, acting("administrator"), {"name": "OTHER"}, key="another key")
@@ -700,7 +700,7 @@ def test_changes_of_different_groups_do_not_wait_for_each_other(
 def test_a_cloud_that_cannot_be_read_first_is_not_sent_anything(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
-    simulator.play(fault("forbidden", "GET", times=None))
+    simulator.inject(fault("forbidden", "GET", times=None))
 
     written = update(project, acting("administrator"), {"name": "TEST"}, reason="why")
 
@@ -745,7 +745,7 @@ def test_while_the_breaker_is_open_nothing_is_sent_or_recorded(
 ) -> None:
     client_for(project)._breakers[project.workspace_endpoint]._open_until = time.monotonic() + 60
 
-    with pytest.raises(SuspendedError):
+    with pytest.raises(CircuitOpenError):
         update(project, acting("administrator"), {"name": "TEST"})
 
     assert (simulator.requests(), ledger()) == ([], [])
@@ -803,7 +803,7 @@ def test_an_outcome_that_cannot_be_recorded_is_settled_later(
 ) -> None:
     by = acting("administrator")
     broken("audit_changeoutcome")
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     with pytest.raises(OutcomeNotRecordedError, match="database or disk is full"):
         update(project, by, {"name": "TEST"})
@@ -956,7 +956,7 @@ def test_a_group_that_cannot_be_read_settles_nothing(
     pause: Callable[[timedelta], None],
 ) -> None:
     intent = crashed(project, acting("administrator"), monkeypatch, applied=True)
-    simulator.play(fault("not_found", "GET", times=None))
+    simulator.inject(fault("not_found", "GET", times=None))
 
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=intent)

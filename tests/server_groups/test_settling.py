@@ -25,7 +25,7 @@ from dashboard.audit.ledger.checkpoints import read_checkpoints, send_to_hook
 from dashboard.audit.ledger.services import (
     Event,
     LedgerError,
-    Verdict,
+    OutcomeDetails,
     leased,
     list_unsettled,
     record_event,
@@ -53,7 +53,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def lost(project: Project, simulator: Simulated, acting: Callable[[str], Actor]) -> ChangeIntent:
     """A change that the cloud said yes to and did not show."""
-    simulator.play(fault("ignored"))
+    simulator.inject(fault("ignored"))
     written = services.update_server_group(
         project=project,
         group_id=DESIGN_POOL,
@@ -165,7 +165,7 @@ def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
 
 def test_a_change_that_shows_after_it_was_said_not_to_have_been_made_is_put_right(lost: ChangeIntent) -> None:
     for outcome in (Outcome.NOT_APPLIED, Outcome.APPLIED, Outcome.NOT_APPLIED):
-        record_outcome(lost, Verdict(outcome, "a read"))
+        record_outcome(lost, OutcomeDetails(outcome, "a read"))
 
     assert told(lost).outcomes == ["unknown", "not_applied", "applied"]
 
@@ -176,7 +176,7 @@ def test_a_clock_that_was_ahead_once_holds_nothing_up(
     pause(timedelta(days=400))
     record_event(Event(EventKind.SIGN_IN, "early bird"))
     pause(timedelta(days=-400))
-    simulator.play(fault("ignored"))
+    simulator.inject(fault("ignored"))
     lost = rename(project, acting, "TEST", key="a key")
     assert lost.at > timezone.now()
 
@@ -309,7 +309,7 @@ def test_the_command_says_what_came_of_each(
 def test_the_command_says_what_is_left(
     lost: ChangeIntent, simulator: Simulated, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    simulator.play(fault("unavailable", "GET", times=None))
+    simulator.inject(fault("unavailable", "GET", times=None))
 
     with pytest.raises(SystemExit, match="1"):
         call_command("settle")

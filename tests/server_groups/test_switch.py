@@ -83,7 +83,7 @@ def test_what_could_not_be_read_is_not_known_and_switching_off_is_still_possible
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.change(app_group_count=None, secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
-    simulator.play(
+    simulator.inject(
         {"match": {"path": "*/state"}, "fault": "forbidden"},
         {"match": {"path": "*/session/*"}, "fault": "forbidden"},
     )
@@ -190,7 +190,7 @@ def test_the_row_is_swapped_with_a_word_and_a_way_back(
 def test_a_refusal_puts_the_switch_back_and_says_why(
     client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
@@ -206,7 +206,7 @@ def test_a_refusal_puts_the_switch_back_and_says_why(
 def test_what_is_not_known_is_pending_and_never_green(
     client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
 ) -> None:
-    simulator.play(fault(kind))
+    simulator.inject(fault(kind))
 
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
@@ -220,7 +220,9 @@ def test_what_is_not_known_is_pending_and_never_green(
 def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
     client_as: People, project: Project, simulator: Simulated, htmx: bool
 ) -> None:
-    simulator.play(fault("drop_after_applying"), fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
+    simulator.inject(
+        fault("drop_after_applying"), fault("delay", "GET", times=1), fault("forbidden", "GET", times=None)
+    )
 
     answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
@@ -233,7 +235,7 @@ def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
 def test_a_cloud_that_cannot_be_read_does_not_say_what_state_it_is_in(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("forbidden", "GET", times=None))
+    simulator.inject(fault("forbidden", "GET", times=None))
 
     answer = switch(client_as("help desk"), OFF, htmx=True)
 
@@ -291,7 +293,7 @@ def settle(client: Client, htmx: bool = True, query: str = "?as=switch") -> Any:
 def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("late", after_ms=60_000))
+    simulator.inject(fault("late", after_ms=60_000))
     client = client_as("help desk")
     pending = read(switch(client, OFF, htmx=True)).by_id(f"switch-{DESIGN_POOL}").attrs
     simulator.change(server_group_status=False)
@@ -321,7 +323,7 @@ def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
     sentence: str,
 ) -> None:
     client = client_as("administrator")
-    simulator.play(fault("drop_before_answer"))
+    simulator.inject(fault("drop_before_answer"))
     client.post(address("edit/"), fields or {"name": "TEST", "description": "new"})
     simulator.change(**fields)
 
@@ -348,7 +350,7 @@ def test_an_edit_that_failed_is_told_as_one(
     sentence: str,
 ) -> None:
     client = client_as("administrator")
-    simulator.play(fault("drop_before_answer"))
+    simulator.inject(fault("drop_before_answer"))
     client.post(address("edit/"), {"name": "TEST"})
     simulator.change(**held)
     pause(timedelta(seconds=20))
@@ -362,7 +364,7 @@ def test_an_edit_that_failed_is_told_as_one(
 def test_a_switch_someone_else_put_elsewhere_is_told(
     client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("drop_before_answer"))
+    simulator.inject(fault("drop_before_answer"))
     client = client_as("help desk")
     switch(client, OFF)
     pause(timedelta(seconds=20))
@@ -376,7 +378,7 @@ def test_a_switch_someone_else_put_elsewhere_is_told(
 def test_a_switch_that_stays_unknown_is_not_locked_for_ever(
     client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
 ) -> None:
-    simulator.play(fault("ignored"))
+    simulator.inject(fault("ignored"))
     client = client_as("help desk")
     switch(client, OFF)
     pause(timedelta(minutes=5))
@@ -390,10 +392,10 @@ def test_a_switch_that_stays_unknown_is_not_locked_for_ever(
 def test_while_the_cloud_is_away_a_pending_switch_stays_pending(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    simulator.play(fault("drop_before_answer"))
+    simulator.inject(fault("drop_before_answer"))
     client = client_as("help desk")
     switch(client, OFF)
-    simulator.play(fault("forbidden", "GET", times=None))
+    simulator.inject(fault("forbidden", "GET", times=None))
 
     answer = settle(client)
 

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as texts
 
-from dashboard.server_groups.text_differences import Fate, clip, compare, shorten
+from dashboard.server_groups.text_differences import PartKind, clip, compare, shorten
 
 
 def marked(before: str, after: str) -> str:
     """As `[went]` and `{came}`."""
-    signs = {Fate.STAYED: "%s", Fate.WENT: "[%s]", Fate.CAME: "{%s}"}
-    return "".join(signs[part.fate] % part.text for part in compare(before, after))
+    signs = {PartKind.KEPT: "%s", PartKind.REMOVED: "[%s]", PartKind.ADDED: "{%s}"}
+    return "".join(signs[part.kind] % part.text for part in compare(before, after))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_only_what_differs_is_marked(before: str, after: str, expected: str) -> 
 def test_the_parts_are_both_texts(before: str, after: str) -> None:
     parts = compare(before, after)
 
-    assert "".join(part.text for part in parts if part.fate != Fate.CAME) == before
-    assert "".join(part.text for part in parts if part.fate != Fate.WENT) == after
+    assert "".join(part.text for part in parts if part.kind != PartKind.ADDED) == before
+    assert "".join(part.text for part in parts if part.kind != PartKind.REMOVED) == after
 
 
 def test_a_short_form_keeps_what_differs_and_some_words_around_it() -> None:

@@ -28,7 +28,7 @@ SLICE = 500
 REST_SECONDS = 0.05
 
 
-def keep_watch(*, started: datetime) -> None:
+def run_background_check(*, started: datetime) -> None:
     """Check the rows since the last check; all of them, if that was last done before `started` or a day ago."""
     if not _is_due(last_verification(), started):
         return

@@ -54,7 +54,7 @@ class Checkpoint:
         return canonical(asdict(self))
 
 
-def write_down(head: Head) -> None:
+def write_checkpoint(head: Head) -> None:
     """After each change: a line in the log, and in a file of its own a day. A full disk here stops no change."""
     checkpoint = Checkpoint.of(head)
     logger.info("Checkpoint %s", checkpoint.line)
@@ -67,7 +67,7 @@ def write_down(head: Head) -> None:
         logger.exception("A checkpoint could not be written to %s", settings.CHECKPOINT_DIRECTORY)
 
 
-def is_written_down(head: Head) -> bool:
+def has_checkpoint(head: Head) -> bool:
     """Whether the file has it, where there is one; a log cannot be asked."""
     if not settings.CHECKPOINT_DIRECTORY:
         return True

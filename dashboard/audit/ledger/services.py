@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.chain import Head, append, lock_ledger, read_facts
-from dashboard.audit.ledger.checkpoints import write_down
-from dashboard.audit.ledger.write_lock import BusyError, Queue, file_turn
+from dashboard.audit.ledger.checkpoints import write_checkpoint
+from dashboard.audit.ledger.write_lock import BusyError, Queue, file_lock
 from dashboard.audit.models import (
     CORRECTED,
     ChangeIntent,
@@ -82,7 +82,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class OutcomeDetails:
     """The outcome of a change and how it is known, with the cloud's own words if there are any."""
 
     outcome: Outcome
@@ -131,7 +131,7 @@ def appending() -> Iterator[None]:
                 lock_ledger()
                 yield
         else:
-            with _queue.turn(), file_turn(Path(connection.settings_dict["NAME"])), transaction.atomic():
+            with _queue.turn(), file_lock(Path(connection.settings_dict["NAME"])), transaction.atomic():
                 yield
 
 
@@ -160,7 +160,7 @@ def find_by_key(key: str) -> ChangeIntent | None:
 
 
 @dataclass(frozen=True)
-class Traces:
+class RecentChanges:
     """What the ledger says of the groups on a page, by group id. Without a ledger pages stay up: there is nothing
     then, and `problem` is the reason.
     """
@@ -171,7 +171,9 @@ class Traces:
     problem: str = ""
 
 
-def find_traces(project: str, group_ids: list[str], *, pending_since: datetime, history: int = 0) -> Traces:
+def find_recent_changes(
+    project: str, group_ids: list[str], *, pending_since: datetime, history: int = 0
+) -> RecentChanges:
     """The last change of each group that took effect, the changes begun after `pending_since` that are not settled,
     and the newest entries of all of them, `history` at most.
     """
@@ -179,14 +181,14 @@ def find_traces(project: str, group_ids: list[str], *, pending_since: datetime, 
     try:
         with reading_ledger():
             newest = rows.filter(project=project, group_id__in=group_ids).with_rows()[:history] if history else ()
-            return Traces(
+            return RecentChanges(
                 last=rows.newest_per_group(project, group_ids),
                 pending=rows.pending_per_group(project, group_ids, since=pending_since),
                 history=tuple(newest),
             )
     except LedgerError as error:
         logger.exception("The ledger cannot be read")
-        return Traces({}, {}, problem=str(error))
+        return RecentChanges({}, {}, problem=str(error))
 
 
 def list_unsettled(*, project: str = "", since: datetime | None = None, before: datetime | None = None) -> list[int]:
@@ -303,16 +305,16 @@ def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) ->
     return intent, True
 
 
-def record_outcome(intent: ChangeIntent, verdict: Verdict) -> ChangeOutcome:
+def record_outcome(intent: ChangeIntent, details: OutcomeDetails) -> ChangeOutcome:
     """Record the outcome of an intent. An intent that another process settled meanwhile keeps that outcome."""
     try:
         with appending():
             newest = intent.outcomes.order_by("-number").first()
-            if newest is not None and not _may_follow(newest.outcome, verdict.outcome):
+            if newest is not None and not _may_follow(newest.outcome, details.outcome):
                 return newest
-            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(verdict))
-            if verdict.outcome != Outcome.UNKNOWN:
-                _schedule(intent, verdict)
+            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(details))
+            if details.outcome != Outcome.UNKNOWN:
+                _schedule(intent, details)
             return ChangeOutcome.objects.get(number=head.number)
     except LedgerError as error:
         raise OutcomeNotRecordedError(str(error)) from error
@@ -332,10 +334,10 @@ def _may_follow(known: str, found: Outcome) -> bool:
     return known == Outcome.UNKNOWN or found in _MAY_FOLLOW.get(Outcome(known), set())
 
 
-def _schedule(intent: ChangeIntent, verdict: Verdict) -> None:
+def _schedule(intent: ChangeIntent, details: OutcomeDetails) -> None:
     """Observe a change that the cloud may still apply; close one that later reads cannot correct."""
     begun_at = intent.begun_at
-    if may_be_applied_late(verdict.outcome, verdict.http_status) and (due := _next_read_at(begun_at)):
+    if may_be_applied_late(details.outcome, details.http_status) and (due := _next_read_at(begun_at)):
         OpenChange.objects.update_or_create(
             number=intent.number,
             defaults={"next_read_at": due},
@@ -370,12 +372,12 @@ def end_observation(intent: ChangeIntent) -> None:
         OpenChange.objects.observed().filter(number=intent.number).delete()
 
 
-def record_closed(attempt: Attempt, verdict: Verdict) -> ChangeIntent:
+def record_closed(attempt: Attempt, details: OutcomeDetails) -> ChangeIntent:
     """Write down an attempt that ended before anything was sent: intent and outcome in one row."""
     with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known
-        return _add(_facts_of(attempt) | _said(verdict))
+        return _add(_facts_of(attempt) | _said(details))
 
 
 def record_event(event: Event) -> None:
@@ -407,7 +409,7 @@ def _add(facts: dict[str, object]) -> ChangeIntent:
 
 def _append(facts: Mapping[str, object]) -> Head:
     head = append(facts)
-    transaction.on_commit(lambda: write_down(head))
+    transaction.on_commit(lambda: write_checkpoint(head))
     return head
 
 
@@ -434,15 +436,15 @@ def _changes(changes: tuple[Change, ...]) -> list[dict[str, Value]]:
     ]
 
 
-def _said(verdict: Verdict) -> dict[str, object]:
+def _said(details: OutcomeDetails) -> dict[str, object]:
     return {
-        "outcome": verdict.outcome,
-        "proof": _text(verdict.proof),
-        "http_status": verdict.http_status,
-        "error_code": _text(verdict.error_code, 64),
-        "error_msg": _text(verdict.error_msg),
-        "request_id": _text(verdict.request_id, 128),
-        "duration_ms": verdict.duration_ms,
+        "outcome": details.outcome,
+        "proof": _text(details.proof),
+        "http_status": details.http_status,
+        "error_code": _text(details.error_code, 64),
+        "error_msg": _text(details.error_msg),
+        "request_id": _text(details.request_id, 128),
+        "duration_ms": details.duration_ms,
     }
 
 
@@ -455,5 +457,5 @@ def _text(text: str, longest: int = MAX_TEXT) -> str:
     return text.replace("\x00", "")[:longest].encode("utf-8", "replace").decode()
 
 
-NOTHING_SAID = _said(Verdict(Outcome.UNKNOWN, "")) | {"outcome": None}
+NOTHING_SAID = _said(OutcomeDetails(Outcome.UNKNOWN, "")) | {"outcome": None}
 """An intent has the same facts as an outcome, so that every row reads alike."""

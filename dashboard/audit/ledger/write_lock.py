@@ -52,7 +52,7 @@ class Queue:
 
 
 @contextmanager
-def file_turn(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def file_lock(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
     """The same between processes. Raises BusyError, and OSError when a lock file cannot be made.
 
     Two locks make it fair: only who holds the place at the head of the queue asks for the pen, so that a process that

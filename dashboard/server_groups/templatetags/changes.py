@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.reverting import entries_reverting, entry_reverted
-from dashboard.server_groups.text_differences import LONGEST, Fate, Part, clip, compare, shorten
+from dashboard.server_groups.text_differences import LONGEST, PartKind, TextPart, clip, compare, shorten
 
 register = template.Library()
 
@@ -48,20 +48,20 @@ def after(change: FieldChange) -> SafeString:
 @register.filter
 def parts_before(change: FieldChange) -> SafeString:
     """The old value, with only what went marked where it is a long text."""
-    return _marked(change, (part for part in _parts(change) if part.fate != Fate.CAME))
+    return _marked(change, (part for part in _parts(change) if part.kind != PartKind.ADDED))
 
 
 @register.filter
 def parts_after(change: FieldChange) -> SafeString:
     """The new value, with only what came marked where it is a long text."""
-    return _marked(change, (part for part in _parts(change) if part.fate != Fate.WENT))
+    return _marked(change, (part for part in _parts(change) if part.kind != PartKind.REMOVED))
 
 
 @register.filter
 def parts_in_short(change: FieldChange) -> SafeString:
     """Old and new value on one line; of a long text what went and came, and some words around it."""
     parts = _parts(change)
-    if any(part.fate == Fate.STAYED for part in parts):
+    if any(part.kind == PartKind.KEPT for part in parts):
         return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts)))
     return _marked(change, shorten(parts), between=" ")
 
@@ -71,14 +71,14 @@ def after_in_short(change: FieldChange) -> SafeString:
     return _value(clip(_words(change.field, change.after), LONGEST))
 
 
-def _parts(change: FieldChange) -> list[Part]:
+def _parts(change: FieldChange) -> list[TextPart]:
     return compare(_words(change.field, change.before), _words(change.field, change.after))
 
 
-def _marked(change: FieldChange, parts: Iterable[Part], between: str = "") -> SafeString:
-    marks = {Fate.STAYED: "{}", Fate.WENT: "<del>{}</del>", Fate.CAME: "<ins>{}</ins>"}
-    is_known = {Fate.WENT: change.before is not None}
-    texts = ((marks[part.fate], _value(part.text, is_known=is_known.get(part.fate, True))) for part in parts)
+def _marked(change: FieldChange, parts: Iterable[TextPart], between: str = "") -> SafeString:
+    marks = {PartKind.KEPT: "{}", PartKind.REMOVED: "<del>{}</del>", PartKind.ADDED: "<ins>{}</ins>"}
+    is_known = {PartKind.REMOVED: change.before is not None}
+    texts = ((marks[part.kind], _value(part.text, is_known=is_known.get(part.kind, True))) for part in parts)
     return mark_safe(between.join(format_html(mark, text) for mark, text in texts))  # noqa: S308 (each part is escaped)
 
 

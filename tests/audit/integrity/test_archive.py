@@ -24,7 +24,7 @@ from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import Checkpoint, read_checkpoints
 from dashboard.audit.ledger.guards import missing_guards
 from dashboard.audit.ledger.schema import GUARDED, TABLE
-from dashboard.audit.ledger.services import Verdict, record_outcome
+from dashboard.audit.ledger.services import OutcomeDetails, record_outcome
 from dashboard.audit.models import ChangeIntent, Outcome, SystemEvent, TouchedField
 from tests.audit.conftest import NOON, Enter
 from tests.ledger import after, facts_of, grow_ledger, hash_at, numbers, run, unguarded
@@ -107,7 +107,7 @@ def test_a_change_whose_outcome_came_late_stays_with_all_that_came_after_it(file
     between = enter(group_id="g-3", outcomes=("unknown", "unknown"), at=NOON + timedelta(days=2))
     last = enter(group_id="g-4", at=NOON + timedelta(days=3))
     for intent in (late, between):
-        record_outcome(intent, Verdict(Outcome.APPLIED, "read"))
+        record_outcome(intent, OutcomeDetails(Outcome.APPLIED, "read"))
 
     part, _ = archive(NOON + timedelta(days=4), file, by="ops")
 

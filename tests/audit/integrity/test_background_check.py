@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dashboard.audit.integrity import background_check
 from dashboard.audit.integrity.archive import archive
-from dashboard.audit.integrity.background_check import EVERYTHING_EVERY, LEASE, keep_watch, last_verification
+from dashboard.audit.integrity.background_check import EVERYTHING_EVERY, LEASE, last_verification, run_background_check
 from dashboard.audit.integrity.verification import Span, verify
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import Checkpoint
@@ -64,10 +64,10 @@ def found() -> tuple[int, int, int | None, str]:
 def test_everything_is_checked_at_start_and_then_only_what_is_new(checked: list[Span], enter: Enter) -> None:
     grow_ledger(20)
 
-    keep_watch(started=NOON)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
+    run_background_check(started=NOON)
     grow = enter().number
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert checked == [Span(1, 20), Span(21, grow)]
     assert found() == (1, grow, None, "")
@@ -77,7 +77,7 @@ def test_a_long_ledger_is_checked_in_slices(checked: list[Span], monkeypatch: py
     monkeypatch.setattr(background_check, "SLICE", 8)
     grow_ledger(20)
 
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert checked == [Span(1, 8), Span(9, 16), Span(17, 20)]
 
@@ -85,13 +85,13 @@ def test_a_long_ledger_is_checked_in_slices(checked: list[Span], monkeypatch: py
 def test_everything_is_checked_again_once_a_day_and_after_a_new_start(checked: list[Span], at: Clock) -> None:
     grow_ledger(2)
     now = timezone.now()
-    keep_watch(started=now)
+    run_background_check(started=now)
 
     at(now + EVERYTHING_EVERY - timedelta(minutes=1))
-    keep_watch(started=now)
+    run_background_check(started=now)
     at(now + EVERYTHING_EVERY + timedelta(minutes=1))
-    keep_watch(started=now)
-    keep_watch(started=now + EVERYTHING_EVERY + timedelta(minutes=2))
+    run_background_check(started=now)
+    run_background_check(started=now + EVERYTHING_EVERY + timedelta(minutes=2))
 
     assert checked == [Span(1, 2)] * 3
 
@@ -106,10 +106,10 @@ def test_everything_is_checked_again_once_a_day_and_after_a_new_start(checked: l
 )
 def test_a_check_of_everything_finds_what_was_spoilt(statement: str, bad_number: int, why: str) -> None:
     grow_ledger(20)
-    keep_watch(started=timezone.now())
+    run_background_check(started=timezone.now())
     spoil(statement)
 
-    keep_watch(started=timezone.now())
+    run_background_check(started=timezone.now())
 
     assert (found()[2], found()[3][: len(why)]) == (bad_number, why)
 
@@ -120,7 +120,7 @@ def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
     Verification.objects.update(last_hash=background_check._hash_of(12))
     alter(17)
 
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert found()[2] == 17
 
@@ -134,23 +134,23 @@ def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
 )
 def test_an_end_that_was_cut_off_or_replaced_is_found_at_once(statement: str, why: str, enter: Enter) -> None:
     grow_ledger(20)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
     spoil(statement)
     spoil("DELETE FROM audit_touchedfield WHERE number > 16")
 
     enter()
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert (found()[2], found()[3]) == (20, why)
 
 
 def test_what_was_archived_is_not_missing(file: Path, checked: list[Span]) -> None:
     grow_ledger(40)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
     archive(after(20), file, by="OS user ops")
 
-    keep_watch(started=NOON)
-    keep_watch(started=timezone.now())
+    run_background_check(started=NOON)
+    run_background_check(started=timezone.now())
 
     assert checked == [Span(1, 40), Span(41, 41), Span(21, 41)]
     assert found() == (21, 41, None, "")
@@ -158,10 +158,10 @@ def test_what_was_archived_is_not_missing(file: Path, checked: list[Span]) -> No
 
 def test_an_end_that_was_archived_is_not_cut_off(file: Path) -> None:
     grow_ledger(20)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     archive(datetime(2100, 1, 1, tzinfo=UTC), file, by="OS user ops")
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert found()[1:3] == (21, None)
 
@@ -174,14 +174,14 @@ def test_what_was_broken_stays_so_until_a_check_of_everything_finds_it_intact(
         cursor.execute(f"SELECT facts FROM {TABLE} WHERE number = 7")
         (facts,) = cursor.fetchone()
     alter(7)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
     with unguarded(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE {TABLE} SET facts = %s WHERE number = 7", [facts])
     enter()
 
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
     before = found()[2]
-    keep_watch(started=timezone.now())
+    run_background_check(started=timezone.now())
 
     assert (before, found()) == (7, (1, 21, None, ""))
 
@@ -192,11 +192,11 @@ def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
 
     with background_check._lease() as mine:
         assert mine is not None
-        keep_watch(started=now)
+        run_background_check(started=now)
         mine.renew()
         assert checked == []
         at(now + LEASE + timedelta(seconds=1))
-        keep_watch(started=now)
+        run_background_check(started=now)
 
     assert checked == [Span(1, 2)]
 
@@ -228,7 +228,7 @@ def test_a_lease_longer_than_any_lease_stops_nobody_and_is_reported(
 
     assert audit_verify() == 1
     assert "the background check is leased until 2100-01-01 00:00:00 UTC" in capsys.readouterr().out
-    keep_watch(started=timezone.now())
+    run_background_check(started=timezone.now())
 
     assert (checked, audit_verify()) == ([Span(1, 2)], 0)
 
@@ -247,7 +247,7 @@ def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.M
     monkeypatch.setattr(background_check, "SLICE", 8)
     monkeypatch.setattr(background_check, "verify", slowly)
 
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
 
     assert ends == [now + LEASE, now + LEASE * 1.9, now + LEASE * 2.8]
 
@@ -288,8 +288,8 @@ def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Pa
     spoil("DELETE FROM audit_touchedfield WHERE number > 16")
 
     assert audit_verify("--checkpoint", file) == 1
-    keep_watch(started=timezone.now())
-    keep_watch(started=NOON)
+    run_background_check(started=timezone.now())
+    run_background_check(started=NOON)
 
     assert (found()[2], checked) == (20, [Span(1, 16)])
     assert (audit_verify(), found()[2]) == (0, 20)
@@ -298,10 +298,10 @@ def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Pa
 
 def test_an_end_that_was_cut_off_stays_an_alarm_until_someone_accepts_the_ledger_as_it_is() -> None:
     grow_ledger(20)
-    keep_watch(started=NOON)
+    run_background_check(started=NOON)
     spoil(f"DELETE FROM {TABLE} WHERE number > 16")
     spoil("DELETE FROM audit_touchedfield WHERE number > 16")
-    keep_watch(started=timezone.now())
+    run_background_check(started=timezone.now())
 
     assert (audit_verify(), found()[2]) == (1, 20)
     assert (audit_verify("--accept"), found()) == (0, (1, 16, None, ""))

@@ -216,7 +216,7 @@ def test_a_tail_that_was_cut_off_is_named_by_the_command(
 ) -> None:
     grow_ledger(20)
     settings.CHECKPOINT_DIRECTORY = str(tmp_path)
-    checkpoints.write_down(read_head())
+    checkpoints.write_checkpoint(read_head())
     with unguarded(), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {TABLE} WHERE number > 16")
         cursor.execute("DELETE FROM audit_touchedfield WHERE number > 16")

@@ -216,7 +216,7 @@ def test_a_database_that_is_away_is_not_ready_and_is_no_reason_not_to_start(monk
 
 def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project, simulator: Simulated) -> None:
     before = Client().get("/readyz")
-    simulator.play(fault("bad_gateway", "GET", times=None))
+    simulator.inject(fault("bad_gateway", "GET", times=None))
     for _ in range(15):
         with suppress(CloudError):
             client_for(project).show_server_group(DESIGN_POOL)

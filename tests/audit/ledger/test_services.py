@@ -14,8 +14,8 @@ from dashboard.audit.ledger.services import (
     ChangeUnderWayError,
     LedgerError,
     LedgerMovedError,
-    Verdict,
-    find_traces,
+    OutcomeDetails,
+    find_recent_changes,
     record_closed,
     record_intent,
     record_outcome,
@@ -59,7 +59,7 @@ def test_a_key_that_was_used_has_the_first_entry(acting: People) -> None:
     first, _ = record(acting("administrator"))
 
     again = record(acting("administrator"), reason="another")
-    closed = record_closed(attempt(acting("administrator")), Verdict(Outcome.DENIED, ""))
+    closed = record_closed(attempt(acting("administrator")), OutcomeDetails(Outcome.DENIED, ""))
 
     assert (again, closed) == ((first, False), first)
     assert ChangeOutcome.objects.count() == 0
@@ -69,7 +69,7 @@ def test_a_key_that_was_used_has_the_first_entry(acting: People) -> None:
 def test_a_change_under_way_keeps_others_out(acting: People, outcome: Outcome | None) -> None:
     first, _ = record(acting("administrator"))
     if outcome:
-        record_outcome(first, Verdict(outcome, ""))
+        record_outcome(first, OutcomeDetails(outcome, ""))
 
     with pytest.raises(ChangeUnderWayError):
         record(acting("help desk"), key="another", seen_number=first.number)
@@ -106,7 +106,7 @@ def test_the_first_settled_outcome_stays_the_outcome(acting: People) -> None:
     intent, _ = record(acting("administrator"))
 
     rows = [
-        record_outcome(intent, Verdict(outcome, ""))
+        record_outcome(intent, OutcomeDetails(outcome, ""))
         for outcome in (Outcome.UNKNOWN, Outcome.UNKNOWN, Outcome.APPLIED, Outcome.CONFLICT)
     ]
 
@@ -116,9 +116,9 @@ def test_the_first_settled_outcome_stays_the_outcome(acting: People) -> None:
 
 def test_an_outcome_keeps_the_words_of_the_cloud(acting: People) -> None:
     intent, _ = record(acting("administrator"))
-    verdict = Verdict(Outcome.REJECTED, "The cloud refused.", 400, "WKS.1", "<b>no</b>", "req-1", 12)
+    details = OutcomeDetails(Outcome.REJECTED, "The cloud refused.", 400, "WKS.1", "<b>no</b>", "req-1", 12)
 
-    row = record_outcome(intent, verdict)
+    row = record_outcome(intent, details)
 
     kept = ChangeOutcome.objects.get()
     assert kept == row
@@ -146,7 +146,7 @@ def test_only_a_200_in_the_clouds_own_form_is_an_acceptance(
 ) -> None:
     intent, _ = record(acting("administrator"))
 
-    row = record_outcome(intent, Verdict(Outcome.UNKNOWN, proof, status))
+    row = record_outcome(intent, OutcomeDetails(Outcome.UNKNOWN, proof, status))
 
     assert row.is_accepted is is_accepted
 
@@ -154,7 +154,7 @@ def test_only_a_200_in_the_clouds_own_form_is_an_acceptance(
 def test_endless_texts_are_cut(acting: People) -> None:
     intent = record_closed(
         attempt(acting("administrator"), group_id="g" * 500, group_name="n" * 500, reason="r" * 5000),
-        Verdict(Outcome.REJECTED, "", 400, "c" * 500, "m" * 5000, "i" * 500),
+        OutcomeDetails(Outcome.REJECTED, "", 400, "c" * 500, "m" * 5000, "i" * 500),
     )
 
     outcome = intent.outcomes.get()
@@ -168,7 +168,7 @@ def test_an_attempt_without_fields_is_an_entry_too(acting: People) -> None:
     nothing = attempt(by)
     nothing = type(nothing)(**{**vars(nothing), "changes": ()})
 
-    intent = record_closed(nothing, Verdict(Outcome.DENIED, "No permission."))
+    intent = record_closed(nothing, OutcomeDetails(Outcome.DENIED, "No permission."))
 
     assert (list(intent.fields.all()), intent.outcomes.get().outcome) == ([], "denied")
 
@@ -187,7 +187,7 @@ def test_traces_are_read_in_as_many_queries_for_one_group_as_for_many(enter: Ent
     def queries(count: int) -> int:
         ids = [f"g-{number}" for number in range(count)]
         with CaptureQueriesContext(connection) as captured:
-            find_traces("default", ids, pending_since=NOON - timedelta(minutes=1), history=10)
+            find_recent_changes("default", ids, pending_since=NOON - timedelta(minutes=1), history=10)
         return len(captured)
 
     for number in range(20):
@@ -201,9 +201,9 @@ def test_traces_are_those_of_the_groups_asked_for(enter: Enter) -> None:
     enter(group_id="g-2")
     enter(project="elsewhere")
 
-    traces = find_traces("default", ["g-1"], pending_since=NOON - timedelta(minutes=1), history=1)
+    recent = find_recent_changes("default", ["g-1"], pending_since=NOON - timedelta(minutes=1), history=1)
 
-    assert (traces.last, traces.pending, traces.history, traces.problem) == (
+    assert (recent.last, recent.pending, recent.history, recent.problem) == (
         {"g-1": applied},
         {"g-1": pending},
         (pending,),

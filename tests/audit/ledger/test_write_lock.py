@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.audit.ledger.write_lock import BusyError, Queue, file_turn
+from dashboard.audit.ledger.write_lock import BusyError, Queue, file_lock
 
 
 def test_threads_take_turns_in_the_order_they_came() -> None:
@@ -50,7 +50,7 @@ def test_a_turn_that_fails_is_over() -> None:
 
 
 def hold(path: Path, taken: threading.Event, release: threading.Event) -> None:
-    with file_turn(path):
+    with file_lock(path):
         taken.set()
         release.wait(10)
 
@@ -75,11 +75,11 @@ def test_processes_take_turns(
 ) -> None:
     process, release = other_process()
 
-    with pytest.raises(BusyError, match="another process"), file_turn(tmp_path / "ledger", 0.05):
+    with pytest.raises(BusyError, match="another process"), file_lock(tmp_path / "ledger", 0.05):
         pass
     release.set()
 
-    with file_turn(tmp_path / "ledger", 5):
+    with file_lock(tmp_path / "ledger", 5):
         pass
     process.join(10)
 
@@ -91,10 +91,10 @@ def test_a_process_that_dies_holds_nobody_up(
 
     process.kill()
 
-    with file_turn(tmp_path / "ledger", 5):
+    with file_lock(tmp_path / "ledger", 5):
         pass
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"), file_turn(tmp_path / "nowhere" / "ledger"):
+    with pytest.raises(OSError, match="No such file"), file_lock(tmp_path / "nowhere" / "ledger"):
         pass
