@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-JOBS = {"settle", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"}
+JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"}
 IMPORT = """
 import json, threading
 import dashboard.wsgi

@@ -210,7 +210,7 @@ def test_a_database_that_is_away_is_not_ready_and_is_no_reason_not_to_start(monk
     answer = Client().get("/readyz")
     (warning,) = run_checks(tags=[Tags.database], databases=["default"])
 
-    assert (answer.status_code, answer.json()["database"]) == (503, "away")
+    assert (answer.status_code, answer.json()["database"]) == (503, "unavailable")
     assert warning.msg == "Ledger: the database cannot be read: no route to host"
 
 
@@ -223,7 +223,7 @@ def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project,
     after = Client().get("/readyz")
 
     assert [answer.status_code for answer in (before, after)] == [200, 200]
-    assert [answer.json()["cloud"] for answer in (before, after)] == [{"default": "ok"}, {"default": "left alone"}]
+    assert [answer.json()["cloud"] for answer in (before, after)] == [{"default": "ok"}, {"default": "locked"}]
 
 
 @pytest.mark.parametrize(
