@@ -19,12 +19,12 @@ from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import ServerGroupForm
-from dashboard.server_groups.messages import say_failed
+from dashboard.server_groups.messages import failure_text
 from dashboard.server_groups.overview import read_shown
-from dashboard.server_groups.permissions import changes_group, note_stale_form
+from dashboard.server_groups.permissions import changes_group, record_stale_form
 from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
-from dashboard.server_groups.services import ConflictError, Written, update_server_group
+from dashboard.server_groups.services import ConflictError, WriteResult, update_server_group
 from dashboard.server_groups.submission import (
     Scope,
     StaleFormError,
@@ -58,7 +58,7 @@ def server_group_edit(request: SignedInRequest, project: Project, group_id: str)
     try:
         form = ServerGroupForm(_read(request, request.POST, project, group_id))
     except StaleFormError as error:
-        note_stale_form(request, project, group_id, error.typed)
+        record_stale_form(request, project, group_id, error.typed)
         return _show_stale(request, project, group_id, error.typed)
     if not _is_sound(form, project):
         return _show_form(request, form)
@@ -195,7 +195,9 @@ def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> 
     return _answer(request, project, form, written)
 
 
-def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, written: Written) -> HttpResponseBase:
+def _answer(
+    request: SignedInRequest, project: Project, form: ServerGroupForm, written: WriteResult
+) -> HttpResponseBase:
     if written.intent is None:
         messages.info(request, "Nothing was changed, so nothing was sent.")
         return _go(request, "server-groups:detail", project, form.group.id)
@@ -205,8 +207,10 @@ def _answer(request: SignedInRequest, project: Project, form: ServerGroupForm, w
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
         return _show_failed(request, form, written.intent, last, written.group or form.group)
-    if written.moved:
-        messages.warning(request, f"Changed by others since you opened the form: {', '.join(written.moved)}.")
+    if written.changed_by_others:
+        messages.warning(
+            request, f"Changed by others since you opened the form: {', '.join(written.changed_by_others)}."
+        )
     return _go(request, written.intent)
 
 
@@ -216,7 +220,7 @@ def _show_failed(
     """Offer the input again, with the message at the field that the cloud's words name, if they name one."""
     named = [path for path in form.changes if re.search(rf"\b{BY_PATH[path].member}\b", outcome.error_msg)]
     place = BY_PATH[named[0]].name if len(named) == 1 else None
-    return _show_again(request, form.submission, group, entry=intent, problem=(place, say_failed(intent)))
+    return _show_again(request, form.submission, group, entry=intent, problem=(place, failure_text(intent)))
 
 
 def _show_again(

@@ -45,7 +45,7 @@ class Effect(Enum):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class GroupContext:
     """What the cloud says around a group; None where it does not say."""
 
     session_ceiling: int | None = None
@@ -55,11 +55,11 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownGroup:
     """What a form is rendered from: the group, and what stands around it."""
 
     group: ServerGroup
-    around: Surroundings
+    context: GroupContext
 
 
 def never(_group: ServerGroup) -> bool:
@@ -72,27 +72,27 @@ def has_no_gpu(group: ServerGroup) -> bool:
     return group.route_policy is not None and product is not None and product.is_gpu is False
 
 
-def always(_group: ServerGroup, _around: Surroundings) -> str:
+def always(_group: ServerGroup, _context: GroupContext) -> str:
     return ""
 
 
-def multi_session_only(group: ServerGroup, _around: Surroundings) -> str:
+def multi_session_only(group: ServerGroup, _context: GroupContext) -> str:
     """Terraform's documentation of the provider: `route_policy` only where `is_vdi` is false."""
     return "Only for multi-session groups; each server of this group serves one session." if group.is_vdi else ""
 
 
-def directory_only(group: ServerGroup, around: Surroundings) -> str:
+def directory_only(group: ServerGroup, context: GroupContext) -> str:
     """Terraform's documentation: `ou_name` only when the AD server is connected. No server in a domain, no AD."""
-    is_known_missing = around.has_directory is False and not group.ou_name
+    is_known_missing = context.has_directory is False and not group.ou_name
     return "Only with a directory (AD), and the servers of this group belong to none." if is_known_missing else ""
 
 
-def not_on_standby(group: ServerGroup, _around: Surroundings) -> str:
+def not_on_standby(group: ServerGroup, _context: GroupContext) -> str:
     """Terraform's documentation: primary and standby must agree, and the primary's change cascades."""
     return "A standby follows its primary here; change it there." if group.primary_server_group_ids else ""
 
 
-def no_ceiling(_around: Surroundings) -> int | None:
+def no_ceiling(_context: GroupContext) -> int | None:
     return None
 
 
@@ -107,13 +107,13 @@ class EditableField:
     help: str = ""
     unit: str = ""
     permission: str = EDIT
-    reason_not_applicable: Callable[[ServerGroup, Surroundings], str] = always
+    reason_not_applicable: Callable[[ServerGroup, GroupContext], str] = always
     """Why the field does not apply to a group; an empty text when it does."""
     may_be_unset: Callable[[ServerGroup], bool] = never
     """Whether the cloud may hold no value at all, so that none can be lost."""
     cascades: bool = False
     """Whether the cloud applies a primary group's change to its standby too (Terraform's documentation)."""
-    tenant_ceiling: Callable[[Surroundings], int | None] = no_ceiling
+    tenant_ceiling: Callable[[GroupContext], int | None] = no_ceiling
     """The most the tenant may have, where that can be less than the API allows."""
     terraform: str | None = ""
     """Its name in the Terraform provider. Empty: as in the API. None: the provider does not have it."""
@@ -244,7 +244,7 @@ FIELDS = (
         help="1 to 1024 on a single server.",
         unit="per server",
         reason_not_applicable=multi_session_only,
-        tenant_ceiling=lambda around: around.session_ceiling,
+        tenant_ceiling=lambda context: context.session_ceiling,
         sdk_class=ROUTING_CLASS,
     ),
     _threshold("route_policy.cpu_threshold", "CPU threshold"),
@@ -356,7 +356,7 @@ def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[
         and field.path not in changes
         and group.value(field.path) is None
         and not field.may_be_unset(group)
-        and not field.reason_not_applicable(group, Surroundings())
+        and not field.reason_not_applicable(group, GroupContext())
     )
 
 

@@ -32,7 +32,7 @@ AIDS = {
 """Partials that help to fill a section, where there is JavaScript; they load after the form."""
 
 
-class OnceForm(forms.Form):
+class KeyedForm(forms.Form):
     """A form whose submit counts once: the key is made when it is rendered and travels with it."""
 
     key = forms.CharField(required=False, widget=forms.HiddenInput, max_length=64, initial=new_key)
@@ -58,7 +58,7 @@ class OnceForm(forms.Form):
                 self.add_error(name, "This was sent twice. Send it once.")
 
 
-class SwitchOffForm(OnceForm):
+class SwitchOffForm(KeyedForm):
     """Switching off asks why; the reason is what the next person looks for."""
 
     field_order = ("reason", "key")
@@ -70,7 +70,7 @@ class SwitchOffForm(OnceForm):
         reason.error_messages["required"] = "Say why, so that the next person knows."
 
 
-class ServerGroupForm(OnceForm):
+class ServerGroupForm(KeyedForm):
     """All editable fields of one group, as a submission has them."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -110,11 +110,11 @@ class ServerGroupForm(OnceForm):
         made.widget.attrs["data-seen"] = to_text(made.seen)
         if isinstance(made, OptionField):
             made.offer_seen()
-        if ceiling := field.tenant_ceiling(self.shown.around):
+        if ceiling := field.tenant_ceiling(self.shown.context):
             _lower_ceiling(made, ceiling, field.unit)
         if made.seen is None:
             made.help_text = f"{made.help_text} {_hint_not_shown(field)}".strip()
-        if not_applicable := field.reason_not_applicable(self.group, self.shown.around):
+        if not_applicable := field.reason_not_applicable(self.group, self.shown.context):
             made.widget.attrs["disabled"] = True
             made.help_text = not_applicable
         return made
@@ -122,7 +122,7 @@ class ServerGroupForm(OnceForm):
     def clean(self) -> None:
         super().clean()
         for field in FIELDS:
-            reason = field.reason_not_applicable(self.group, self.shown.around)
+            reason = field.reason_not_applicable(self.group, self.shown.context)
             if reason and self._is_changed(field):
                 self.add_error(field.name, reason)
         self._check_marketplace_image()

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.services import Written
+from dashboard.server_groups.services import WriteResult
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Notice:
     text: str
 
 
-def say_switched(written: Written, group: ServerGroup, *, on: bool) -> Notice:
+def switch_notice(written: WriteResult, group: ServerGroup, *, on: bool) -> Notice:
     """`group` is as a read after the change showed it; without its status nothing is said about the state."""
     name = group.name or group.id
     wanted, other = ("on", "off") if on else ("off", "on")
@@ -47,13 +47,13 @@ def _say_outcome(intent: ChangeIntent, group: ServerGroup, wanted: str, other: s
         state = f"No read shows whether {name} is {wanted}."
     else:
         state = f"{name} was not switched {wanted}."
-    return Notice("bad", f"{state} {say_failed(intent)}")
+    return Notice("bad", f"{state} {failure_text(intent)}")
 
 
-def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:
+def settled_notice(intent: ChangeIntent, group: ServerGroup) -> Notice:
     """What a later read found out about a change."""
     if intent.kind == Kind.SWITCH:
-        return say_switched(Written(intent), group, on=intent.fields.get().after is True)
+        return switch_notice(WriteResult(intent), group, on=intent.fields.get().after is True)
     name, last = group.name or group.id, intent.last_outcome
     if last is None or last.outcome == Outcome.UNKNOWN:
         return Notice("wait", f"It is not known yet whether the change of {name} took effect. Checking again.")
@@ -61,10 +61,10 @@ def say_settled(intent: ChangeIntent, group: ServerGroup) -> Notice:
         return Notice("ok", f"The change of {name} took effect.")
     if last.outcome == Outcome.ACCEPTED:
         return Notice("wait", f"The change of {name}: {last.proof}")
-    return Notice("bad", f"The change of {name} did not take effect as intended. {say_failed(intent)}")
+    return Notice("bad", f"The change of {name} did not take effect as intended. {failure_text(intent)}")
 
 
-def say_failed(intent: ChangeIntent) -> str:
+def failure_text(intent: ChangeIntent) -> str:
     """Why nothing was changed, with the cloud's own code and message, and what to do next."""
     last = intent.last_outcome
     if last is None:

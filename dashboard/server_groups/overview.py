@@ -11,7 +11,7 @@ from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import RequestThreadPool
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
-from dashboard.server_groups.fields import Shown, Surroundings
+from dashboard.server_groups.fields import GroupContext, ShownGroup
 
 T = TypeVar("T")
 READY = "REGISTERED"
@@ -113,7 +113,7 @@ def read_overview(project: Project, group_id: str) -> Overview:
         return Overview(group, state.result(), sessions.result(), partners)
 
 
-def read_shown(project: Project, group_id: str) -> Shown:
+def read_shown(project: Project, group_id: str) -> ShownGroup:
     """The group with what decides which of its fields apply. Only the group itself must be readable."""
     client = client_for(project)
     with RequestThreadPool(max_workers=2) as pool:
@@ -121,11 +121,11 @@ def read_shown(project: Project, group_id: str) -> Shown:
         servers = pool.submit(_or_none, lambda: client.list_servers(group_id))
         group = client.show_server_group(group_id)
         ceiling, members = restrict.result(), servers.result()
-    around = Surroundings(
+    context = GroupContext(
         session_ceiling=ceiling.max_session if ceiling else None,
         has_directory=any(server.domain for server in members) if members else None,
     )
-    return Shown(group, around)
+    return ShownGroup(group, context)
 
 
 def _read_partners(client: Client, group: ServerGroup) -> tuple[ServerGroup, ...]:

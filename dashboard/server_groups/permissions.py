@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from dashboard.accounts.roles import VIEW
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import FIELDS, STATUS
-from dashboard.server_groups.services import note_refusal, refuse
+from dashboard.server_groups.services import record_refusal, refuse
 from dashboard.server_groups.submission import texts
 from dashboard.web.requests import SignedInRequest, actor
 
@@ -33,10 +33,10 @@ def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupV
     return decorate
 
 
-def note_stale_form(request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str]) -> None:
+def record_stale_form(request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str]) -> None:
     """Record what a form asked for that was too old or altered; nothing of it is sent."""
     because = "The form was too old or was altered."
-    note_refusal(project=project, group_id=group_id, attempted=_attempted(typed), because=because, by=actor(request))
+    record_refusal(project=project, group_id=group_id, attempted=_attempted(typed), because=because, by=actor(request))
 
 
 def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dashboard.audit.ledger.services import find_change
 from dashboard.audit.models import ChangeIntent, FieldChange, Kind, Outcome
 from dashboard.cloud.projects import Project
-from dashboard.server_groups.fields import BY_PATH, Shown
+from dashboard.server_groups.fields import BY_PATH, ShownGroup
 from dashboard.server_groups.forms import ServerGroupForm
 from dashboard.server_groups.inputs import Value, to_text
 from dashboard.server_groups.submission import Submission
@@ -32,7 +32,7 @@ class Reverting:
     left: tuple[str, ...]
 
 
-def revert(entry: ChangeIntent, shown: Shown) -> Reverting:
+def revert(entry: ChangeIntent, shown: ShownGroup) -> Reverting:
     last = entry.last_outcome
     if last is None or last.outcome == Outcome.UNKNOWN:
         return Reverting(None, (f"The outcome of entry {entry.number} is not known yet.",))
@@ -66,9 +66,9 @@ def _undoable(entry: ChangeIntent) -> list[FieldChange]:
     return [row for row in entry.fields.all() if row.before is not None]
 
 
-def _reason_to_leave(row: FieldChange, shown: Shown) -> str:
+def _reason_to_leave(row: FieldChange, shown: ShownGroup) -> str:
     field = BY_PATH.get(row.field)
-    if field is None or field.reason_not_applicable(shown.group, shown.around):
+    if field is None or field.reason_not_applicable(shown.group, shown.context):
         return _NOT_EDITABLE
     now = shown.group.value(row.field)
     if row.before is None:
@@ -78,7 +78,7 @@ def _reason_to_leave(row: FieldChange, shown: Shown) -> str:
     return "" if now == row.after else _MOVED
 
 
-def _submission(entry: ChangeIntent, undone: Mapping[str, Value], shown: Shown) -> Submission:
+def _submission(entry: ChangeIntent, undone: Mapping[str, Value], shown: ShownGroup) -> Submission:
     return Submission(
         shown,
         typed={BY_PATH[path].name: to_text(value) for path, value in undone.items()},

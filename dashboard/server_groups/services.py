@@ -58,7 +58,7 @@ SEND_WITHIN = timedelta(seconds=10)
 """A change is not sent later than this after its intent: a reader may already have recorded it as not sent."""
 QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
-PROOF_SECONDS = 3.0
+VERIFY_SECONDS = 3.0
 """After so long a page starts no further read: a cloud that is silent would hold it for a deadline a read."""
 
 
@@ -72,12 +72,12 @@ class ConflictError(Exception):
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """The result of a write. `intent` is None when the group already was as wanted: nothing sent, nothing recorded."""
 
     intent: ChangeIntent | None
     group: ServerGroup | None = None
-    moved: tuple[str, ...] = ()
+    changed_by_others: tuple[str, ...] = ()
     """Labels of the fields that others changed since the person looked."""
     is_repeat: bool = False
     """The key was used before: this is the first answer again."""
@@ -136,7 +136,7 @@ def update_server_group(
     key: str,
     by: Actor,
     kind: Kind = Kind.EDIT,
-) -> Written:
+) -> WriteResult:
     """Bring fields of a group to new values with one PATCH, and record it.
 
     `changes` maps a field's path to its new value; `seen` is the group as the person saw it, None when they named a
@@ -164,7 +164,7 @@ def update_server_group(
     return _when_its_turn_comes(order)
 
 
-def switch_server_group(*, project: Project, group_id: str, on: bool, reason: str, key: str, by: Actor) -> Written:
+def switch_server_group(*, project: Project, group_id: str, on: bool, reason: str, key: str, by: Actor) -> WriteResult:
     """Bring a group to the wanted state; see `update_server_group`. Asking for the state it has is harmless."""
     return update_server_group(
         project=project,
@@ -180,11 +180,11 @@ def switch_server_group(*, project: Project, group_id: str, on: bool, reason: st
 
 def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> NoReturn:
     """Record an attempt that is not allowed, and raise PermissionDenied; without a ledger it is refused too."""
-    note_refusal(project=project, group_id=group_id, attempted=attempted, because=because, by=by)
+    record_refusal(project=project, group_id=group_id, attempted=attempted, because=because, by=by)
     raise PermissionDenied(because)
 
 
-def note_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> None:
+def record_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> None:
     """Record an attempt that goes no further; a ledger that is away lets none through either."""
     try:
         attempt = Attempt(
@@ -202,7 +202,7 @@ def note_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Val
         logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
 
 
-def _when_its_turn_comes(order: _Order) -> Written:
+def _when_its_turn_comes(order: _Order) -> WriteResult:
     give_up = time.monotonic() + QUEUE_SECONDS
     while True:
         try:
@@ -213,7 +213,7 @@ def _when_its_turn_comes(order: _Order) -> Written:
             time.sleep(0.1)
 
 
-def _write(order: _Order) -> Written:
+def _write(order: _Order) -> WriteResult:
     newest = last_intent(order.project.slug, order.group_id)
     try:
         before = outcome_check.read_back(order.project, order.group_id, order.changes)
@@ -221,17 +221,19 @@ def _write(order: _Order) -> Written:
         raise
     except CloudError as error:
         details = _details(error, Outcome.NOT_SENT, "The group could not be read first, so nothing was sent.")
-        return Written(record_closed(order.attempt(order.changes, order.seen), details), order.seen)
+        return WriteResult(record_closed(order.attempt(order.changes, order.seen), details), order.seen)
     changes = {path: value for path, value in order.changes.items() if before.value(path) != value}
     if not changes:
         # The other half of a double click may have made the change since the key was looked for.
         first = find_by_key(order.key)
-        return Written(first if first and not _asked_besides(order, first) else None, before)
+        return WriteResult(first if first and not _asked_besides(order, first) else None, before)
     _check_for_conflict(order, changes, before)
     if missing := missing_siblings(changes, before):
         labels = ", ".join(field.label for field in missing)
         told = f"The cloud does not show {labels}. Sending the rest without them could erase them. Nothing was sent."
-        return Written(record_closed(order.attempt(changes, before), OutcomeDetails(Outcome.NOT_SENT, told)), before)
+        return WriteResult(
+            record_closed(order.attempt(changes, before), OutcomeDetails(Outcome.NOT_SENT, told)), before
+        )
     patience = timedelta(seconds=outcome_check.CALL_SECONDS + sum(outcome_check.WAITS))
     _settle_earlier(order, before, begun_before=timezone.now() - patience)
     attempt = order.attempt(changes, before)
@@ -249,18 +251,18 @@ def _settle_earlier(order: _Order, group: ServerGroup, *, begun_before: datetime
             record_outcome(earlier, details)
 
 
-def _answer_again(order: _Order, first: ChangeIntent) -> Written:
+def _answer_again(order: _Order, first: ChangeIntent) -> WriteResult:
     """The first answer to a key again; what is asked for besides goes no further."""
     if not (asked := _asked_besides(order, first)):
-        return Written(first, is_repeat=True)
-    note_refusal(
+        return WriteResult(first, is_repeat=True)
+    record_refusal(
         project=order.project,
         group_id=order.group_id,
         attempted=asked,
         because=f"The form's key was used before, for change {first.number}.",
         by=order.by,
     )
-    return Written(first, is_repeat=True, is_misused=True)
+    return WriteResult(first, is_repeat=True, is_misused=True)
 
 
 def _asked_besides(order: _Order, first: ChangeIntent) -> Mapping[str, Value]:
@@ -291,7 +293,7 @@ def _check_for_conflict(order: _Order, changes: Mapping[str, Value], before: Ser
         raise ConflictError(before, fields)
 
 
-def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Written:
+def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> WriteResult:
     """Send the change and record its outcome. `stopped` is what happened to a first PATCH, if this is the second."""
     left = _seconds_to_send(sending)
     if left <= 0 and stopped is not None:
@@ -300,7 +302,7 @@ def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Writte
         record_outcome(
             sending.intent, OutcomeDetails(Outcome.NOT_SENT, "It took too long until the change could be sent.")
         )
-        return Written(sending.intent)
+        return WriteResult(sending.intent)
     try:
         answer = client_for(sending.order.project).update_server_group(
             sending.order.group_id, sending.payload, send_within=left
@@ -315,7 +317,7 @@ def _send(sending: _Sending, *, stopped: SendAgainError | None = None) -> Writte
         if stopped is not None:
             return _give_up(sending, stopped)
         record_outcome(sending.intent, _details(error, Outcome.NOT_SENT, "Nothing reached the cloud."))
-        return Written(sending.intent)
+        return WriteResult(sending.intent)
     except CloudError as error:
         return _read_after_refusal(sending, error)
     return _verify(sending, accepted=answer)
@@ -325,7 +327,7 @@ def _seconds_to_send(sending: _Sending) -> float:
     return (sending.intent.begun_at + SEND_WITHIN - timezone.now()).total_seconds()
 
 
-def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
+def _send_again(sending: _Sending, stopped: SendAgainError) -> WriteResult:
     """Send the PATCH that the gateway stopped once more, if a read shows that nothing changed meanwhile."""
     if stopped.retry_after >= _seconds_to_send(sending):
         return _give_up(sending, stopped)
@@ -347,7 +349,7 @@ def _send_again(sending: _Sending, stopped: SendAgainError) -> Written:
     return _send(replace(sending, before=now), stopped=stopped)
 
 
-def _give_up(sending: _Sending, stopped: SendAgainError) -> Written:
+def _give_up(sending: _Sending, stopped: SendAgainError) -> WriteResult:
     """The gateway stopped the change, and it is not sent again. A read says what the cloud holds."""
     if stopped.http_status != HTTPStatus.TOO_MANY_REQUESTS:
         return _read_after_refusal(sending, stopped)
@@ -355,27 +357,29 @@ def _give_up(sending: _Sending, stopped: SendAgainError) -> Written:
     return _verify(sending, otherwise=_details(stopped, Outcome.NOT_SENT, f"The gateway stopped the change.{wait}"))
 
 
-def _read_after_refusal(sending: _Sending, error: CloudError) -> Written:
+def _read_after_refusal(sending: _Sending, error: CloudError) -> WriteResult:
     """Record the refusal at once; what the cloud holds comes from a read after it, which may correct the outcome."""
     refused = _details(error, Outcome.REJECTED, "The cloud refused the change.")
     record_outcome(sending.intent, refused)
     try:
         group = _read(sending)
     except CloudError:
-        return Written(sending.intent)
+        return WriteResult(sending.intent)
     details = outcome_check.check_read(sending.attempt.changes, group, is_accepted=False, is_last=True)
     if details is not None and details.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
         record_outcome(sending.intent, details)
-    return Written(sending.intent, group)
+    return WriteResult(sending.intent, group)
 
 
-def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: OutcomeDetails | None = None) -> Written:
+def _verify(
+    sending: _Sending, *, accepted: Answer | None = None, otherwise: OutcomeDetails | None = None
+) -> WriteResult:
     """Read until the change shows, for as long as a page may wait. The first read is at once unless bytes were lost.
 
     `otherwise` is the outcome when the last read shows the old values; without it, a later read has to tell.
     """
     group = None
-    give_up = time.monotonic() + PROOF_SECONDS
+    give_up = time.monotonic() + VERIFY_SECONDS
     for wait in (*((0.0,) if accepted or otherwise else ()), *outcome_check.WAITS_IN_REQUEST):
         if time.monotonic() >= give_up:
             break
@@ -394,7 +398,7 @@ def _verify(sending: _Sending, *, accepted: Answer | None = None, otherwise: Out
         record_outcome(sending.intent, _with_answer(pending, accepted))
     if otherwise is not None:
         record_outcome(sending.intent, _after_last_read(sending, group, otherwise))
-    return Written(sending.intent, group)
+    return WriteResult(sending.intent, group)
 
 
 def _after_last_read(sending: _Sending, group: ServerGroup | None, otherwise: OutcomeDetails) -> OutcomeDetails:
@@ -411,10 +415,10 @@ def _read(sending: _Sending) -> ServerGroup:
     return outcome_check.read_back(sending.order.project, sending.order.group_id, paths)
 
 
-def _record(sending: _Sending, group: ServerGroup, details: OutcomeDetails) -> Written:
+def _record(sending: _Sending, group: ServerGroup, details: OutcomeDetails) -> WriteResult:
     moved = _moved(sending, group)
     record_outcome(sending.intent, _with_moved(details, moved))
-    return Written(sending.intent, group, moved)
+    return WriteResult(sending.intent, group, moved)
 
 
 def _with_answer(details: OutcomeDetails, answer: Answer | None) -> OutcomeDetails:

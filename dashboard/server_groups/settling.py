@@ -32,14 +32,14 @@ LEASE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Attempted:
+class SettleResult:
     """A change after a try to settle it; `problem` says why none could be made."""
 
     intent: ChangeIntent
     problem: str = ""
 
 
-def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[Attempted]:
+def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[SettleResult]:
     """Try each unsettled change once. Raises LedgerError when the list of them cannot be read."""
     since = timezone.now() - younger_than if younger_than else None
     for number in list_unsettled(since=since):
@@ -47,17 +47,17 @@ def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[Attem
             yield _settle(number)
         except LedgerError as error:
             logger.exception("The outcome of change %s could not be recorded", number)
-            yield Attempted(find_intent(number), str(error))
+            yield SettleResult(find_intent(number), str(error))
 
 
-def observe_due() -> Iterator[Attempted]:
+def observe_due() -> Iterator[SettleResult]:
     """Read each observed change whose next read is due. Raises LedgerError when the list of them cannot be read."""
     for number in list_observed(due_at=timezone.now()):
         try:
             yield _settle(number)
         except LedgerError as error:
             logger.exception("The outcome of change %s could not be corrected", number)
-            yield Attempted(find_intent(number), str(error))
+            yield SettleResult(find_intent(number), str(error))
 
 
 def settle_now(number: int) -> ChangeIntent:
@@ -127,13 +127,13 @@ def _hidden(intent: ChangeIntent) -> OutcomeDetails | None:
     )
 
 
-def _settle(number: int) -> Attempted:
+def _settle(number: int) -> SettleResult:
     with leased(number, LEASE) as intent:
         if intent is None:
             known = find_intent(number)
-            return Attempted(known, "" if known.is_settled else "someone else is reading the group at this moment")
+            return SettleResult(known, "" if known.is_settled else "someone else is reading the group at this moment")
         try:
             act = observe_change if intent.is_settled else settle_change
-            return Attempted(act(project=get_project(intent.project), intent=intent))
+            return SettleResult(act(project=get_project(intent.project), intent=intent))
         except UnknownProjectError:
-            return Attempted(intent, f"the project {intent.project} is not configured any more")
+            return SettleResult(intent, f"the project {intent.project} is not configured any more")

@@ -13,7 +13,7 @@ from django.core import signing
 from django.http import QueryDict
 
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.fields import FIELDS, Shown, Surroundings, snapshot
+from dashboard.server_groups.fields import FIELDS, GroupContext, ShownGroup, snapshot
 from dashboard.server_groups.inputs import is_same
 
 SEEN_SALT = "server-group-as-seen"
@@ -37,7 +37,7 @@ def new_key() -> str:
 
 @dataclass(frozen=True)
 class Submission:
-    shown: Shown
+    shown: ShownGroup
     typed: Mapping[str, str] = field(default_factory=dict)
     """Text by form field, only where it differs from what was shown."""
     is_seen: bool = True
@@ -75,7 +75,7 @@ def texts(data: QueryDict) -> dict[str, str]:
     return {name: str(data[name]) for name in data}
 
 
-def submit(data: QueryDict, shown: Shown, *, is_seen: bool) -> Submission:
+def submit(data: QueryDict, shown: ShownGroup, *, is_seen: bool) -> Submission:
     """Make a submission of posted fields."""
     return _with_post(
         Submission(shown, _differences(texts(data), shown.group), is_seen=is_seen, revert=data.get("revert", "")), data
@@ -103,7 +103,7 @@ def rebase(submission: Submission, group: ServerGroup) -> Submission:
 
     A field that the person left alone follows the cloud; it must not set back what someone else did.
     """
-    shown = Shown(group, submission.shown.around)
+    shown = ShownGroup(group, submission.shown.context)
     return replace(submission, shown=shown, typed=_differences(submission.typed, group), is_seen=True, key=new_key())
 
 
@@ -155,12 +155,12 @@ def _differences(posted: Mapping[str, str], group: ServerGroup) -> dict[str, str
 # Signed, so that a browser can carry it and not alter it
 
 
-def sign_seen(shown: Shown) -> str:
+def sign_seen(shown: ShownGroup) -> str:
     """Sign the group as a form shows it, so that the post can be compared with what the person saw."""
     return signing.dumps(_document(shown), salt=SEEN_SALT, compress=True)
 
 
-def read_seen(text: str, group_id: str) -> Shown | None:
+def read_seen(text: str, group_id: str) -> ShownGroup | None:
     """Read what a form was rendered from. None: altered, expired, or about another group."""
     try:
         shown = _shown(signing.loads(text, salt=SEEN_SALT, max_age=MAX_AGE))
@@ -208,7 +208,7 @@ def _signed(text: str, scope: Scope, max_age: timedelta | None) -> Submission:
     return Submission(shown, typed, revert=revert)
 
 
-def _document(shown: Shown) -> list[object]:
+def _document(shown: ShownGroup) -> list[object]:
     """A JSON document in the form of the API, so that `_shown` reads it as it reads the cloud."""
     group = shown.group
     seen: dict[str, Any] = {
@@ -220,10 +220,10 @@ def _document(shown: Shown) -> list[object]:
     for path, value in snapshot(group).items():
         parent, _, member = path.rpartition(".")
         (seen.setdefault(parent, {}) if parent else seen)[member] = value
-    return [seen, asdict(shown.around)]
+    return [seen, asdict(shown.context)]
 
 
-def _shown(document: Any) -> Shown | None:
-    seen, around = document
+def _shown(document: Any) -> ShownGroup | None:
+    seen, context = document
     group = ServerGroup.from_api(seen)
-    return Shown(group, Surroundings(**around)) if group else None
+    return ShownGroup(group, GroupContext(**context)) if group else None

@@ -19,12 +19,12 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.fields import FIELDS
-from dashboard.server_groups.forms import OnceForm, SwitchOffForm
+from dashboard.server_groups.forms import KeyedForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
-from dashboard.server_groups.messages import Notice, say_settled, say_switched
+from dashboard.server_groups.messages import Notice, settled_notice, switch_notice
 from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.permissions import changes_group, refuse_post
-from dashboard.server_groups.services import Written, switch_server_group
+from dashboard.server_groups.services import WriteResult, switch_server_group
 from dashboard.server_groups.settling import settle_now
 from dashboard.web.requests import SignedInRequest, actor, requires
 
@@ -121,7 +121,7 @@ def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpRe
     if wanted not in (["on"], ["off"]):
         return render(request, "400.html", {"problem": "The switch takes status=on or status=off, once."}, status=400)
     on = wanted == ["on"]
-    form = OnceForm(request.POST) if on else SwitchOffForm(request.POST)
+    form = KeyedForm(request.POST) if on else SwitchOffForm(request.POST)
     if not form.is_valid() and on:  # no page offers what could be wrong here, and the dialog is about "off"
         problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return render(request, "400.html", {"problem": f"Nothing was sent. {problem}"}, status=400)
@@ -139,10 +139,10 @@ def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpRe
 
 
 def _switch_answer(
-    request: SignedInRequest, project: Project, group_id: str, written: Written, *, on: bool
+    request: SignedInRequest, project: Project, group_id: str, written: WriteResult, *, on: bool
 ) -> HttpResponseBase:
     group = _group_after(project, group_id, written)
-    notice = say_switched(written, group, on=on)
+    notice = switch_notice(written, group, on=on)
     if not request.htmx:
         level = {"ok": messages.SUCCESS, "wait": messages.WARNING, "bad": messages.ERROR}[notice.level]
         messages.add_message(request, level, notice.text)
@@ -154,7 +154,7 @@ def _to_group(project: Project, group_id: str) -> HttpResponseBase:
     return redirect("server-groups:detail", project, group_id)
 
 
-def _group_after(project: Project, group_id: str, written: Written) -> ServerGroup:
+def _group_after(project: Project, group_id: str, written: WriteResult) -> ServerGroup:
     """The group after a write. Where nobody could read it, only its id and name: what it holds is not known, and a
     page that says the cloud is away would not say what became of the change.
     """
@@ -180,7 +180,7 @@ def _switch_partial(
 
 
 def _switch_off_dialog(
-    request: SignedInRequest, project: Project, group_id: str, form: OnceForm, status: int = 422
+    request: SignedInRequest, project: Project, group_id: str, form: KeyedForm, status: int = 422
 ) -> HttpResponse:
     overview = read_overview(project, group_id)
     template = "server_groups/_switch_dialog.html" if request.htmx else "server_groups/switch.html"
@@ -201,5 +201,5 @@ def change_settle(request: SignedInRequest, project: Project, group_id: str, num
         return redirect(intent) if may_read_ledger else _to_group(project, group_id)
     if request.GET.get("as") != "switch" and may_read_ledger:
         return render(request, "server_groups/_entry.html", {"entry": intent})
-    group = _group_after(project, group_id, Written(intent))
-    return _switch_partial(request, group, intent, say_settled(intent, group))
+    group = _group_after(project, group_id, WriteResult(intent))
+    return _switch_partial(request, group, intent, settled_notice(intent, group))

@@ -27,7 +27,7 @@ GROUP_IDS = {seeded.sample.name: seeded.id for seeded in seed_groups(PROJECTS[PR
 
 
 @dataclass(frozen=True)
-class Told:
+class Entry:
     """An entry of the ledger as a reader has it; times, numbers and durations left out."""
 
     kind: str
@@ -38,8 +38,8 @@ class Told:
     reason: str = ""
 
 
-def told(intent: ChangeIntent) -> Told:
-    return Told(
+def entry_of(intent: ChangeIntent) -> Entry:
+    return Entry(
         kind=intent.kind,
         actor=intent.actor,
         group=intent.group_name,
@@ -49,9 +49,9 @@ def told(intent: ChangeIntent) -> Told:
     )
 
 
-def ledger() -> list[Told]:
+def ledger() -> list[Entry]:
     """Every entry, oldest first."""
-    return [told(intent) for intent in ChangeIntent.objects.order_by("number")]
+    return [entry_of(intent) for intent in ChangeIntent.objects.order_by("number")]
 
 
 @contextmanager

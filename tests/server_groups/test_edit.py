@@ -16,7 +16,7 @@ from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.submission import MAX_AGE
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import Form, read, said
-from tests.server_groups.conftest import GROUP_IDS, Told, later, ledger
+from tests.server_groups.conftest import GROUP_IDS, Entry, later, ledger
 
 People = Callable[[str], Client]
 HTMX = {"HX-Request": "true"}
@@ -39,7 +39,7 @@ def test_saving_one_field_sends_it_alone_and_ends_on_the_record(
 
     assert simulator.patches == [{"name": "TEST"}]
     assert ledger() == [
-        Told("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, ["applied"], "INC-4711")
+        Entry("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, ["applied"], "INC-4711")
     ]
     entry = ChangeIntent.objects.get()
     assert answer.redirect_chain == [(f"/projects/default/audit/{entry.number}/", 302)]
@@ -339,7 +339,7 @@ def test_a_refusal_keeps_the_input_and_says_the_words_of_the_cloud(
     assert advice in said(answer)
     assert (page.form("edit-form").fields["name"], page.form("edit-form").fields["reason"]) == ("TEST", "why")
     assert page.all("a", href=f"/projects/default/audit/{entry.number}/") != []
-    assert [told.outcomes for told in ledger()] == [["rejected"]]
+    assert [entry.outcomes for entry in ledger()] == [["rejected"]]
 
 
 def test_after_a_refusal_the_same_form_can_be_sent_again(
@@ -352,7 +352,7 @@ def test_after_a_refusal_the_same_form_can_be_sent_again(
     client.post(address("edit/"), fields)
 
     assert simulator.patches == [{"name": "TEST"}, {"name": "TEST"}]
-    assert [told.outcomes for told in ledger()] == [["rejected"], ["applied"]]
+    assert [entry.outcomes for entry in ledger()] == [["rejected"], ["applied"]]
 
 
 @pytest.mark.parametrize("kind", ["internal_error", "drop_before_answer", "error_in_200", "ignored"])
@@ -364,7 +364,7 @@ def test_what_is_not_known_is_shown_as_not_known(
     answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
 
     assert "It is not known yet whether this change took effect." in said(answer)
-    assert [told.outcomes for told in ledger()] == [["unknown"]]
+    assert [entry.outcomes for entry in ledger()] == [["unknown"]]
 
 
 def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
@@ -379,7 +379,7 @@ def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
     assert answer.status_code == 422
     assert "nothing was sent" in said(answer)
     assert "Trying again is safe." in said(answer)
-    assert (simulator.patches, [told.outcomes for told in ledger()]) == ([], [["not_sent"]])
+    assert (simulator.patches, [entry.outcomes for entry in ledger()]) == ([], [["not_sent"]])
 
 
 # Someone else was faster
@@ -400,7 +400,7 @@ def test_a_conflict_keeps_the_input_takes_over_the_rest_and_can_be_sent_again_kn
     assert conflict.status_code == 409
     assert "design-pool" in said(conflict)
     assert "theirs" in said(conflict)
-    assert (simulator.patches, [told.outcomes for told in ledger()]) == ([], [["conflict"]])
+    assert (simulator.patches, [entry.outcomes for entry in ledger()]) == ([], [["conflict"]])
     assert (shown["name"], shown["system_disk_size"], shown["description"]) == ("mine", "90", "their own\nwords")
 
     client.post(address("edit/"), shown)

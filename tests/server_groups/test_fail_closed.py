@@ -21,7 +21,7 @@ from dashboard.server_groups.settling import settle_unsettled
 from tests.conftest import Simulated, address
 from tests.ledger import empty_disk, fill_disk, without_table
 from tests.markup import said
-from tests.server_groups.conftest import told
+from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ON_SQLITE = connection.vendor == "sqlite"
@@ -151,5 +151,5 @@ def test_a_database_that_goes_away_between_intent_and_outcome(
 
     assert (answer.status_code, len(simulator.patches)) == (503, 1)
     assert "The change was sent, but its outcome could not be recorded." in said(answer)
-    assert told(tried.intent).outcomes == ["applied"]
+    assert entry_of(tried.intent).outcomes == ["applied"]
     assert ChangeIntent.objects.count() == 1

@@ -10,7 +10,7 @@ from huaweicloudsdkworkspaceapp.v1 import RoutePolicyDetail, UpdateServerGroupRe
 
 from dashboard.accounts.roles import EDIT, SWITCH
 from dashboard.cloud.resources import Product, RoutePolicy, ServerGroup
-from dashboard.server_groups.fields import BY_PATH, FIELDS, Surroundings, missing_siblings, payload, snapshot
+from dashboard.server_groups.fields import BY_PATH, FIELDS, GroupContext, missing_siblings, payload, snapshot
 from dashboard.server_groups.inputs import Value
 from dashboard.simulator.contract import load_contract
 from dashboard.simulator.rules import CASCADING
@@ -159,7 +159,7 @@ def test_the_payload_leaves_out_thresholds_that_are_not_known() -> None:
 def test_routing_does_not_apply_to_single_session_groups(is_vdi: bool | None, reason: str) -> None:
     group = ServerGroup("g-1", is_vdi=is_vdi)
 
-    reasons = {field.path: field.reason_not_applicable(group, Surroundings()) for field in FIELDS}
+    reasons = {field.path: field.reason_not_applicable(group, GroupContext()) for field in FIELDS}
 
     assert reasons == {path: reason if path.startswith("route_policy.") else "" for path in BY_PATH}
 

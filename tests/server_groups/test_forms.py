@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import RoutePolicy, ServerGroup
-from dashboard.server_groups.fields import BY_PATH, FIELDS, Shown, Surroundings, payload
+from dashboard.server_groups.fields import BY_PATH, FIELDS, GroupContext, ShownGroup, payload
 from dashboard.server_groups.forms import ServerGroupForm, SwitchOffForm
 from dashboard.server_groups.inputs import Value, to_text
 from dashboard.server_groups.submission import Submission, submit
@@ -52,7 +52,7 @@ ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold
 def form(group: ServerGroup, text: str = "", /, **fields: str) -> ServerGroupForm:
     data = QueryDict(text, mutable=True)
     data.update(fields)
-    return ServerGroupForm(submit(data, Shown(group, Surroundings()), is_seen=True))
+    return ServerGroupForm(submit(data, ShownGroup(group, GroupContext()), is_seen=True))
 
 
 def errors(sent: Form) -> dict[str, list[str]]:
@@ -250,7 +250,7 @@ def test_a_wrong_threshold_is_not_reported_as_missing_too() -> None:
     ],
 )
 def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name: str, hint: str) -> None:
-    blank = ServerGroupForm(Submission(Shown(ServerGroup("g-1"), Surroundings())))
+    blank = ServerGroupForm(Submission(ShownGroup(ServerGroup("g-1"), GroupContext())))
 
     rule = next(field.help for field in FIELDS if field.name == name)
     assert (blank[name].value(), blank.fields[name].help_text) == ("", f"{rule} {hint}")

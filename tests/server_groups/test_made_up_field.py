@@ -19,7 +19,7 @@ from dashboard.server_groups.inputs import WholeNumberField
 from dashboard.simulator.contract import load_contract
 from tests.conftest import DESIGN_POOL, Simulated, address
 from tests.markup import read, said
-from tests.server_groups.conftest import Told, ledger
+from tests.server_groups.conftest import Entry, ledger
 
 LEDGER = "/projects/default/audit/"
 IDLE = EditableField(
@@ -32,7 +32,7 @@ IDLE = EditableField(
     unit="minutes",
     permission=EDIT,
     cascades=True,
-    tenant_ceiling=lambda around: around.session_ceiling,
+    tenant_ceiling=lambda context: context.session_ceiling,
     terraform="idle_time",
     sdk="idle_min",
 )
@@ -115,7 +115,7 @@ def test_a_new_field_reaches_the_cloud_the_ledger_its_pages_and_the_export(
 
     assert simulator.patches == [{"idle_minutes": 45}]
     assert simulator.group(DESIGN_POOL)["idle_minutes"] == 45
-    assert ledger() == [Told("edit", "administrator", "design-pool", {"idle_minutes": (30, 45)}, ["applied"])]
+    assert ledger() == [Entry("edit", "administrator", "design-pool", {"idle_minutes": (30, 45)}, ["applied"])]
     entry = client.get(f"{LEDGER}{ChangeIntent.objects.get().number}/")
     assert "Idle time idle_minutes 30 minutes 45 minutes" in said(entry)
     export = client_as("auditor").get(f"{LEDGER}export.jsonl")

@@ -10,8 +10,8 @@ from dashboard.accounts.models import Actor, User
 from dashboard.audit.ledger.services import Attempt, OutcomeDetails, record_intent, record_outcome
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.messages import Notice, say_failed, say_settled, say_switched
-from dashboard.server_groups.services import Written
+from dashboard.server_groups.messages import Notice, failure_text, settled_notice, switch_notice
+from dashboard.server_groups.services import WriteResult
 
 pytestmark = pytest.mark.django_db
 OBSERVED = "Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud applies it late."
@@ -72,11 +72,11 @@ def group(status: bool | None) -> ServerGroup:
 def test_says_what_came_of_a_switch_and_no_more_than_is_known(
     outcome: Outcome | None, status: bool | None, notice: Notice
 ) -> None:
-    assert say_switched(Written(entered(outcome)), group(status), on=False) == notice
+    assert switch_notice(WriteResult(entered(outcome)), group(status), on=False) == notice
 
 
 def test_says_that_nothing_was_to_be_done() -> None:
-    assert say_switched(Written(None), ServerGroup("g-1"), on=True) == Notice(
+    assert switch_notice(WriteResult(None), ServerGroup("g-1"), on=True) == Notice(
         "ok", "g-1 is already on. Nothing was sent."
     )
 
@@ -107,7 +107,7 @@ def test_says_that_nothing_was_to_be_done() -> None:
     ],
 )
 def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None, notice: Notice) -> None:
-    assert say_settled(entered(outcome, Kind.EDIT), group(True)) == notice
+    assert settled_notice(entered(outcome, Kind.EDIT), group(True)) == notice
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None,
     [("", "", ""), ("WKS.1", "", "WKS.1"), ("", "No", "No"), ("WKS.1", "No", "WKS.1: No"), ("", "No.", "No.")],
 )
 def test_quotes_the_cloud_where_it_said_anything(code: str, message: str, quoted: str) -> None:
-    said = say_failed(entered(Outcome.REJECTED, error_code=code, error_msg=message))
+    said = failure_text(entered(Outcome.REJECTED, error_code=code, error_msg=message))
 
     assert (quoted in said, "The cloud's words" in said) == (True, bool(quoted))
     assert ".." not in said

@@ -15,7 +15,7 @@ from dashboard.server_groups.services import switch_server_group
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
-from tests.server_groups.conftest import told
+from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db
 
@@ -36,12 +36,12 @@ def not_applied(project: Project, simulator: Simulated, acting: People, pause: P
     pause(UNTIL_CLEAR)
     list(settle_unsettled())
     intent = ChangeIntent.objects.get()
-    assert told(intent).outcomes == ["unknown", "not_applied"]
+    assert entry_of(intent).outcomes == ["unknown", "not_applied"]
     return intent
 
 
 def outcomes() -> list[str]:
-    return told(ChangeIntent.objects.get()).outcomes
+    return entry_of(ChangeIntent.objects.get()).outcomes
 
 
 def test_a_late_application_is_a_further_row_and_needs_attention(
@@ -121,8 +121,8 @@ def test_a_second_try_takes_over_the_observation(
     pause(MINUTE)
     list(observe_due())
 
-    assert told(not_applied).outcomes == ["unknown", "not_applied"]
-    assert told(second).outcomes == ["unknown", "not_applied", "applied"]
+    assert entry_of(not_applied).outcomes == ["unknown", "not_applied"]
+    assert entry_of(second).outcomes == ["unknown", "not_applied", "applied"]
 
 
 def test_a_cloud_that_cannot_be_read_is_asked_again_at_the_next_time(
@@ -170,7 +170,10 @@ def test_a_late_application_over_a_newer_change_is_reported(
     pause(MINUTE)
     list(observe_due())
 
-    assert (told(second).outcomes, told(not_applied).outcomes) == (["applied"], ["unknown", "not_applied", "applied"])
+    assert (entry_of(second).outcomes, entry_of(not_applied).outcomes) == (
+        ["applied"],
+        ["unknown", "not_applied", "applied"],
+    )
     assert list(find_corrected("default", since=not_applied.at)) == [not_applied]
 
 

@@ -17,7 +17,7 @@ from dashboard.server_groups import outcome_check
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 from tests.conftest import Simulated, address, fault
 from tests.markup import said
-from tests.server_groups.conftest import told
+from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db
 
@@ -150,7 +150,7 @@ def test_page_ledger_and_cloud_agree(
     last = [json.loads(line) for line in exported.splitlines() if b'"outcome"' in line][-1]
     assert len(simulator.patches) == 1
     assert is_new(simulator, cell.kind) is cell.is_applied
-    assert (told(intent).outcomes[-1], last["outcome"]) == (cell.outcome, cell.outcome)
+    assert (entry_of(intent).outcomes[-1], last["outcome"]) == (cell.outcome, cell.outcome)
     assert intent.outcome_label in entry
     for page in (at_once, entry):
         assert_says_only_what_a_read_showed(page, cell)

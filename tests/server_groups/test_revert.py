@@ -12,7 +12,7 @@ from dashboard.server_groups.inputs import Value
 from dashboard.server_groups.services import switch_server_group, update_server_group
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import Rendered, read, said, words
-from tests.server_groups.conftest import GROUP_IDS, Told, ledger, told
+from tests.server_groups.conftest import GROUP_IDS, Entry, entry_of, ledger
 
 People = Callable[[str], Client]
 LEDGER = "/projects/default/audit/"
@@ -59,7 +59,7 @@ def test_a_change_is_reverted_through_form_and_review(
     assert "Name TEST design-pool now CPU threshold 85 % 80 % now" in said(review)
     (patch,) = simulator.patches
     assert (patch["name"], patch["route_policy"]["cpu_threshold"]) == ("design-pool", 80)
-    assert ledger()[-1] == Told(
+    assert ledger()[-1] == Entry(
         "revert",
         "administrator",
         "TEST",
@@ -155,7 +155,10 @@ def test_a_switch_is_reverted_by_who_may_edit(
 
     reverting = sent_revert(client_as("administrator"), written.intent)
 
-    assert (told(reverting).changes, told(reverting).outcomes) == ({"server_group_status": (False, True)}, ["applied"])
+    assert (entry_of(reverting).changes, entry_of(reverting).outcomes) == (
+        {"server_group_status": (False, True)},
+        ["applied"],
+    )
     assert reverting.kind == "revert"
 
 
@@ -164,7 +167,7 @@ def test_a_form_that_puts_nothing_back_is_no_revert(client_as: People, changed: 
 
     other = sent_revert(client_as("administrator"), entry, name="TEST", description="another thing")
 
-    assert (other.kind, list(told(other).changes)) == ("edit", ["description"])
+    assert (other.kind, list(entry_of(other).changes)) == ("edit", ["description"])
 
 
 @pytest.mark.parametrize("number", ["1000000", "9" * 40])

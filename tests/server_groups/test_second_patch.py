@@ -11,16 +11,16 @@ from dashboard.audit.models import ChangeIntent
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.projects import Project, load_projects
 from dashboard.server_groups import services
-from dashboard.server_groups.services import Written, update_server_group
+from dashboard.server_groups.services import WriteResult, update_server_group
 from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated, fault
-from tests.server_groups.conftest import told
+from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db
 
 People = Callable[[str], Actor]
 
 
-def rename(project: Project, by: Actor, **changes: Any) -> Written:
+def rename(project: Project, by: Actor, **changes: Any) -> WriteResult:
     return update_server_group(
         project=project,
         group_id=DESIGN_POOL,
@@ -67,7 +67,7 @@ def methods(simulator: Simulated) -> list[str]:
 def outcome() -> tuple[list[str], str]:
     intent = ChangeIntent.objects.get()
     assert intent.last_outcome is not None
-    return told(intent).outcomes, intent.last_outcome.proof
+    return entry_of(intent).outcomes, intent.last_outcome.proof
 
 
 def test_a_throttled_patch_is_sent_again_once_after_a_read(

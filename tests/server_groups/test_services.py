@@ -28,12 +28,12 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check, services
 from dashboard.server_groups.inputs import Value
-from dashboard.server_groups.services import ConflictError, Written, update_server_group
+from dashboard.server_groups.services import ConflictError, WriteResult, update_server_group
 from dashboard.server_groups.settling import settle_change
 from dashboard.simulator.server import SimulatorServer
 from tests.conftest import DESIGN_POOL, Simulated, fault
 from tests.ledger import empty_disk
-from tests.server_groups.conftest import Told, ledger, told
+from tests.server_groups.conftest import Entry, entry_of, ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -52,13 +52,13 @@ def update(
     reason: str = "",
     group_id: str = DESIGN_POOL,
     kind: Kind = Kind.EDIT,
-) -> Written:
+) -> WriteResult:
     return update_server_group(
         project=project, group_id=group_id, changes=changes, seen=seen, reason=reason, key=key, by=by, kind=kind
     )
 
 
-def only(written: Written) -> ChangeIntent:
+def only(written: WriteResult) -> ChangeIntent:
     """The one entry of the ledger, which is the one that was answered."""
     intent = ChangeIntent.objects.get()
     assert written.intent == intent
@@ -89,7 +89,7 @@ def test_records_the_intent_sends_one_patch_proves_it_and_records_the_outcome(
         }
     ]
     intent = only(written)
-    assert told(intent) == Told(
+    assert entry_of(intent) == Entry(
         "edit",
         "administrator",
         "design-pool",
@@ -118,7 +118,7 @@ def test_the_intent_is_in_the_ledger_before_the_patch_leaves(
         during = ledger()
         writing.result()
 
-    assert during == [Told("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, [])]
+    assert during == [Entry("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, [])]
     assert ledger() == [replace(during[0], outcomes=["applied"])]
 
 
@@ -136,7 +136,7 @@ def test_nothing_changed_sends_and_records_nothing(
 ) -> None:
     written = update(project, acting("administrator"), changes)
 
-    assert (written.intent, written.moved, simulator.patches, ledger()) == (None, (), [], [])
+    assert (written.intent, written.changed_by_others, simulator.patches, ledger()) == (None, (), [], [])
     assert written.group is not None
 
 
@@ -155,7 +155,7 @@ def test_the_same_key_again_has_the_first_answer(project: Project, simulator: Si
 
     again = update(project, acting("administrator"), {"name": "TEST"})
 
-    assert again == Written(first.intent, is_repeat=True)
+    assert again == WriteResult(first.intent, is_repeat=True)
     assert (len(simulator.patches), len(ledger())) == (1, 1)
 
 
@@ -174,9 +174,9 @@ def test_a_key_used_for_something_else_is_refused_and_recorded(
 
     again = update(project, acting("administrator"), asked)
 
-    assert again == Written(first.intent, is_repeat=True, is_misused=True)
+    assert again == WriteResult(first.intent, is_repeat=True, is_misused=True)
     assert len(simulator.patches) == 1
-    assert ledger()[1:] == [Told("denied", "administrator", "design-pool", besides, ["denied"])]
+    assert ledger()[1:] == [Entry("denied", "administrator", "design-pool", besides, ["denied"])]
     refused, of_first = ChangeIntent.objects.order_by("-number")
     assert last(refused).proof == f"The form's key was used before, for change {of_first.number}."
 
@@ -190,7 +190,7 @@ def test_a_field_that_held_its_value_when_the_key_was_used_first_is_no_other_req
 
     again = update(project, acting("administrator"), both)
 
-    assert again == Written(first.intent, is_repeat=True)
+    assert again == WriteResult(first.intent, is_repeat=True)
     assert len(ledger()) == 1
 
 
@@ -331,7 +331,7 @@ def test_an_unclear_refusal_is_unknown_until_reads_tell(
         UNCLEAR[kind],
         f"{told_first} The change may have been applied.",
     )
-    assert told(settled).outcomes == ["unknown", "not_applied"]
+    assert entry_of(settled).outcomes == ["unknown", "not_applied"]
     assert simulator.patches == [{"name": "TEST"}]
 
 
@@ -362,7 +362,7 @@ def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
     written = update(impatient, acting("administrator"), {"name": "TEST"})
 
     intent = only(written)
-    assert told(intent).outcomes == ["unknown", "applied"]
+    assert entry_of(intent).outcomes == ["unknown", "applied"]
     first = intent.outcomes.order_by("number")[0]
     assert first.proof == f"{LOST[kind]} The change may have been applied."
     assert first.error_msg == ""
@@ -375,24 +375,24 @@ def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
 ) -> None:
     simulator.inject(fault(kind))
     written = update(impatient, acting("administrator"), {"name": "TEST"})
-    at_first = told(only(written)).outcomes
+    at_first = entry_of(only(written)).outcomes
 
     pause(AFTER_THE_CALL)
     settled = settle_change(project=impatient, intent=ChangeIntent.objects.get())
 
-    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "not_applied"])
+    assert (at_first, entry_of(settled).outcomes) == (["unknown"], ["unknown", "not_applied"])
     assert len(simulator.requests("PATCH")) == 1
 
 
 def test_a_late_change_was_never_called_a_failure(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("late", after_ms=200))
     written = update(project, acting("administrator"), {"name": "TEST"})
-    at_first = told(only(written)).outcomes
+    at_first = entry_of(only(written)).outcomes
     wait_until(lambda: simulator.group()["name"] == "TEST")
 
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
 
-    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "applied"])
+    assert (at_first, entry_of(settled).outcomes) == (["unknown"], ["unknown", "applied"])
     assert len(simulator.patches) == 1
 
 
@@ -401,12 +401,12 @@ def test_a_change_of_which_only_a_part_happened_is_a_conflict(
 ) -> None:
     simulator.inject(fault("partial", members=["name"]))
     written = update(project, acting("administrator"), {"name": "TEST", "description": "new"})
-    at_first = told(only(written)).outcomes
+    at_first = entry_of(only(written)).outcomes
 
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
 
-    assert (at_first, told(settled).outcomes) == (["unknown"], ["unknown", "conflict"])
+    assert (at_first, entry_of(settled).outcomes) == (["unknown"], ["unknown", "conflict"])
     assert last(settled).proof.endswith("shows the new value of Name only.")
 
 
@@ -418,7 +418,7 @@ def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acti
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
-    assert told(only(written)).outcomes == ["applied"]
+    assert entry_of(only(written)).outcomes == ["applied"]
     assert [entry["method"] for entry in simulator.requests()] == ["GET", "PATCH", "GET", "GET"]
 
 
@@ -438,7 +438,7 @@ def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
         200,
         "The cloud accepted the change, but no read has shown the new values yet.",
     )
-    assert told(settled).outcomes == ["unknown", "applied"]
+    assert entry_of(settled).outcomes == ["unknown", "applied"]
 
 
 def test_a_200_that_changes_nothing_is_never_a_success(
@@ -452,7 +452,7 @@ def test_a_200_that_changes_nothing_is_never_a_success(
     pause(timedelta(days=1))
     second = settle_change(project=project, intent=ChangeIntent.objects.get())
 
-    assert (told(first).outcomes, told(second).outcomes) == (["unknown"], ["unknown"])
+    assert (entry_of(first).outcomes, entry_of(second).outcomes) == (["unknown"], ["unknown"])
     assert len(simulator.patches) == 1
 
 
@@ -461,19 +461,19 @@ def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated
 
     written = update(project, acting("administrator"), {"name": "TEST"})
 
-    assert (written.group, told(only(written)).outcomes) == (None, ["unknown"])
+    assert (written.group, entry_of(only(written)).outcomes) == (None, ["unknown"])
 
 
 def test_a_silent_cloud_is_not_read_again_and_again(
     impatient: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "PROOF_SECONDS", 0.1)
+    monkeypatch.setattr(services, "VERIFY_SECONDS", 0.1)
     simulator.inject(fault("delay", "GET", times=1), fault("silence", "GET", times=None))
 
     written = update(impatient, acting("administrator"), {"name": "TEST"})
 
     reads_after = [entry for entry in simulator.requests()[2:] if entry["method"] == "GET"]
-    assert told(only(written)).outcomes == ["unknown"]
+    assert entry_of(only(written)).outcomes == ["unknown"]
     assert 1 <= len(reads_after) <= 3  # one read, which the client may have tried three times
 
 
@@ -539,7 +539,7 @@ def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
 
-    assert told(settled).outcomes == ["unknown"]
+    assert entry_of(settled).outcomes == ["unknown"]
 
 
 # Someone else
@@ -554,7 +554,7 @@ def test_what_others_changed_meanwhile_is_told(
     written = update(project, acting("administrator"), {"name": "TEST"})
 
     outcome = last(only(written))
-    assert written.moved == ("Description", "Organisational unit")
+    assert written.changed_by_others == ("Description", "Organisational unit")
     assert outcome.outcome == "applied"
     assert outcome.proof.endswith("Changed by others meanwhile: Description, Organisational unit.")
 
@@ -568,7 +568,7 @@ def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=only(written))
 
-    assert told(settled).outcomes == ["unknown", "conflict"]
+    assert entry_of(settled).outcomes == ["unknown", "conflict"]
 
 
 def test_a_field_both_changed_is_a_conflict_and_nothing_is_sent(
@@ -583,7 +583,7 @@ def test_a_field_both_changed_is_a_conflict_and_nothing_is_sent(
     assert (conflict.value.fields, conflict.value.group.name) == (("name",), "theirs")
     assert simulator.patches == []
     assert ledger() == [
-        Told("edit", "administrator", "theirs", {"name": ("theirs", "mine"), "ou_name": ("", "OU=A")}, ["conflict"])
+        Entry("edit", "administrator", "theirs", {"name": ("theirs", "mine"), "ou_name": ("", "OU=A")}, ["conflict"])
     ]
     told_why = last(ChangeIntent.objects.get()).proof
     assert told_why == "Someone else changed Name since the form was opened. Nothing was sent."
@@ -599,7 +599,7 @@ def test_a_conflict_posted_again_with_its_key_has_the_same_answer(
 
     again = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
 
-    assert told(only(again)).outcomes == ["conflict"]
+    assert entry_of(only(again)).outcomes == ["conflict"]
     assert simulator.patches == []
 
 
@@ -611,7 +611,7 @@ def test_what_others_changed_elsewhere_is_no_conflict_and_is_told(
 
     written = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
 
-    assert (written.moved, simulator.patches) == (("Description",), [{"name": "mine"}])
+    assert (written.changed_by_others, simulator.patches) == (("Description",), [{"name": "mine"}])
 
 
 def test_what_someone_else_has_done_already_is_not_done_again(
@@ -638,7 +638,7 @@ def test_two_writers_to_one_group_take_turns(project: Project, simulator: Simula
     writes = [entry["method"] for entry in simulator.requests() if entry["method"] == "PATCH"]
     assert writes == ["PATCH", "PATCH"]
     first, second = ChangeIntent.objects.order_by("number")
-    assert (told(first).outcomes, told(second).outcomes) == (["applied"], ["applied"])
+    assert (entry_of(first).outcomes, entry_of(second).outcomes) == (["applied"], ["applied"])
     assert last(first).at <= second.at
     assert second.group_name == ("TEST" if first.actor == "administrator" else "design-pool")
 
@@ -652,7 +652,7 @@ def test_a_change_under_way_is_waited_for_and_then_given_up(
     outcome: Outcome | None,
 ) -> None:
     monkeypatch.setattr(services, "QUEUE_SECONDS", 0.15)
-    monkeypatch.setattr(services, "_send", lambda sending: Written(sending.intent))
+    monkeypatch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
     first = update(project, acting("administrator"), {"name": "TEST"})
     if outcome:
         assert first.intent is not None
@@ -672,7 +672,7 @@ def test_a_change_cut_short_long_ago_holds_up_no_one(
     pause: Callable[[timedelta], None],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
         update(project, acting("administrator"), {"name": "TEST"})
 
     pause(AFTER_THE_CALL)
@@ -685,7 +685,7 @@ def test_changes_of_different_groups_do_not_wait_for_each_other(
     project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
         update(project, acting("administrator"), {"name": "TEST"})
     other = client_for(project).list_server_groups().value[5]
 
@@ -705,7 +705,7 @@ def test_a_cloud_that_cannot_be_read_first_is_not_sent_anything(
     written = update(project, acting("administrator"), {"name": "TEST"}, reason="why")
 
     outcome = last(only(written))
-    assert told(only(written)) == Told(
+    assert entry_of(only(written)) == Entry(
         "edit", "administrator", DESIGN_POOL, {"name": (None, "TEST")}, ["not_sent"], "why"
     )
     assert outcome.proof.startswith("The group could not be read first, so nothing was sent.")
@@ -728,7 +728,7 @@ def test_a_connection_that_never_opens_sends_nothing(
         monkeypatch.setattr(services, "record_intent", record_then_go_away)
         written = update(gone, acting("administrator"), {"name": "TEST"})
 
-    assert told(only(written)).outcomes == ["not_sent"]
+    assert entry_of(only(written)).outcomes == ["not_sent"]
     assert last(only(written)).proof.startswith("Nothing reached the cloud.")
 
 
@@ -737,7 +737,7 @@ def test_an_unreachable_cloud_is_not_sent_anything(project: Project, acting: Peo
 
     written = update(nowhere, acting("administrator"), {"name": "TEST"})
 
-    assert told(only(written)).outcomes == ["not_sent"]
+    assert entry_of(only(written)).outcomes == ["not_sent"]
 
 
 def test_while_the_breaker_is_open_nothing_is_sent_or_recorded(
@@ -813,7 +813,7 @@ def test_an_outcome_that_cannot_be_recorded_is_settled_later(
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
 
     assert [entry.outcomes for entry in at_first] == [[]]
-    assert told(settled).outcomes == ["not_applied" if kind == "bad_request" else "applied"]
+    assert entry_of(settled).outcomes == ["not_applied" if kind == "bad_request" else "applied"]
     assert len(simulator.patches) == 1
 
 
@@ -857,7 +857,7 @@ def test_no_one_changes_what_they_may_not(
 
     assert simulator.requests() == []
     assert ledger() == [
-        Told(
+        Entry(
             "denied",
             by.user.username,
             DESIGN_POOL,
@@ -895,7 +895,7 @@ def test_those_who_switch_switch(project: Project, simulator: Simulated, acting:
     )
 
     assert simulator.patches == [{"server_group_status": on}]
-    assert told(only(written)) == Told(
+    assert entry_of(only(written)) == Entry(
         "switch", role.replace(" ", "-"), "design-pool", {"server_group_status": (not on, on)}, ["applied"], "why"
     )
 
@@ -906,10 +906,10 @@ def test_those_who_switch_switch(project: Project, simulator: Simulated, acting:
 def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, applied: bool) -> ChangeIntent:
     """A change whose process died after the intent (and the PATCH, if `applied`), before anything else."""
 
-    def die(sending: services._Sending) -> Written:
+    def die(sending: services._Sending) -> WriteResult:
         if applied:
             client_for(project).update_server_group(DESIGN_POOL, sending.payload)
-        return Written(sending.intent)
+        return WriteResult(sending.intent)
 
     with monkeypatch.context() as patch:
         patch.setattr(services, "_send", die)
@@ -945,7 +945,7 @@ def test_a_change_whose_process_died_is_settled_by_a_read(
     pause(timedelta(seconds=seconds))
     settled = settle_change(project=project, intent=intent)
 
-    assert (told(settled).outcomes, len(simulator.patches)) == (outcomes, sent)
+    assert (entry_of(settled).outcomes, len(simulator.patches)) == (outcomes, sent)
 
 
 def test_a_group_that_cannot_be_read_settles_nothing(
@@ -961,7 +961,7 @@ def test_a_group_that_cannot_be_read_settles_nothing(
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=intent)
 
-    assert told(settled).outcomes == []
+    assert entry_of(settled).outcomes == []
 
 
 def test_what_is_settled_is_not_read_again(project: Project, simulator: Simulated, acting: People) -> None:
@@ -970,7 +970,7 @@ def test_what_is_settled_is_not_read_again(project: Project, simulator: Simulate
 
     settled = settle_change(project=project, intent=intent)
 
-    assert (told(settled).outcomes, simulator.requests()) == (["applied"], [])
+    assert (entry_of(settled).outcomes, simulator.requests()) == (["applied"], [])
 
 
 def test_settling_at_the_same_time_adds_one_outcome(
@@ -985,7 +985,7 @@ def test_settling_at_the_same_time_adds_one_outcome(
 
     settled = [settle_change(project=project, intent=one) for one in both]
 
-    assert [told(one).outcomes for one in settled] == [["applied"], ["applied"]]
+    assert [entry_of(one).outcomes for one in settled] == [["applied"], ["applied"]]
     assert ChangeOutcome.objects.count() == 1
 
 
@@ -996,7 +996,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def in_thread(write: Callable[[], Written]) -> Written:
+def in_thread(write: Callable[[], WriteResult]) -> WriteResult:
     """A thread has a database connection of its own, which it must give back."""
     assert threading.current_thread() is not threading.main_thread()
     try:

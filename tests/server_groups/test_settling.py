@@ -35,12 +35,12 @@ from dashboard.audit.ledger.services import (
 from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import outcome_check, services
-from dashboard.server_groups.settling import LEASE, Attempted, settle_unsettled
+from dashboard.server_groups.settling import LEASE, SettleResult, settle_unsettled
 from dashboard.worker import jobs
 from dashboard.worker.jobs import Worker
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
-from tests.server_groups.conftest import told
+from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db
 LADDER = 1 + 2 + 4 + 8
@@ -64,7 +64,7 @@ def lost(project: Project, simulator: Simulated, acting: Callable[[str], Actor])
         by=acting("administrator"),
     )
     assert written.intent is not None
-    assert told(written.intent).outcomes == ["unknown"]
+    assert entry_of(written.intent).outcomes == ["unknown"]
     return written.intent
 
 
@@ -73,7 +73,7 @@ def test_what_shows_later_is_settled_once_and_sent_never(lost: ChangeIntent, sim
 
     (tried,) = settle_unsettled()
 
-    assert told(tried.intent).outcomes == ["unknown", "applied"]
+    assert entry_of(tried.intent).outcomes == ["unknown", "applied"]
     assert (list(settle_unsettled()), len(simulator.patches)) == ([], 1)
 
 
@@ -114,8 +114,8 @@ def test_what_was_cut_short_is_settled_before_the_next_change_hides_it(
 
     later = rename(project, acting, name, key="the next")
 
-    assert told(cut_short).outcomes == ["not_applied"]
-    assert (told(later).outcomes, len(simulator.patches)) == (["applied"], 1)
+    assert entry_of(cut_short).outcomes == ["not_applied"]
+    assert (entry_of(later).outcomes, len(simulator.patches)) == (["applied"], 1)
 
 
 def test_a_change_that_a_later_one_may_have_hidden_is_not_judged_by_what_the_group_has_now(
@@ -127,7 +127,7 @@ def test_a_change_that_a_later_one_may_have_hidden_is_not_judged_by_what_the_gro
 
     (tried,) = settle_unsettled()
 
-    assert (told(later).outcomes, told(tried.intent).outcomes) == (["applied"], ["unknown"])
+    assert (entry_of(later).outcomes, entry_of(tried.intent).outcomes) == (["applied"], ["unknown"])
 
 
 def test_a_later_change_of_other_fields_hides_nothing(
@@ -141,7 +141,7 @@ def test_a_later_change_of_other_fields_hides_nothing(
 
     list(settle_unsettled())
 
-    assert told(lost).outcomes == ["unknown", "applied"]
+    assert entry_of(lost).outcomes == ["unknown", "applied"]
 
 
 def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
@@ -160,14 +160,14 @@ def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
 
     intent = rename(project, acting, "TEST", key="held up")
 
-    assert (told(intent).outcomes, simulator.patches) == (["not_sent"], [])
+    assert (entry_of(intent).outcomes, simulator.patches) == (["not_sent"], [])
 
 
 def test_a_change_that_shows_after_it_was_said_not_to_have_been_made_is_put_right(lost: ChangeIntent) -> None:
     for outcome in (Outcome.NOT_APPLIED, Outcome.APPLIED, Outcome.NOT_APPLIED):
         record_outcome(lost, OutcomeDetails(outcome, "a read"))
 
-    assert told(lost).outcomes == ["unknown", "not_applied", "applied"]
+    assert entry_of(lost).outcomes == ["unknown", "not_applied", "applied"]
 
 
 def test_a_clock_that_was_ahead_once_holds_nothing_up(
@@ -185,7 +185,7 @@ def test_a_clock_that_was_ahead_once_holds_nothing_up(
     pause(LATER)
     list(settle_unsettled())
 
-    assert (told(lost).outcomes, lost.is_pending) == (["unknown"], False)
+    assert (entry_of(lost).outcomes, lost.is_pending) == (["unknown"], False)
     assert list_unsettled(before=timezone.now() - timedelta(minutes=1)) == [lost.number]
     verify()
 
@@ -195,16 +195,16 @@ def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause:
 
     tried = [next(iter(settle_unsettled())) for _ in range(2)]
 
-    assert [told(one.intent).outcomes for one in tried] == [["unknown"], ["unknown"]]
+    assert [entry_of(one.intent).outcomes for one in tried] == [["unknown"], ["unknown"]]
     assert OpenChange.objects.get().leased_until is None
 
 
 def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> None:
     with leased(lost.number, LEASE) as mine:
         assert mine == lost
-        assert list(settle_unsettled()) == [Attempted(lost, BUSY)]
+        assert list(settle_unsettled()) == [SettleResult(lost, BUSY)]
         pause(LEASE + timedelta(seconds=1))
-        assert list(settle_unsettled()) == [Attempted(lost)]
+        assert list(settle_unsettled()) == [SettleResult(lost)]
 
 
 def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: ChangeIntent, pause: Pause) -> None:
@@ -213,7 +213,7 @@ def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: Chan
     before = list(settle_unsettled())
     pause(LEASE + timedelta(seconds=1))
 
-    assert (before, list(settle_unsettled())) == ([Attempted(lost, BUSY)], [Attempted(lost)])
+    assert (before, list(settle_unsettled())) == ([SettleResult(lost, BUSY)], [SettleResult(lost)])
 
 
 def test_who_was_too_slow_does_not_end_the_lease_of_the_next(lost: ChangeIntent, pause: Pause) -> None:
@@ -222,9 +222,9 @@ def test_who_was_too_slow_does_not_end_the_lease_of_the_next(lost: ChangeIntent,
         next_one = leased(lost.number, LEASE)
         next_one.__enter__()
 
-    assert list(settle_unsettled()) == [Attempted(lost, BUSY)]
+    assert list(settle_unsettled()) == [SettleResult(lost, BUSY)]
     next_one.__exit__(None, None, None)
-    assert list(settle_unsettled()) == [Attempted(lost)]
+    assert list(settle_unsettled()) == [SettleResult(lost)]
 
 
 def test_what_someone_else_settles_meanwhile_is_settled(
@@ -252,7 +252,7 @@ def test_a_page_does_not_read_what_another_settler_reads(
         reads = len(simulator.requests())
     answer = client.post(page, headers=HTMX)
 
-    assert (reads, told(lost).outcomes) == (0, ["unknown", "applied"])
+    assert (reads, entry_of(lost).outcomes) == (0, ["unknown", "applied"])
     assert [form.attrs["hx-trigger"] for form in read(asked).forms] == ["load delay:2s"]
     assert "It is not known yet whether this change took effect." in said(asked)
     assert "applied" in said(answer)
@@ -352,7 +352,7 @@ def test_an_outcome_that_cannot_be_recorded_is_tried_again(
     (tried,) = settle_unsettled()
 
     assert failed.problem == "disk full"
-    assert told(tried.intent).outcomes == ["unknown", "applied"]
+    assert entry_of(tried.intent).outcomes == ["unknown", "applied"]
 
 
 # The worker
@@ -363,7 +363,7 @@ def test_the_worker_tries_the_young_at_each_turn_and_the_old_now_and_then(
 ) -> None:
     rounds: list[list[int]] = []
 
-    def watched(*, younger_than: timedelta | None) -> list[Attempted]:
+    def watched(*, younger_than: timedelta | None) -> list[SettleResult]:
         tried = list(settle_unsettled(younger_than=younger_than))
         rounds.append([one.intent.number for one in tried])
         return tried

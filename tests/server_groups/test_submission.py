@@ -7,7 +7,7 @@ import pytest
 from django.http import QueryDict
 
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.fields import FIELDS, Shown, Surroundings
+from dashboard.server_groups.fields import FIELDS, GroupContext, ShownGroup
 from dashboard.server_groups.forms import ServerGroupForm
 from dashboard.server_groups.inputs import to_text
 from dashboard.server_groups.submission import (
@@ -31,7 +31,7 @@ from dashboard.server_groups.submission import (
 from tests.server_groups.conftest import later
 from tests.server_groups.test_forms import GROUP, ODD, as_shown, errors
 
-SHOWN = Shown(GROUP, Surroundings(session_ceiling=100, has_directory=False))
+SHOWN = ShownGroup(GROUP, GroupContext(session_ceiling=100, has_directory=False))
 SIGNED = sign_seen(SHOWN)
 SCOPE = Scope("default", 7, "g-1")
 
@@ -80,7 +80,7 @@ def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_t
         "system_disk_size": "90",
     }
     assert again.key != "old"
-    assert again.shown == Shown(now, SHOWN.around)
+    assert again.shown == ShownGroup(now, SHOWN.context)
     assert find_conflicts(mine, now) == (Conflict("name", "Name", "mine", "design-pool", "theirs"),)
     assert find_followed(mine, now) == (
         "Description is now their\nwords",
@@ -141,14 +141,14 @@ def test_what_a_stale_form_asked_for_stands_beside_what_the_cloud_holds() -> Non
 def test_what_the_person_saw_comes_back_unaltered() -> None:
     group = replace(ODD, is_vdi=True, primary_server_group_ids=("g-2",), secondary_server_group_ids=("g-3",))
 
-    around = Surroundings(session_ceiling=100, has_directory=False)
+    context = GroupContext(session_ceiling=100, has_directory=False)
 
-    assert read_seen(sign_seen(Shown(group, around)), "g-1") == Shown(group, around)
+    assert read_seen(sign_seen(ShownGroup(group, context)), "g-1") == ShownGroup(group, context)
 
 
 @pytest.mark.parametrize("group", [ODD, ServerGroup("g-1")], ids=["odd", "hardly known"])
 def test_a_group_comes_back_as_it_was_read(group: ServerGroup) -> None:
-    shown = read_seen(sign_seen(Shown(group, Surroundings())), "g-1")
+    shown = read_seen(sign_seen(ShownGroup(group, GroupContext())), "g-1")
 
     assert shown is not None
     assert [shown.group.value(field.path) for field in FIELDS] == [group.value(field.path) for field in FIELDS]

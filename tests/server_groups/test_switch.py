@@ -12,10 +12,10 @@ from pytest_django import Settings
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import services
-from dashboard.server_groups.services import Written
+from dashboard.server_groups.services import WriteResult
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
-from tests.server_groups.conftest import GROUP_IDS, Told, ledger
+from tests.server_groups.conftest import GROUP_IDS, Entry, ledger
 
 People = Callable[[str], Client]
 HTMX = {"HX-Request": "true"}
@@ -34,7 +34,7 @@ def test_switching_off_sends_one_patch_and_leaves_one_entry(
     assert "design-pool is off." in said(answer)
     assert simulator.patches == [{"server_group_status": False}]
     assert ledger() == [
-        Told("switch", "help-desk", "design-pool", {"server_group_status": (True, False)}, ["applied"], "INC-4711")
+        Entry("switch", "help-desk", "design-pool", {"server_group_status": (True, False)}, ["applied"], "INC-4711")
     ]
 
 
@@ -270,7 +270,7 @@ def test_a_change_under_way_is_told_and_fits_where_problems_are_shown(
     client = client_as("help desk")
     monkeypatch.setattr(services, "QUEUE_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: Written(sending.intent))
+        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
         switch(client, OFF)
 
     answer = switch(client, OFF, htmx=htmx)

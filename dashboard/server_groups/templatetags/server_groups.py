@@ -7,7 +7,7 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import listing
-from dashboard.server_groups.fields import FIELDS, EditableField, Surroundings
+from dashboard.server_groups.fields import FIELDS, EditableField, GroupContext
 
 register = template.Library()
 
@@ -30,7 +30,7 @@ def group_role(group: ServerGroup) -> str:
 
 @register.filter
 def not_applicable(group: ServerGroup, field: EditableField) -> str:
-    return field.reason_not_applicable(group, Surroundings())
+    return field.reason_not_applicable(group, GroupContext())
 
 
 @register.filter

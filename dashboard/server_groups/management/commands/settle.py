@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.audit.ledger.services import LedgerError
 from dashboard.cloud.responses import one_line
-from dashboard.server_groups.settling import Attempted, observe_due, settle_unsettled
+from dashboard.server_groups.settling import SettleResult, observe_due, settle_unsettled
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _say(one: Attempted) -> str:
+def _say(one: SettleResult) -> str:
     last = one.intent.last_outcome
     if one.problem or last is None:
         return one.problem or "too early to tell, or the group cannot be read"
