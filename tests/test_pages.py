@@ -269,7 +269,7 @@ def test_every_page_is_ours_private_and_free_of_secrets_and_of_what_the_policy_f
         ("no such group", "There is no such page"),
         ("page too old", "This page was open for too long"),
         ("strange host", "That request was not understood"),
-        ("switch, not understood", "The switch takes status=on or status=off, once."),
+        ("switch, not understood", "Send status=on or status=off, once."),
         ("server error", "Something went wrong here"),
         ("group, cloud away", "The cloud does not answer as it should"),
         ("list, wrong token", "The credential is wrong, expired or locked,"),

@@ -1,7 +1,9 @@
-"""What a group may choose from, as far as the cloud lets us read it: images of IMS, disk types, free names."""
+"""The images, disk types and names that a group can use, as the cloud offers them."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from django.utils.translation import gettext
 
 from dashboard.cloud.catalogue import Image, VolumeType
 from dashboard.cloud.client import client_for
@@ -16,14 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choices(Generic[T]):
-    """What there is to choose; where it could not be read, why not. Then people type instead."""
+    """The offered values. If they cannot be read, `problem` says why, and the person types the value."""
 
     offered: tuple[T, ...]
     problem: Explanation | None = None
 
 
 def read_images(project: Project) -> Choices[Image]:
-    """The usable images of every type, by name; one type that cannot be read spoils the list."""
+    """The usable images of all types, sorted by name. If one type cannot be read, there is no list."""
     client = client_for(project)
     try:
         with RequestThreadPool(max_workers=len(IMAGE_QUERIES)) as pool:
@@ -41,7 +43,7 @@ def read_disk_types(project: Project) -> Choices[VolumeType]:
 
 
 def find_image(project: Project, image_type: str, image_id: str) -> Image | None:
-    """The image, None where it is not in the list of its type or the list cannot be read."""
+    """Find an image. None: it is not in the list of its type, or the list cannot be read."""
     if image_type not in IMAGE_QUERIES:
         return None
     try:
@@ -52,12 +54,13 @@ def find_image(project: Project, image_type: str, image_id: str) -> Image | None
 
 
 def name_problem(project: Project, name: str) -> str:
-    """Why the cloud would not take a name for a group; empty where it would, or where it cannot be asked."""
+    """The reason why the cloud refuses a name for a group. Empty: it accepts the name, or cannot be asked."""
     try:
         details = client_for(project).validate_name(name)
     except CloudError:
         return ""
     if details.is_valid is not False:
         return ""
-    problems = {"duplicate": "Another group has this name.", "naming": "The cloud does not take this name."}
-    return problems.get(details.broken_rule or "", "The cloud does not take this name.")
+    if details.broken_rule == "duplicate":
+        return gettext("Another group has this name.")
+    return gettext("The cloud does not accept this name.")

@@ -1,13 +1,16 @@
-"""The edit form, its review, and the parts that the form loads while someone types."""
+"""The edit form, its review, and the partials that the form loads."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -18,19 +21,20 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
-from dashboard.server_groups.forms import ServerGroupForm
+from dashboard.server_groups.forms import REASON_MISSING, ServerGroupForm
 from dashboard.server_groups.messages import failure_text
 from dashboard.server_groups.overview import read_shown
 from dashboard.server_groups.permissions import changes_group, record_stale_form
 from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
-from dashboard.server_groups.services import ConflictError, WriteResult, update_server_group
+from dashboard.server_groups.sending import WriteResult
+from dashboard.server_groups.services import ConflictError, update_server_group
 from dashboard.server_groups.submission import (
     Scope,
     StaleFormError,
     Submission,
+    changes_by_others,
     find_conflicts,
-    find_followed,
     find_unsent,
     read_seen,
     read_submission,
@@ -42,17 +46,25 @@ from dashboard.server_groups.submission import (
 )
 from dashboard.web.requests import SignedInRequest, actor, keeps_input, requires, take_kept_input
 
-STALE = (
-    "This form is too old or was altered. The fields show what the cloud holds now. "
-    "Enter again what you want to change."
+STALE = _(
+    "Nothing was sent, because this form is too old or was altered. The fields show the current values. "
+    "Enter your changes again."
 )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error message for a field; without a field's name, for the whole form."""
+
+    field: str | None
+    message: str
 
 
 @require_http_methods(["GET", "POST"])
 @keeps_input
 @changes_group(EDIT, "No permission to edit.")
 def server_group_edit(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    """The form; a post of it is sent to the cloud."""
+    """Show the form. Send a posted form to the cloud."""
     if request.method == "GET":
         return _blank_form(request, project, group_id)
     try:
@@ -60,9 +72,9 @@ def server_group_edit(request: SignedInRequest, project: Project, group_id: str)
     except StaleFormError as error:
         record_stale_form(request, project, group_id, error.typed)
         return _show_stale(request, project, group_id, error.typed)
-    if not _is_sound(form, project):
+    if not _is_valid(form, project):
         return _show_form(request, form)
-    if unmet := _unmet(request, form):
+    if unmet := _missing_confirmations(request, form):
         return _show_review(request, project, form, status=422, unmet=unmet)
     return _send(request, project, form)
 
@@ -71,7 +83,7 @@ def server_group_edit(request: SignedInRequest, project: Project, group_id: str)
 @keeps_input
 @changes_group(EDIT, "No permission to edit.")
 def server_group_review(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
-    """What would be sent and what it would do. `back` leads to the form again, as it was."""
+    """Show the review of a posted form. `back` shows the form again, with the same input."""
     if request.method == "GET":
         return redirect("server-groups:edit", project, group_id)
     try:
@@ -80,10 +92,10 @@ def server_group_review(request: SignedInRequest, project: Project, group_id: st
         return _show_stale(request, project, group_id, error.typed)
     if "back" in request.POST:
         return _show_form(request, form, status=200)
-    if not _is_sound(form, project):
+    if not _is_valid(form, project):
         return _show_form(request, form)
     if not form.changes:
-        form.add_error(None, "Nothing was changed yet, so there is nothing to send.")
+        form.add_error(None, gettext("You have not changed anything yet, so there is nothing to send."))
         return _show_form(request, form)
     return _show_review(request, project, form)
 
@@ -91,7 +103,7 @@ def server_group_review(request: SignedInRequest, project: Project, group_id: st
 @require_safe
 @requires(EDIT)
 def image_choices(request: SignedInRequest, project: Project) -> HttpResponse:
-    """All images to choose from; the form loads them after it is shown."""
+    """The images to choose from. The form loads them after it is shown."""
     context = {"choices": read_images(project), "current": request.GET.get("image_id", "")}
     return render(request, "server_groups/_images.html", context)
 
@@ -105,10 +117,10 @@ def disk_type_choices(request: SignedInRequest, project: Project) -> HttpRespons
 @require_safe
 @requires(EDIT)
 def name_check(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
-    """What the cloud says about a name while it is typed. The form's own rules come first; the own name is free."""
+    """Check a name while the person types it. The form's own rules come first. The group's present name is allowed."""
     name, seen = request.GET.get("name", ""), read_seen(request.GET.get("seen", ""), group_id)
     is_own = seen is not None and seen.group.name == name
-    problem = "" if is_own or not BY_PATH["name"].make().takes(name) else name_problem(project, name)
+    problem = "" if is_own or not BY_PATH["name"].make().accepts(name) else name_problem(project, name)
     return render(request, "server_groups/_name_check.html", {"problem": problem, "name": name})
 
 
@@ -122,26 +134,29 @@ def _blank_form(request: SignedInRequest, project: Project, group_id: str) -> Ht
         form = ServerGroupForm(_read(request, kept, project, group_id))
     except StaleFormError as error:
         return _show_stale(request, project, group_id, error.typed, status=200)
-    messages.warning(request, "Your sign-in had run out. What you typed is still here; nothing was sent.")
+    messages.warning(
+        request, gettext("Your session ended before the form was sent. Nothing was sent. Your input is kept.")
+    )
     return _show_form(request, form, status=200)
 
 
 def _revert_form(request: SignedInRequest, project: Project, group_id: str, number: str) -> HttpResponseBase:
-    """The form as it would undo an entry of the ledger; it goes through the same review as any other change."""
+    """Show the form with the values from before a ledger entry. The review is the same as for other changes."""
     entry = find_change(project.slug, group_id, number)
     if entry is None:
         raise Http404
     reverting = revert(entry, read_shown(project, group_id))
     if reverting.submission is None:
-        messages.warning(request, f"There is nothing to revert. {' '.join(reverting.left)}")
+        message = gettext("There is nothing to revert. %(reasons)s")
+        messages.warning(request, message % {"reasons": " ".join(reverting.kept)})
         return redirect(entry)
-    if reverting.left:
-        messages.warning(request, " ".join(reverting.left))
+    if reverting.kept:
+        messages.warning(request, " ".join(reverting.kept))
     return _show_form(request, ServerGroupForm(reverting.submission), status=200)
 
 
 def _read(request: SignedInRequest, data: QueryDict, project: Project, group_id: str) -> Submission:
-    """What was posted: by the review, by the form, or by a script that names only what it wants.
+    """Read a post of the review, of the form, or of a script that sends only the new values.
 
     Raises StaleFormError.
     """
@@ -160,21 +175,21 @@ def _scope(request: SignedInRequest, project: Project, group_id: str) -> Scope:
     return Scope(project.slug, request.user.pk, group_id)
 
 
-def _is_sound(form: ServerGroupForm, project: Project) -> bool:
-    """Whether the input is right in itself and for the image it names."""
+def _is_valid(form: ServerGroupForm, project: Project) -> bool:
+    """Whether the input is valid, also for its image."""
     if form.is_valid() and form.wanted_image is not None:
         form.check_disk(find_image(project, *form.wanted_image))
     return form.is_valid()
 
 
-def _unmet(request: SignedInRequest, form: ServerGroupForm) -> list[str]:
-    """What a review asks for besides the change itself."""
-    unmet = []
+def _missing_confirmations(request: SignedInRequest, form: ServerGroupForm) -> list[str]:
+    """List the confirmations that the change needs and the post lacks."""
+    missing = []
     if form.replaces_image and "confirm_image" not in request.POST:
-        unmet.append("Confirm that the image is to be replaced.")
+        missing.append(gettext("Confirm that you want to replace the image."))
     if settings.REASON_REQUIRED and form.changes and not form.cleaned_data["reason"].strip():
-        unmet.append("Say why, so that the next person knows.")
-    return unmet
+        missing.append(str(REASON_MISSING))
+    return missing
 
 
 def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> HttpResponseBase:
@@ -192,35 +207,36 @@ def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> 
         )
     except ConflictError as error:
         return _show_again(request, form.submission, error.group, status=409)
-    return _answer(request, project, form, written)
+    return _show_result(request, project, form, written)
 
 
-def _answer(
+def _show_result(
     request: SignedInRequest, project: Project, form: ServerGroupForm, written: WriteResult
 ) -> HttpResponseBase:
     if written.intent is None:
-        messages.info(request, "Nothing was changed, so nothing was sent.")
+        messages.info(request, gettext("You did not change anything, so nothing was sent."))
         return _go(request, "server-groups:detail", project, form.group.id)
     if written.is_misused:
-        messages.warning(request, "This form was sent already, and this came of it. Open it again to change more.")
+        message = gettext("This form was already sent. This is its result. Open the form again to change more.")
+        messages.warning(request, message)
         return _go(request, written.intent)
     last = written.intent.last_outcome
     if last is not None and last.outcome in {Outcome.REJECTED, Outcome.NOT_SENT}:
         return _show_failed(request, form, written.intent, last, written.group or form.group)
     if written.changed_by_others:
-        messages.warning(
-            request, f"Changed by others since you opened the form: {', '.join(written.changed_by_others)}."
-        )
+        labels = ", ".join(str(BY_PATH[path].label) for path in written.changed_by_others)
+        message = gettext("Other people changed these fields since you opened the form: %(fields)s.")
+        messages.warning(request, message % {"fields": labels})
     return _go(request, written.intent)
 
 
 def _show_failed(
     request: SignedInRequest, form: ServerGroupForm, intent: ChangeIntent, outcome: ChangeOutcome, group: ServerGroup
 ) -> HttpResponse:
-    """Offer the input again, with the message at the field that the cloud's words name, if they name one."""
+    """Show the form with the input again. The message is at the field that the cloud names, if it names one."""
     named = [path for path in form.changes if re.search(rf"\b{BY_PATH[path].member}\b", outcome.error_msg)]
     place = BY_PATH[named[0]].name if len(named) == 1 else None
-    return _show_again(request, form.submission, group, entry=intent, problem=(place, failure_text(intent)))
+    return _show_again(request, form.submission, group, entry=intent, problem=Problem(place, failure_text(intent)))
 
 
 def _show_again(
@@ -230,26 +246,26 @@ def _show_again(
     *,
     status: int = 422,
     entry: ChangeIntent | None = None,
-    problem: tuple[str | None, str] | None = None,
+    problem: Problem | None = None,
 ) -> HttpResponse:
-    """Offer the input again over the group as it is now; what others changed meanwhile is said, and asked about."""
+    """Show the form with the input again, for the present state of the group, and with the changes by others."""
     form = ServerGroupForm(rebase(submission, group))
     conflicts = find_conflicts(submission, group)
     for conflict in conflicts:
-        message = f"Someone else changed this from {conflict.seen} to {conflict.now} meanwhile."
-        form.add_error(conflict.name, message)
+        message = gettext("Someone else changed this field from %(seen)s to %(now)s.")
+        form.add_error(conflict.name, message % {"seen": conflict.seen, "now": conflict.now})
     if problem:
-        form.add_error(*problem)
-    context = {"entry": entry, "conflicts": conflicts, "followed": find_followed(submission, group)}
+        form.add_error(problem.field, problem.message)
+    context = {"entry": entry, "conflicts": conflicts, "followed": changes_by_others(submission, group)}
     return _show_form(request, form, status=status, context=context)
 
 
 def _show_stale(
     request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str], *, status: int = 422
 ) -> HttpResponse:
-    """Show the group as it is now, and beside it what was typed.
+    """Show the form with the present values, and a list of the typed values.
 
-    What the person left alone cannot be told from what they typed, so no input is filled in for them.
+    The form does not fill in the typed values: a stale form does not show which of its values the person typed.
     """
     form = ServerGroupForm(Submission(read_shown(project, group_id), reason=typed.get("reason", "")))
     form.add_error(None, STALE)

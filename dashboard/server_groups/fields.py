@@ -1,16 +1,18 @@
-"""THE table of editable fields: Tables 3 and 4 of the API page, each once.
+"""The table of editable fields: tables 3 and 4 of the API page, one line for each field.
 
-The form, the client-side attributes, the PATCH body, the audit labels, the effect badges and the field-level
-permissions are derived from it. Adding a field is adding a line. Limits are those of the API page and, where it is
-silent, of the provider's OpenAPI definitions: name, description, disk size, organisation name, image ids.
+The form, the limits in the browser, the body of the PATCH, the labels in the ledger, the effect badges and the
+permissions come from this table. Adding a field is adding a line. Limits are those of the API page. Where it names
+none, they are those of the provider's OpenAPI definitions: name, description, disk size, organisation name, image ids.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 
 from django import forms
+from django.db.models import TextChoices
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.accounts.roles import EDIT, SWITCH
 from dashboard.cloud.resources import ServerGroup
@@ -20,43 +22,44 @@ from dashboard.server_groups.inputs import (
     PatternField,
     StatusField,
     StrictField,
+    Text,
     Value,
     WholeNumberField,
     to_text,
 )
 
 
-class Section(Enum):
-    IDENTITY = "Identity"
-    AVAILABILITY = "Availability"
-    ROUTING = "Routing"
-    STORAGE = "Storage"
-    IMAGE = "Image and disk"
-    DIRECTORY = "Directory"
+class Section(TextChoices):
+    IDENTITY = "identity", _("Identity")
+    AVAILABILITY = "availability", _("Availability")
+    ROUTING = "routing", _("Routing")
+    STORAGE = "storage", _("Storage")
+    IMAGE = "image", _("Image and disk")
+    DIRECTORY = "directory", _("Directory")
 
 
-class Effect(Enum):
-    """When a change bites (note at the head of the API page)."""
+class Effect(TextChoices):
+    """The time at which a change takes effect (note at the head of the API page)."""
 
-    NOW = "now"
-    NEXT_SIGN_IN = "next sign-in"
-    NEW_SERVERS = "new servers only"
-    ROUTING = "routing is recalculated"
+    NOW = "now", _("now")
+    NEXT_SIGN_IN = "next_sign_in", _("next sign-in")
+    NEW_SERVERS = "new_servers", _("new servers only")
+    ROUTING = "routing", _("routing is recalculated")
 
 
 @dataclass(frozen=True)
 class GroupContext:
-    """What the cloud says around a group; None where it does not say."""
+    """Facts that decide which fields of a group apply. None: the cloud does not show it."""
 
     session_ceiling: int | None = None
-    """The most sessions the tenant may have on one server."""
+    """The maximum number of sessions on one server that the tenant may set."""
     has_directory: bool | None = None
     """Whether the servers belong to a directory (AD) domain."""
 
 
 @dataclass(frozen=True)
 class ShownGroup:
-    """What a form is rendered from: the group, and what stands around it."""
+    """A group as a form shows it, with its context."""
 
     group: ServerGroup
     context: GroupContext
@@ -67,7 +70,7 @@ def never(_group: ServerGroup) -> bool:
 
 
 def has_no_gpu(group: ServerGroup) -> bool:
-    """The cloud shows the group's routing, and its servers have no GPU to set a threshold for."""
+    """Whether the cloud shows the routing of a group whose servers have no GPU."""
     product = group.product_info
     return group.route_policy is not None and product is not None and product.is_gpu is False
 
@@ -77,19 +80,25 @@ def always(_group: ServerGroup, _context: GroupContext) -> str:
 
 
 def multi_session_only(group: ServerGroup, _context: GroupContext) -> str:
-    """Terraform's documentation of the provider: `route_policy` only where `is_vdi` is false."""
-    return "Only for multi-session groups; each server of this group serves one session." if group.is_vdi else ""
+    """Source: the provider's Terraform documentation (`route_policy` only where `is_vdi` is false)."""
+    if not group.is_vdi:
+        return ""
+    return gettext("Only for multi-session groups. Each server of this group serves one session.")
 
 
 def directory_only(group: ServerGroup, context: GroupContext) -> str:
-    """Terraform's documentation: `ou_name` only when the AD server is connected. No server in a domain, no AD."""
+    """Source: the Terraform documentation (`ou_name` needs a connected AD server, so a server in a domain)."""
     is_known_missing = context.has_directory is False and not group.ou_name
-    return "Only with a directory (AD), and the servers of this group belong to none." if is_known_missing else ""
+    if not is_known_missing:
+        return ""
+    return gettext("Only for groups with a directory (AD). The servers of this group belong to none.")
 
 
 def not_on_standby(group: ServerGroup, _context: GroupContext) -> str:
-    """Terraform's documentation: primary and standby must agree, and the primary's change cascades."""
-    return "A standby follows its primary here; change it there." if group.primary_server_group_ids else ""
+    """Source: the Terraform documentation (primary and standby must agree; the primary's change cascades)."""
+    if not group.primary_server_group_ids:
+        return ""
+    return gettext("A standby takes this value from its primary group. Change it there.")
 
 
 def no_ceiling(_context: GroupContext) -> int | None:
@@ -99,32 +108,33 @@ def no_ceiling(_context: GroupContext) -> int | None:
 @dataclass(frozen=True)
 class EditableField:
     path: str
-    """Its place in the body of the PATCH; nested members joined by a dot."""
-    label: str
+    """Path in the body of the PATCH. A dot separates nested members."""
+    label: Text
     section: Section
     effect: Effect
     make: Callable[[], StrictField]
-    help: str = ""
-    unit: str = ""
+    """Makes the form field."""
+    help: Text = ""
+    unit: Text = ""
     permission: str = EDIT
     reason_not_applicable: Callable[[ServerGroup, GroupContext], str] = always
-    """Why the field does not apply to a group; an empty text when it does."""
+    """Returns the reason why the field does not apply to a group, or an empty text if it applies."""
     may_be_unset: Callable[[ServerGroup], bool] = never
-    """Whether the cloud may hold no value at all, so that none can be lost."""
+    """Whether the cloud may hold no value, so that a PATCH without it deletes none."""
     cascades: bool = False
     """Whether the cloud applies a primary group's change to its standby too (Terraform's documentation)."""
     tenant_ceiling: Callable[[GroupContext], int | None] = no_ceiling
-    """The most the tenant may have, where that can be less than the API allows."""
+    """Returns the tenant's own maximum, where it can be lower than the API's."""
     terraform: str | None = ""
-    """Its name in the Terraform provider. Empty: as in the API. None: the provider does not have it."""
+    """Name in the Terraform provider. Empty: as in the API. None: the provider does not have it."""
     sdk: str = ""
-    """Its name in the SDK. Empty: as in the API."""
+    """Name in the SDK. Empty: as in the API."""
     sdk_class: str = ""
     """The SDK's class for the object that holds a nested member."""
 
     @property
     def name(self) -> str:
-        """Its name in forms and addresses."""
+        """Name in forms and addresses."""
         return self.path.replace(".", "__")
 
     @property
@@ -134,7 +144,7 @@ class EditableField:
 
     @property
     def member(self) -> str:
-        """Its own name in the API."""
+        """Name in the API, without the object that holds it."""
         return self.path.rpartition(".")[2]
 
     @property
@@ -143,24 +153,26 @@ class EditableField:
 
     @property
     def hint(self) -> str:
-        """What a form says below the input."""
-        cascade = "A change of a primary group also changes its standby." if self.cascades else ""
-        return " ".join(part for part in (self.help, cascade) if part)
+        """The text that a form shows below the input."""
+        cascade = gettext("A change of a primary group also changes its standby.") if self.cascades else ""
+        return " ".join(str(part) for part in (self.help, cascade) if part)
 
     def display(self, value: Value) -> str:
-        """A value of the API in the words of the form."""
+        """Format a value of the API as the form shows it."""
         if value is None:
-            return "not known"
+            return gettext("not known")
         if value == "":
-            return "empty"
-        if self._options is None:
-            return f"{value} {self.unit}".strip()
-        text = to_text(value)
-        return self._options.get(text, text)
+            return gettext("empty")
+        if self._options is not None:
+            text = to_text(value)
+            return str(self._options.get(text, text))
+        if not self.unit:
+            return str(value)
+        return gettext("%(value)s %(unit)s") % {"value": value, "unit": self.unit}
 
     @cached_property
-    def _options(self) -> Mapping[str, str] | None:
-        """Kept: a page of the ledger shows a hundred values."""
+    def _options(self) -> Mapping[str, Text] | None:
+        """Cached, because a page of the ledger shows a hundred values."""
         field = self.make()
         return dict(field.options) if isinstance(field, OptionField) else None
 
@@ -169,16 +181,16 @@ ROUTING_CLASS = "RoutePolicyDetail"
 
 
 def _threshold(
-    path: str, label: str, *, terraform: str | None = "", may_be_unset: Callable[[ServerGroup], bool] = never
+    path: str, label: Text, *, terraform: str | None = "", may_be_unset: Callable[[ServerGroup], bool] = never
 ) -> EditableField:
-    """A share of a server's power above which it takes no new sessions (Table 4)."""
+    """A utilisation in percent above which a server takes no new sessions (table 4)."""
     return EditableField(
         path,
         label,
         Section.ROUTING,
         Effect.NOW,
         lambda: WholeNumberField(1, 100),
-        help="1 to 100. Above it a server takes no new sessions.",
+        help=_("1 to 100. A server above this value takes no new sessions."),
         unit="%",
         reason_not_applicable=multi_session_only,
         may_be_unset=may_be_unset,
@@ -190,137 +202,141 @@ def _threshold(
 def _image_text(min_length: int) -> PatternField:
     pattern = rf"[!-~]{{{min_length},128}}"
     return PatternField(
-        pattern, "Use Latin letters, digits and signs, no spaces.", min_length=min_length, max_length=128
+        pattern, _("Use Latin letters, digits and punctuation, without spaces."), min_length=min_length, max_length=128
     )
 
 
 FIELDS = (
     EditableField(
         "name",
-        "Name",
+        _("Name"),
         Section.IDENTITY,
         Effect.NOW,
         lambda: PatternField(
             r"[A-Za-z0-9_\u4e00-\u9fa5\-]{1,64}",
-            "Use letters, digits, _ and -; spaces are not allowed.",
+            _("Use letters, digits, _ and -. Spaces are not allowed."),
             min_length=1,
             max_length=64,
         ),
-        help="1 to 64 letters, digits, _ or -, no spaces. Chinese letters are allowed.",
+        help=_("1 to 64 letters, digits, _ or -, without spaces. Chinese letters are allowed."),
     ),
     EditableField(
         "app_type",
-        "Application type",
+        _("Application type"),
         Section.IDENTITY,
         Effect.NOW,
-        lambda: OptionField([("COMMON_APP", "Common app"), ("SESSION_DESKTOP_APP", "Session desktop app")]),
+        lambda: OptionField([("COMMON_APP", _("Common app")), ("SESSION_DESKTOP_APP", _("Session desktop app"))]),
         reason_not_applicable=not_on_standby,
         cascades=True,
     ),
     EditableField(
         "description",
-        "Description",
+        _("Description"),
         Section.IDENTITY,
         Effect.NOW,
         lambda: FreeTextField(255, forms.Textarea),
-        help="0 to 255 characters.",
+        help=_("0 to 255 characters."),
     ),
     EditableField(
         "server_group_status",
-        "Status",
+        _("Status"),
         Section.AVAILABILITY,
         Effect.NOW,
         StatusField,
-        help="Off: new sign-ins are refused. What happens to open sessions is not documented.",
+        help=_("Off: the cloud refuses new sign-ins. The documentation does not say whether open sessions stay open."),
         permission=SWITCH,
         terraform="enabled",
     ),
     EditableField(
         "route_policy.max_session",
-        "Maximum sessions",
+        _("Maximum sessions"),
         Section.ROUTING,
         Effect.ROUTING,
         lambda: WholeNumberField(1, 1024),
-        help="1 to 1024 on a single server.",
-        unit="per server",
+        help=_("1 to 1024 on a single server."),
+        unit=_("per server"),
         reason_not_applicable=multi_session_only,
         tenant_ceiling=lambda context: context.session_ceiling,
         sdk_class=ROUTING_CLASS,
     ),
-    _threshold("route_policy.cpu_threshold", "CPU threshold"),
-    _threshold("route_policy.gpu_threshold", "GPU threshold", terraform=None, may_be_unset=has_no_gpu),
-    _threshold("route_policy.mem_threshold", "Memory threshold"),
+    _threshold("route_policy.cpu_threshold", _("CPU threshold")),
+    _threshold("route_policy.gpu_threshold", _("GPU threshold"), terraform=None, may_be_unset=has_no_gpu),
+    _threshold("route_policy.mem_threshold", _("Memory threshold")),
     EditableField(
         "storage_mount_policy",
-        "NAS directories mounted",
+        _("NAS directories mounted"),
         Section.STORAGE,
         Effect.NEXT_SIGN_IN,
-        lambda: OptionField([("ANY", "Personal and shared"), ("USER", "Personal only"), ("SHARE", "Shared only")]),
+        lambda: OptionField(
+            [("ANY", _("Personal and shared")), ("USER", _("Personal only")), ("SHARE", _("Shared only"))]
+        ),
         reason_not_applicable=not_on_standby,
         cascades=True,
     ),
     EditableField(
         "image_type",
-        "Image type",
+        _("Image type"),
         Section.IMAGE,
         Effect.NEW_SERVERS,
         lambda: OptionField(
             [
-                ("gold", "Marketplace image"),
-                ("public", "Public image"),
-                ("private", "Private image"),
-                ("shared", "Shared image"),
-                ("other", "Other"),
+                ("gold", _("Marketplace image")),
+                ("public", _("Public image")),
+                ("private", _("Private image")),
+                ("shared", _("Shared image")),
+                ("other", _("Other")),
             ]
         ),
     ),
     EditableField(
         "image_id",
-        "Image ID",
+        _("Image ID"),
         Section.IMAGE,
         Effect.NEW_SERVERS,
         lambda: _image_text(min_length=1),
-        help="1 to 128 characters, no spaces. Old applications may fail to connect after a change of image.",
+        help=_(
+            "1 to 128 characters, without spaces. Old applications may fail to connect after a change of the image."
+        ),
     ),
     EditableField(
         "image_product_id",
-        "Image product ID",
+        _("Image product ID"),
         Section.IMAGE,
         Effect.NEW_SERVERS,
         lambda: _image_text(min_length=0),
-        help="0 to 128 characters, no spaces. Needed for a Marketplace image.",
+        help=_("0 to 128 characters, without spaces. A Marketplace image needs it."),
     ),
     EditableField(
         "system_disk_type",
-        "System disk type",
+        _("System disk type"),
         Section.IMAGE,
         Effect.NEW_SERVERS,
         lambda: OptionField(
             [
-                ("ESSD", "ESSD, Extreme SSD"),
-                ("SSD", "SSD, Ultra-high I/O"),
-                ("GPSSD", "GPSSD, General-purpose SSD"),
-                ("SAS", "SAS, High I/O"),
-                ("SATA", "SATA, Common I/O"),
+                ("ESSD", _("ESSD, Extreme SSD")),
+                ("SSD", _("SSD, Ultra-high I/O")),
+                ("GPSSD", _("GPSSD, General-purpose SSD")),
+                ("SAS", _("SAS, High I/O")),
+                ("SATA", _("SATA, Common I/O")),
             ]
         ),
     ),
     EditableField(
         "system_disk_size",
-        "System disk size",
+        _("System disk size"),
         Section.IMAGE,
         Effect.NEW_SERVERS,
         lambda: WholeNumberField(10, 32768),
-        help="10 to 32768, and not less than the image needs.",
-        unit="GB",
+        help=_("10 to 32768, and at least the minimum of the image."),
+        unit=_("GB"),
     ),
     EditableField(
         "ou_name",
-        "Organisational unit",
+        _("Organisational unit"),
         Section.DIRECTORY,
         Effect.NEW_SERVERS,
         lambda: FreeTextField(255),
-        help="0 to 255 characters. Only where a directory is connected.",
+        help=_("0 to 255 characters. Only for groups with a directory."),
         reason_not_applicable=directory_only,
     ),
 )
@@ -329,7 +345,7 @@ BY_PATH: Mapping[str, EditableField] = {field.path: field for field in FIELDS}
 STATUS = BY_PATH["server_group_status"]
 MAX_SESSION = "route_policy.max_session"
 IMAGE_PATHS = ("image_type", "image_id", "image_product_id")
-"""They belong together: one image has one type and, from the Marketplace, one product."""
+"""An image has one type and, if it is from the Marketplace, one product."""
 
 
 def snapshot(group: ServerGroup) -> dict[str, Value]:
@@ -338,7 +354,7 @@ def snapshot(group: ServerGroup) -> dict[str, Value]:
 
 
 def siblings(field: EditableField) -> tuple[EditableField, ...]:
-    """The fields that are sent in the same nested object, the field itself included; none for a plain member."""
+    """The fields in the same nested object, including the field itself; none for a plain member."""
     return tuple(other for other in FIELDS if field.parent and other.parent == field.parent)
 
 
@@ -361,18 +377,18 @@ def missing_siblings(changes: Mapping[str, Value], group: ServerGroup) -> tuple[
 
 
 def payload(changes: Mapping[str, Value], group: ServerGroup) -> dict[str, object]:
-    """The body of the PATCH: exactly the changed fields.
+    """Make the body of the PATCH: the changed fields, and the known siblings of a nested one.
 
-    Nobody has documented whether a partial `route_policy` is merged or replaces the stored one, so that a change to
-    one threshold takes the others along as they were read a moment ago.
+    No document says whether the cloud merges a partial `route_policy` or replaces the stored one. So a change of one
+    threshold includes the others, with the values of the last read.
     """
     body: dict[str, object] = {}
     for path, value in changes.items():
-        parent, _, member = path.rpartition(".")
-        if parent:
-            known = {f.path: group.value(f.path) for f in FIELDS if f.path.startswith(f"{parent}.")}
-            merged = {p: v for p, v in (known | dict(changes)).items() if p in known and v is not None}
-            body[parent] = {p.rpartition(".")[2]: v for p, v in merged.items()}
-        else:
-            body[member] = value
+        field = BY_PATH[path]
+        body[field.parent or field.member] = _nested(field, changes, group) if field.parent else value
     return body
+
+
+def _nested(field: EditableField, changes: Mapping[str, Value], group: ServerGroup) -> dict[str, Value]:
+    values = {other.member: changes.get(other.path, group.value(other.path)) for other in siblings(field)}
+    return {member: value for member, value in values.items() if value is not None}

@@ -1,7 +1,7 @@
-"""The list of groups as a person asked for it: filtered, sorted and paged over the whole set, never over one page.
+"""The list of groups, filtered, sorted and paged over the whole set.
 
-The cloud cannot filter by status and sorts in an order nobody documented, so all its pages are read and the rest is
-done here.
+The cloud cannot filter by status, and its order is not documented. So the client reads all pages, and this module
+filters and sorts the groups.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ def _folded(text: str | None) -> str | None:
 
 
 def _sorted(groups: Sequence[ServerGroup], sort: str) -> list[ServerGroup]:
-    """By a column, `-` before its name for the other way round. Unknown values come last either way."""
+    """Sort by a column. A `-` before its name reverses the order. Unknown values are last in both orders."""
     value = SORTS[sort.removeprefix("-")]
     known = sorted(
         ((key, group) for group in groups if (key := value(group)) is not None),
@@ -40,7 +40,7 @@ def _sorted(groups: Sequence[ServerGroup], sort: str) -> list[ServerGroup]:
 
 @dataclass(frozen=True)
 class Query:
-    """What stands in the address. A value that makes no sense is as good as none: a pasted link never breaks."""
+    """The filters, sorting and page in an address. An invalid value is ignored, so that each pasted link works."""
 
     q: str = ""
     status: str = ""
@@ -65,23 +65,23 @@ class Query:
         )
 
     def link(self, **changed: str | int) -> str:
-        """The query string of this view with some of it changed; what is at its default is left out."""
-        asked = replace(self, **{"page": 1, **changed})  # type: ignore[arg-type]  # names and types are Query's own
+        """The query string of this view with some values changed, without default values."""
+        wanted = replace(self, **{"page": 1, **changed})  # type: ignore[arg-type]  # names and types are Query's own
         default = Query()
-        parts = {name: value for name, value in vars(asked).items() if value != getattr(default, name)}
+        parts = {name: value for name, value in vars(wanted).items() if value != getattr(default, name)}
         return f"?{urlencode(parts)}"
 
     @property
     def here(self) -> str:
-        """The query string of this view itself."""
+        """The query string of this view."""
         return self.link(page=self.page)
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything besides the text narrows the list."""
+        """Whether a filter other than the text is set."""
         return any((self.status, self.app_type, self.role, self.tag, self.image))
 
-    def wants(self, group: ServerGroup) -> bool:
+    def matches(self, group: ServerGroup) -> bool:
         return (
             self._matches_text(group)
             and (not self.status or group.server_group_status is (self.status == "on"))
@@ -92,13 +92,13 @@ class Query:
         )
 
     def _matches_text(self, group: ServerGroup) -> bool:
-        wanted = self.q.casefold()
+        part = self.q.casefold()
         texts = (group.name or "", group.description or "", group.id)
-        return not wanted or any(wanted in text.casefold() for text in texts)
+        return not part or any(part in text.casefold() for text in texts)
 
 
 def role(group: ServerGroup) -> str:
-    """`standby` where a group names its primary, `primary` where it names a standby, else empty."""
+    """`standby` if a group names its primary, `primary` if it names a standby, else empty."""
     if group.primary_server_group_ids:
         return "standby"
     return "primary" if group.secondary_server_group_ids else ""
@@ -106,7 +106,7 @@ def role(group: ServerGroup) -> str:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of the groups in the latest response; what it lacks is not counted."""
+    """The numbers of groups in the latest response."""
 
     groups: int
     on: int
@@ -115,9 +115,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of the groups asked for, with what the page around it shows.
+    """One page of the matching groups, with counts and the values of the filters.
 
-    `older` are the ids of those that the latest response lacks.
+    `older` holds the ids of groups that are only in an earlier response.
     """
 
     query: Query
@@ -147,9 +147,9 @@ class Listing:
 
 
 def list_groups(groups: tuple[ServerGroup, ...], query: Query, older: tuple[ServerGroup, ...] = ()) -> Listing:
-    """The groups of the latest response, together with `older` ones that it lacks."""
+    """List the groups of the latest response, and the `older` ones that are only in an earlier response."""
     both = (*groups, *older)
-    wanted = _sorted(_sorted([group for group in both if query.wants(group)], "name"), query.sort)
+    wanted = _sorted(_sorted([group for group in both if query.matches(group)], "name"), query.sort)
     pages = max(1, -(-len(wanted) // PAGE_SIZE))
     query = replace(query, page=min(query.page, pages))
     start = (query.page - 1) * PAGE_SIZE

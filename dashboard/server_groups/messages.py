@@ -1,88 +1,136 @@
-"""The outcome of a write in words: what happened, what the cloud holds now, what to do."""
+"""Messages about the outcome of a write: what happened, what the cloud holds now, what to do next."""
 
 from dataclasses import dataclass
 
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups.services import WriteResult
+from dashboard.server_groups.inputs import Text
+from dashboard.server_groups.sending import WriteResult
 
 
 @dataclass(frozen=True)
 class Notice:
-    """`level` is one of ok, wait, bad; it picks the colour, the words stand on their own."""
+    """`level` is ok, wait or bad. It picks the colour; the text is complete without it."""
 
     level: str
     text: str
 
 
+@dataclass(frozen=True)
+class _SwitchTexts:
+    """The sentences about a switch to one state. `name` is the group's, `proof` the outcome's."""
+
+    unchanged: Text
+    misused: Text
+    waiting: Text
+    applied: Text
+    accepted: Text
+    unknown: Text
+    still_other: Text
+    not_shown: Text
+    not_switched: Text
+
+
+_ON = _SwitchTexts(
+    unchanged=_("%(name)s is already on. Nothing was sent."),
+    misused=_("%(name)s was not switched on. This form was already sent with another change."),
+    waiting=_("%(name)s is being switched on. Waiting for the cloud."),
+    applied=_("%(name)s is on."),
+    accepted=_("The cloud accepted switching %(name)s on. It does not show the new state."),
+    unknown=_("It is not known yet whether %(name)s is on. %(proof)s Checking again."),
+    still_other=_("%(name)s is still off."),
+    not_shown=_("No read shows whether %(name)s is on."),
+    not_switched=_("%(name)s was not switched on."),
+)
+_OFF = _SwitchTexts(
+    unchanged=_("%(name)s is already off. Nothing was sent."),
+    misused=_("%(name)s was not switched off. This form was already sent with another change."),
+    waiting=_("%(name)s is being switched off. Waiting for the cloud."),
+    applied=_("%(name)s is off."),
+    accepted=_("The cloud accepted switching %(name)s off. It does not show the new state."),
+    unknown=_("It is not known yet whether %(name)s is off. %(proof)s Checking again."),
+    still_other=_("%(name)s is still on."),
+    not_shown=_("No read shows whether %(name)s is off."),
+    not_switched=_("%(name)s was not switched off."),
+)
+
+
 def switch_notice(written: WriteResult, group: ServerGroup, *, on: bool) -> Notice:
-    """`group` is as a read after the change showed it; without its status nothing is said about the state."""
-    name = group.name or group.id
-    wanted, other = ("on", "off") if on else ("off", "on")
+    """`group` is as a read after the change showed it. Without its status the notice does not name a state."""
+    texts, name = _ON if on else _OFF, group.name or group.id
     if written.intent is None:
-        return Notice("ok", f"{name} is already {wanted}. Nothing was sent.")
+        return Notice("ok", texts.unchanged % {"name": name})
     if written.is_misused:
-        return Notice("bad", f"{name} was not switched {wanted}: this form was sent already, for something else.")
-    return _say_outcome(written.intent, group, wanted, other)
+        return Notice("bad", texts.misused % {"name": name})
+    return _outcome_notice(written.intent, group, on=on)
 
 
-def _say_outcome(intent: ChangeIntent, group: ServerGroup, wanted: str, other: str) -> Notice:
-    name, last = group.name or group.id, intent.last_outcome
+def _outcome_notice(intent: ChangeIntent, group: ServerGroup, *, on: bool) -> Notice:
+    texts, last = _ON if on else _OFF, intent.last_outcome
+    values = {"name": group.name or group.id, "proof": last.proof if last else ""}
     if last is None:
-        return Notice("wait", f"{name} is being switched {wanted}. Waiting for the cloud.")
+        return Notice("wait", texts.waiting % values)
     match last.outcome:
         case Outcome.APPLIED:
-            return Notice("ok", f"{name} is {wanted}.")
+            return Notice("ok", texts.applied % values)
         case Outcome.ACCEPTED:
-            return Notice("wait", f"The cloud accepted switching {name} {wanted}. It does not show the new state.")
+            return Notice("wait", texts.accepted % values)
         case Outcome.UNKNOWN:
-            return Notice("wait", f"It is not known yet whether {name} is {wanted}. {last.proof} Checking again.")
+            return Notice("wait", texts.unknown % values)
         case Outcome.CONFLICT:
-            return Notice("bad", f"{name} was changed by someone else meanwhile. {last.proof}")
-    if group.server_group_status is (wanted != "on"):
-        state = f"{name} is still {other}."
+            return Notice("bad", gettext("Someone else changed %(name)s at the same time. %(proof)s") % values)
+    if group.server_group_status is (not on):
+        state = texts.still_other
     elif last.outcome == Outcome.REJECTED or intent.is_observed:
-        state = f"No read shows whether {name} is {wanted}."
+        state = texts.not_shown
     else:
-        state = f"{name} was not switched {wanted}."
-    return Notice("bad", f"{state} {failure_text(intent)}")
+        state = texts.not_switched
+    return Notice("bad", f"{state % values} {failure_text(intent)}")
 
 
 def settled_notice(intent: ChangeIntent, group: ServerGroup) -> Notice:
-    """What a later read found out about a change."""
+    """The notice after a later read of an unsettled change."""
     if intent.kind == Kind.SWITCH:
         return switch_notice(WriteResult(intent), group, on=intent.fields.get().after is True)
-    name, last = group.name or group.id, intent.last_outcome
+    last = intent.last_outcome
+    values = {"name": group.name or group.id, "proof": last.proof if last else ""}
     if last is None or last.outcome == Outcome.UNKNOWN:
-        return Notice("wait", f"It is not known yet whether the change of {name} took effect. Checking again.")
+        message = gettext("It is not known yet whether the change of %(name)s took effect. Checking again.")
+        return Notice("wait", message % values)
     if last.outcome == Outcome.APPLIED:
-        return Notice("ok", f"The change of {name} took effect.")
+        return Notice("ok", gettext("The change of %(name)s took effect.") % values)
     if last.outcome == Outcome.ACCEPTED:
-        return Notice("wait", f"The change of {name}: {last.proof}")
-    return Notice("bad", f"The change of {name} did not take effect as intended. {failure_text(intent)}")
+        return Notice("wait", gettext("The change of %(name)s: %(proof)s") % values)
+    message = gettext("The change of %(name)s did not take effect as intended. %(reason)s")
+    return Notice("bad", message % {**values, "reason": failure_text(intent)})
 
 
 def failure_text(intent: ChangeIntent) -> str:
-    """Why nothing was changed, with the cloud's own code and message, and what to do next."""
+    """The reason why a change failed, with the cloud's own code and message, and what to do next."""
     last = intent.last_outcome
     if last is None:
         return ""
-    said = next((row for row in intent.outcomes.all() if row.error_code or row.error_msg), last)
-    words = ": ".join(part for part in (said.error_code, said.error_msg) if part)
-    parts = (last.proof, f"The cloud's words: {words.rstrip('.')}." if words else "", _advice(intent, last.outcome))
-    return " ".join(part for part in parts if part)
+    quoted = next((row for row in intent.outcomes.all() if row.error_code or row.error_msg), last)
+    words = ": ".join(part for part in (quoted.error_code, quoted.error_msg) if part)
+    quotation = gettext("The cloud's words: %(words)s.") % {"words": words.rstrip(".")} if words else ""
+    return " ".join(part for part in (last.proof, quotation, _advice(intent, last.outcome)) if part)
 
 
 def _advice(intent: ChangeIntent, outcome: str) -> str:
     if intent.is_observed and outcome in {Outcome.NOT_APPLIED, Outcome.NOT_SENT}:
         until = timezone.localtime(intent.observed_until)
-        return f"Not applied so far. Until {until:%H:%M %Z} the dashboard checks whether the cloud applies it late."
+        message = gettext(
+            "Not applied so far. Until %(time)s the dashboard checks whether the cloud applies the change late."
+        )
+        return message % {"time": f"{until:%H:%M %Z}"}
     match outcome:
         case Outcome.REJECTED:
-            return "The cloud would refuse the same change again."
+            return gettext("The cloud would refuse the same change again.")
         case Outcome.NOT_SENT | Outcome.NOT_APPLIED:
-            return "Trying again is safe."
+            return gettext("You can safely try again.")
         case _:
-            return "Look at the group before trying again."
+            return gettext("Look at the group before you try again.")

@@ -1,4 +1,4 @@
-"""A cloud that cannot be read becomes an honest page instead of a server error."""
+"""Error pages for an unavailable cloud or ledger, and limits for requests that wait for the cloud."""
 
 from collections.abc import Callable
 
@@ -26,6 +26,8 @@ class CloudLimits:
 
 
 class ProblemPages:
+    """Show errors of the cloud and of the ledger as pages that say what to do."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
@@ -40,18 +42,18 @@ class ProblemPages:
                 context = {"problem": exception, "words": explain(exception)}
                 return render(request, "server_groups/cloud_unavailable.html", context, status=503)
             case LedgerError():
-                return _ledger_away(request, exception)
+                return _ledger_unavailable(request, exception)
             case ChangeUnderWayError():
                 response = render(request, "server_groups/change_under_way.html", status=409)
-                # A 409 is swapped where a form expects its answer; this one is a page, of which only the problem fits.
+                # htmx swaps a 409 into the form's target. This response is a whole page, so select only its message.
                 return reselect(reswap(retarget(response, "#problem"), "innerHTML"), ".problem")
             case _:
                 return None
 
 
-def _ledger_away(request: HttpRequest, error: LedgerError) -> HttpResponse:
+def _ledger_unavailable(request: HttpRequest, error: LedgerError) -> HttpResponse:
     context = {"problem": error, "is_sent": isinstance(error, OutcomeNotRecordedError)}
     try:
         return render(request, "server_groups/ledger_unavailable.html", context, status=503)
-    except (DatabaseError, InterfaceError):  # the frame of a page says who is signed in, and as what
+    except (DatabaseError, InterfaceError):  # the page frame reads the person and the roles from the database
         return render(request, "database_unavailable.html", context, status=503)

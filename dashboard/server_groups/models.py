@@ -2,7 +2,7 @@ from django.db import models
 
 
 class ServerGroup(models.Model):
-    """No table: server groups live in the cloud. The model only carries the permissions that guard them."""
+    """The permissions for server groups. The model has no table, because the groups are in the cloud."""
 
     class Meta:
         managed = False

@@ -1,9 +1,11 @@
-"""What a group looks like this second: read live, side by side, for its page and for the switch-off dialog."""
+"""Live reads of a group, in parallel, for its page, its edit form and the switch-off dialog."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.cloud.client import Client, client_for
 from dashboard.cloud.errors import CloudError
@@ -12,39 +14,40 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import RequestThreadPool
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
 from dashboard.server_groups.fields import GroupContext, ShownGroup
+from dashboard.server_groups.inputs import Text
 
 T = TypeVar("T")
 READY = "REGISTERED"
-"""The status of a server that takes sessions (workspace-api.md 2.4)."""
+"""The status of a server that accepts sessions (workspace-api.md 2.4)."""
 SERVER_STATES = {
-    READY: "ready",
-    "UNREGISTER": "not ready",
-    "MAINTAINING": "in maintenance",
-    "FREEZE": "frozen",
-    "STOPPED": "stopped",
-    "NONE": "abnormal",
+    READY: _("ready"),
+    "UNREGISTER": _("not ready"),
+    "MAINTAINING": _("in maintenance"),
+    "FREEZE": _("frozen"),
+    "STOPPED": _("stopped"),
+    "NONE": _("abnormal"),
 }
-SESSION_STATES = {"Active": "active", "Disconnected": "disconnected", "AppcInit": "initialising"}
-"""The states of a session that is open (workspace-api.md 2.10)."""
+SESSION_STATES = {"Active": _("active"), "Disconnected": _("disconnected"), "AppcInit": _("initialising")}
+"""The states of an open session (workspace-api.md 2.10)."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of something are in one state; `state` in words, the cloud's own where we have none."""
+    """The number of servers or sessions in one state. `state` is the cloud's own word if we have none."""
 
-    state: str
+    state: Text
     count: int
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A group and what hangs on it. A part that could not be read is None: nothing here is guessed."""
+    """A group with its servers, sessions and partners. A part that could not be read is None."""
 
     group: ServerGroup
     state: ServerGroupState | None
     sessions: tuple[Session, ...] | None
     partners: tuple[ServerGroup, ...] | None
-    """Its standby groups, or the primary of a standby; of one whose id cannot be asked for, only the id."""
+    """The standby groups, or the primary of a standby. With an unusable id, only the id is known."""
 
     @property
     def ready(self) -> int | None:
@@ -52,7 +55,7 @@ class Overview:
 
     @property
     def servers_by_state(self) -> tuple[Tally, ...] | None:
-        """The states that servers are in, in the cloud's order; ready always, even if none is."""
+        """The number of servers in each state, in the cloud's order. The state *ready* is always included."""
         if self.state is None:
             return None
         counts = {READY: 0, **self.state.counts}
@@ -81,7 +84,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Load:
-    """What runs in a group: servers ready of all, and the sessions on them."""
+    """The ready servers, all servers and sessions of a group."""
 
     ready: int = 0
     servers: int = 0
@@ -89,7 +92,7 @@ class Load:
 
 
 def read_loads(project: Project) -> dict[str, Load]:
-    """The load of every group that has servers, from one read of all servers of the project."""
+    """The load of each group that has servers, from one read of all servers of the project."""
     loads: dict[str, Load] = {}
     for server in client_for(project).list_servers():
         group_id = server.server_group_id or ""
@@ -103,7 +106,7 @@ def read_loads(project: Project) -> dict[str, Load]:
 
 
 def read_overview(project: Project, group_id: str) -> Overview:
-    """Raises CloudError only when the group itself cannot be read."""
+    """Read a group and its parts. Raises CloudError only if the group itself cannot be read."""
     client = client_for(project)
     with RequestThreadPool(max_workers=3) as pool:
         state = pool.submit(_or_none, lambda: client.show_server_group_state(group_id))
@@ -114,7 +117,7 @@ def read_overview(project: Project, group_id: str) -> Overview:
 
 
 def read_shown(project: Project, group_id: str) -> ShownGroup:
-    """The group with what decides which of its fields apply. Only the group itself must be readable."""
+    """Read a group and its context. Raises CloudError only if the group itself cannot be read."""
     client = client_for(project)
     with RequestThreadPool(max_workers=2) as pool:
         restrict = pool.submit(_or_none, client.show_restrict)

@@ -1,4 +1,4 @@
-"""The door of every view that changes a group: who may not is refused, and a refused post is recorded."""
+"""Permission checks of the views that change a group. A refused post is recorded in the ledger."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -17,7 +17,7 @@ GroupView = Callable[[SignedInRequest, Project, str], HttpResponseBase]
 
 
 def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupView]:
-    """Decorate a view that changes a group: a post by someone without `permission` is recorded and refused."""
+    """Decorate a view that changes a group: record and refuse a post by a person without `permission`."""
 
     def decorate(view: GroupView) -> GroupView:
         @wraps(view)
@@ -34,18 +34,19 @@ def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupV
 
 
 def record_stale_form(request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str]) -> None:
-    """Record what a form asked for that was too old or altered; nothing of it is sent."""
+    """Record the values of a form that is too old or altered. They are not sent."""
     because = "The form was too old or was altered."
     record_refusal(project=project, group_id=group_id, attempted=_attempted(typed), because=because, by=actor(request))
 
 
 def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
-    """Raise PermissionDenied; what was posted is recorded first, NUL left out because PostgreSQL refuses it."""
+    """Record the posted values and raise PermissionDenied."""
     attempted = _attempted(texts(request.POST))
     refuse(project=project, group_id=group_id, attempted=attempted, because=because, by=actor(request))
 
 
 def _attempted(texts: Mapping[str, str]) -> dict[str, str | bool]:
+    """The posted values by path, without NUL characters, because PostgreSQL refuses them."""
     posted = {name: text.replace("\x00", "") for name, text in texts.items()}
     attempted: dict[str, str | bool] = {f.path: posted[f.name][:500] for f in FIELDS if f.name in posted}
     if wanted := posted.get("status"):

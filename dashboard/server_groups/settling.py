@@ -1,4 +1,4 @@
-"""Settle changes with an unknown outcome and observe those the cloud may apply late, by reading; never by sending."""
+"""Settle changes with an unknown outcome, and observe those that the cloud may apply late. Both only read."""
 
 import logging
 from collections.abc import Iterator
@@ -28,21 +28,35 @@ from dashboard.server_groups import outcome_check
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
-"""Longer than a read may take: whoever dies in between holds a change up for no longer."""
+"""Longer than a read may take. A process that ends during a read delays the next one by at most this time."""
 
 
 @dataclass(frozen=True)
 class SettleResult:
-    """A change after a try to settle it; `problem` says why none could be made."""
+    """A change after an attempt to settle it. `problem` is the reason why the attempt was not possible."""
 
     intent: ChangeIntent
     problem: str = ""
 
 
 def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[SettleResult]:
-    """Try each unsettled change once. Raises LedgerError when the list of them cannot be read."""
+    """Try to settle each unsettled change once. Raises LedgerError if the ledger cannot list them."""
     since = timezone.now() - younger_than if younger_than else None
-    for number in list_unsettled(since=since):
+    yield from _settle_each(list_unsettled(since=since))
+
+
+def observe_due() -> Iterator[SettleResult]:
+    """Read each observed change whose next read is due. Raises LedgerError if the ledger cannot list them."""
+    yield from _settle_each(list_observed(due_at=timezone.now()))
+
+
+def settle_now(number: int) -> ChangeIntent:
+    """Try to settle one change for a page that waits for it. Raises LedgerError."""
+    return _settle(number).intent
+
+
+def _settle_each(numbers: list[int]) -> Iterator[SettleResult]:
+    for number in numbers:
         try:
             yield _settle(number)
         except LedgerError as error:
@@ -50,31 +64,16 @@ def settle_unsettled(*, younger_than: timedelta | None = None) -> Iterator[Settl
             yield SettleResult(find_intent(number), str(error))
 
 
-def observe_due() -> Iterator[SettleResult]:
-    """Read each observed change whose next read is due. Raises LedgerError when the list of them cannot be read."""
-    for number in list_observed(due_at=timezone.now()):
-        try:
-            yield _settle(number)
-        except LedgerError as error:
-            logger.exception("The outcome of change %s could not be corrected", number)
-            yield SettleResult(find_intent(number), str(error))
-
-
-def settle_now(number: int) -> ChangeIntent:
-    """Try one change at once, for a page that waits for it. Raises LedgerError."""
-    return _settle(number).intent
-
-
 def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
-    """Read the group once and record the outcome of an unsettled change, if it is clear by now. Raises LedgerError."""
-    if intent.is_settled or timezone.now() < outcome_check.readable_from(intent):
+    """Read the group once and record the outcome of an unsettled change, if the read decides it. Raises LedgerError."""
+    if intent.is_settled or timezone.now() < outcome_check.settles_from(intent):
         return intent
     try:
         group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         return intent
-    # Looked for after the read: whatever that may have seen has its intent by now.
-    details = _hidden(intent) or outcome_check.check_later(intent, group)
+    # Search for later changes after the read: each change that the read may show has an intent by now.
+    details = _overwritten(intent) or outcome_check.check_later(intent, group)
     if details is None or (intent.last_outcome and details.outcome == intent.last_outcome.outcome):
         return intent
     record_outcome(intent, details)
@@ -82,7 +81,7 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
 
 
 def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
-    """Read the group once and correct the outcome of an observed change if it was applied late. Raises LedgerError."""
+    """Read the group once and correct the outcome of an observed change that was applied late. Raises LedgerError."""
     try:
         group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
@@ -100,13 +99,13 @@ def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
 
 
 def _differs(intent: ChangeIntent, later: ChangeIntent) -> bool:
-    """Whether a read can tell the values of a change from those of a later one to the same fields."""
+    """Whether a read can distinguish the values of a change from those of a later one to the same fields."""
     wanted = {row.field: row.after for row in later.fields.all()}
     return all(row.after != wanted[row.field] for row in intent.fields.all() if row.field in wanted)
 
 
 def _correction(intent: ChangeIntent, group: ServerGroup) -> OutcomeDetails | None:
-    """What a read says about an observed change that its outcome does not say yet."""
+    """The new outcome of an observed change, if a read shows another one than the recorded."""
     details, last = outcome_check.check_later(intent, group), intent.last_outcome
     if details is None or last is None or details.outcome == last.outcome:
         return None
@@ -117,23 +116,22 @@ def _correction(intent: ChangeIntent, group: ServerGroup) -> OutcomeDetails | No
     return replace(details, outcome=Outcome.NOT_APPLIED) if has_been_accepted and is_shown else None
 
 
-def _hidden(intent: ChangeIntent) -> OutcomeDetails | None:
-    """Once a later change of the same fields may have been made, the group's values tell nothing of this one."""
+def _overwritten(intent: ChangeIntent) -> OutcomeDetails | None:
+    """The outcome if a later change to the same fields may have been made: the group's values no longer show it."""
     later = find_later(intent)
     if later is None:
         return None
-    return OutcomeDetails(
-        Outcome.UNKNOWN, f"Change {later.number} changed the same fields since, so a read can no longer tell."
-    )
+    proof = f"Change {later.number} changed the same fields since, so a read can no longer show the outcome."
+    return OutcomeDetails(Outcome.UNKNOWN, proof)
 
 
 def _settle(number: int) -> SettleResult:
     with leased(number, LEASE) as intent:
         if intent is None:
             known = find_intent(number)
-            return SettleResult(known, "" if known.is_settled else "someone else is reading the group at this moment")
+            return SettleResult(known, "" if known.is_settled else "another process is reading the group now")
         try:
             act = observe_change if intent.is_settled else settle_change
             return SettleResult(act(project=get_project(intent.project), intent=intent))
         except UnknownProjectError:
-            return SettleResult(intent, f"the project {intent.project} is not configured any more")
+            return SettleResult(intent, f"the project {intent.project} is no longer configured")

@@ -1,9 +1,11 @@
-"""The request as it will be sent, for people who prefer to script it. Never with a secret."""
+"""The request of a change as code for other tools. A snippet never contains a secret."""
 
 import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from django.utils.translation import gettext
 
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import BY_PATH, EditableField
@@ -19,7 +21,7 @@ class Snippet:
 
 def snippets(project: Project, group_id: str, body: Body) -> tuple[Snippet, ...]:
     return (
-        Snippet("URI and JSON body", _request(project, group_id, body)),
+        Snippet(gettext("URI and JSON body"), _request(project, group_id, body)),
         Snippet("curl", _curl(project, group_id, body)),
         Snippet("Python SDK", _python(project, group_id, body)),
         Snippet("KooCLI", _koocli(project, group_id, body)),
@@ -51,7 +53,7 @@ def _curl(project: Project, group_id: str, body: Body) -> str:
 
 
 def _python(project: Project, group_id: str, body: Body) -> str:
-    """For `huaweicloudsdkworkspaceapp`, which reads the keys from the environment under the names used here."""
+    """Code for `huaweicloudsdkworkspaceapp`. The environment variables have the SDK's own names."""
     arguments = "".join(f"\n            {_python_argument(name, value)}," for name, value in body.items())
     classes = sorted({"UpdateServerGroupReq", "UpdateServerGroupRequest", "WorkspaceAppClient", *_sdk_classes(body)})
     imports = "".join(f"\n    {name}," for name in classes)
@@ -92,7 +94,7 @@ def _python_argument(name: str, value: object) -> str:
 
 
 def _koocli(project: Project, group_id: str, body: Body) -> str:
-    """Options are named as in the API, nested ones with a dot (reference 10)."""
+    """A KooCLI command. Options have the API's names; nested ones contain a dot (reference 10)."""
     options = [
         f"--cli-region={project.region}",
         f"--project_id={project.project_id}",
@@ -103,7 +105,7 @@ def _koocli(project: Project, group_id: str, body: Body) -> str:
 
 
 def _flat(body: Body) -> tuple[tuple[EditableField, object], ...]:
-    """Each value with its field, members of a nested object too."""
+    """Each value with its field, including the members of nested objects."""
     pairs: list[tuple[str, object]] = []
     for name, value in body.items():
         if isinstance(value, Mapping):
@@ -118,7 +120,7 @@ def _plain(value: object) -> str:
 
 
 def _terraform(body: Body) -> str:
-    """The arguments to change in a resource, by the names that the provider has for them."""
+    """The arguments to change in a Terraform resource, with the provider's names."""
     lines = ['resource "huaweicloud_workspace_app_server_group" "this" {', "  # the other arguments stay as they are"]
     for name, value in body.items():
         members = [_argument(field, inner) for field, inner in _flat({name: value})]
@@ -136,5 +138,5 @@ def _argument(field: EditableField, value: object) -> str:
 
 
 def _hcl(value: object) -> str:
-    """A JSON text is an HCL text, except for the two marks that begin a template."""
+    """Format a value as HCL: as JSON, with the two marks escaped that begin a template."""
     return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")

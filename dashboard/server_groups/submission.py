@@ -1,4 +1,4 @@
-"""A submitted edit form as a value: what the person saw and what they typed.
+"""A submitted edit form as a value: the group that the person saw, and the text that they typed.
 
 A form validates and renders a submission. After a failure, a conflict or a choice, a pure function makes the next one.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core import signing
 from django.http import QueryDict
+from django.utils.translation import gettext
 
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.fields import FIELDS, GroupContext, ShownGroup, snapshot
@@ -23,12 +24,12 @@ MAX_AGE = timedelta(days=7)
 
 
 class StaleFormError(Exception):
-    """The signed part of a form is altered or expired, so that nothing of the form may be sent."""
+    """The signed part of a form is altered or expired, so the form must not be sent."""
 
     def __init__(self, typed: Mapping[str, str]) -> None:
         super().__init__("the form is altered or expired")
         self.typed = typed
-        """Text by form field, as far as it can be read."""
+        """Text by form field; empty if the signature is wrong."""
 
 
 def new_key() -> str:
@@ -39,20 +40,20 @@ def new_key() -> str:
 class Submission:
     shown: ShownGroup
     typed: Mapping[str, str] = field(default_factory=dict)
-    """Text by form field, only where it differs from what was shown."""
+    """Text by form field, only if it differs from the shown value."""
     is_seen: bool = True
-    """Whether the person saw the group as `shown`. A script that names wanted values did not."""
+    """Whether the person saw the group as `shown`. A script that names only new values did not."""
     reason: str = ""
     revert: str = ""
-    """The number of the entry that this change reverts, if it began as that."""
+    """The number of the entry that this change reverts, or an empty text."""
     key: str = field(default_factory=new_key)
     repeated: frozenset[str] = frozenset()
-    """Names that were sent more than once."""
+    """Names of the fields that were sent more than once."""
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """A field that both the person and someone else changed: three values to choose from."""
+    """A field that both the person and someone else changed, with its three values."""
 
     name: str
     label: str
@@ -63,7 +64,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Unsent:
-    """A value that a stale form asked for, beside the one that the cloud holds."""
+    """A value from a stale form, and the value in the cloud."""
 
     label: str
     typed: str
@@ -83,7 +84,7 @@ def submit(data: QueryDict, shown: ShownGroup, *, is_seen: bool) -> Submission:
 
 
 def _with_post(submission: Submission, data: QueryDict) -> Submission:
-    """Add what travels beside the fields. A script posts no key: each of its posts is a change of its own."""
+    """Add the reason and the key. A script posts no key, so each of its posts is a separate change."""
     return replace(
         submission,
         reason=data.get("reason", ""),
@@ -93,15 +94,15 @@ def _with_post(submission: Submission, data: QueryDict) -> Submission:
 
 
 def resolve(submission: Submission, theirs: Collection[str]) -> Submission:
-    """Leave the fields `theirs` as the cloud has them."""
+    """Drop the typed text of the fields `theirs`."""
     typed = {name: text for name, text in submission.typed.items() if name not in theirs}
     return replace(submission, typed=typed)
 
 
 def rebase(submission: Submission, group: ServerGroup) -> Submission:
-    """Offer the same input over the group as it is now.
+    """Make the same input for the present state of the group.
 
-    A field that the person left alone follows the cloud; it must not set back what someone else did.
+    A field that the person did not change takes the cloud's value, so that it does not undo another person's change.
     """
     shown = ShownGroup(group, submission.shown.context)
     return replace(submission, shown=shown, typed=_differences(submission.typed, group), is_seen=True, key=new_key())
@@ -113,7 +114,7 @@ def find_conflicts(submission: Submission, group: ServerGroup) -> tuple[Conflict
     return tuple(
         Conflict(
             name=field.name,
-            label=field.label,
+            label=str(field.label),
             yours=field.display(typed[field.name]),
             seen=field.display(before.value(field.path)),
             now=field.display(group.value(field.path)),
@@ -124,21 +125,21 @@ def find_conflicts(submission: Submission, group: ServerGroup) -> tuple[Conflict
     )
 
 
-def find_followed(submission: Submission, group: ServerGroup) -> tuple[str, ...]:
-    """Name the fields left alone that someone else changed since the form was shown, with their new values."""
+def changes_by_others(submission: Submission, group: ServerGroup) -> tuple[str, ...]:
+    """Describe the changes by others to fields that the person did not change, since the form was shown."""
     before = submission.shown.group
     return tuple(
-        f"{field.label} is now {field.display(group.value(field.path))}"
+        gettext("%(field)s is now %(value)s") % {"field": field.label, "value": field.display(group.value(field.path))}
         for field in FIELDS
         if field.name not in submission.typed and before.value(field.path) != group.value(field.path)
     )
 
 
 def find_unsent(typed: Mapping[str, str], group: ServerGroup) -> tuple[Unsent, ...]:
-    """List what a stale form asked for and the cloud does not hold."""
+    """List the values of a stale form that differ from the cloud's."""
     typed = _differences(typed, group)
     return tuple(
-        Unsent(field.label, field.display(typed[field.name]), field.display(group.value(field.path)))
+        Unsent(str(field.label), field.display(typed[field.name]), field.display(group.value(field.path)))
         for field in FIELDS
         if field.name in typed
     )
@@ -152,16 +153,16 @@ def _differences(posted: Mapping[str, str], group: ServerGroup) -> dict[str, str
     }
 
 
-# Signed, so that a browser can carry it and not alter it
+# Signed, so that a browser can store it but not alter it
 
 
 def sign_seen(shown: ShownGroup) -> str:
-    """Sign the group as a form shows it, so that the post can be compared with what the person saw."""
+    """Sign the group as a form shows it, so that the post can be compared with it."""
     return signing.dumps(_document(shown), salt=SEEN_SALT, compress=True)
 
 
 def read_seen(text: str, group_id: str) -> ShownGroup | None:
-    """Read what a form was rendered from. None: altered, expired, or about another group."""
+    """Read the group that a form showed. None: altered, expired, or another group."""
     try:
         shown = _shown(signing.loads(text, salt=SEEN_SALT, max_age=MAX_AGE))
     except signing.BadSignature:
@@ -171,7 +172,7 @@ def read_seen(text: str, group_id: str) -> ShownGroup | None:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a signed submission is good for."""
+    """The project, person and group for which a signed submission is valid."""
 
     project: str
     person_id: int
@@ -183,20 +184,20 @@ class Scope:
 
 
 def sign_submission(submission: Submission, scope: Scope) -> str:
-    """Sign a submission for its review; the key and the reason travel beside it."""
+    """Sign a submission for its review. The key and the reason are separate fields."""
     document = [_document(submission.shown), dict(submission.typed), submission.revert]
     return signing.dumps(document, salt=scope.salt, compress=True)
 
 
 def read_submission(data: QueryDict, scope: Scope) -> Submission:
-    """Read a signed submission and what was posted with it. Raises StaleFormError."""
+    """Read a signed submission and the fields posted with it. Raises StaleFormError."""
     text = data.get("submission", "")
     try:
         return _with_post(_signed(text, scope, MAX_AGE), data)
     except signing.SignatureExpired:
         typed = _signed(text, scope, None).typed
         raise StaleFormError({**typed, "reason": data.get("reason", "")}) from None
-    except signing.BadSignature:  # nothing in it is known to be the person's own
+    except signing.BadSignature:  # the content may not be the person's own
         raise StaleFormError({"reason": data.get("reason", "")}) from None
 
 
@@ -209,7 +210,7 @@ def _signed(text: str, scope: Scope, max_age: timedelta | None) -> Submission:
 
 
 def _document(shown: ShownGroup) -> list[object]:
-    """A JSON document in the form of the API, so that `_shown` reads it as it reads the cloud."""
+    """A JSON document in the format of the API, so that `ServerGroup.from_api` can read it."""
     group = shown.group
     seen: dict[str, Any] = {
         "id": group.id,

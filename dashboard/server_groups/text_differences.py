@@ -1,4 +1,4 @@
-"""What differs between two texts, word by word."""
+"""Differences between two texts, word by word."""
 
 import re
 from collections.abc import Iterator
@@ -6,24 +6,24 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from enum import Enum
 
-FEWEST_WORDS = 4
-"""Shorter texts read better whole."""
-LEAST_ALIKE = 0.4
-"""So do texts that have less in common."""
+MIN_WORDS = 4
+"""Shorter texts are shown as a whole."""
+MIN_SIMILARITY = 0.4
+"""Texts with a lower ratio of common words are shown as a whole."""
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-"""Written without blanks: each sign counts as a word."""
+"""Scripts without spaces between words: each character counts as a word."""
 _WORD = re.compile(rf"\s+|[{_CJK}]|[,.;:!?]+|[^\s{_CJK}]+?(?=[,.;:!?]*(?:\s|[{_CJK}]|$))")
 
 AROUND = 24
-"""Characters of what stayed that a short form keeps on each side of what did not."""
+"""Characters of unchanged text that a short form keeps on each side of a change."""
 LONGEST = 120
-"""Characters that a short form keeps of what went or came."""
+"""Characters of removed or added text that a short form keeps."""
 
 
 class PartKind(Enum):
-    KEPT = "stayed"
-    REMOVED = "went"
-    ADDED = "came"
+    KEPT = "kept"
+    REMOVED = "removed"
+    ADDED = "added"
 
 
 @dataclass(frozen=True)
@@ -33,35 +33,35 @@ class TextPart:
 
 
 def compare(before: str, after: str) -> list[TextPart]:
-    """Both texts as one, in the order they are read: all but what came is the old one, all but what went the new.
+    """Compare two texts: kept and removed parts make the old text, kept and added parts the new one.
 
-    Two texts that have too little in common are one part each, even an empty one.
+    Texts that have too little in common are one part each, even if a text is empty.
     """
     old, new = _WORD.findall(before), _WORD.findall(after)
     whole = [TextPart(before, PartKind.REMOVED), TextPart(after, PartKind.ADDED)]
-    if min(sum(not word.isspace() for word in words) for words in (old, new)) < FEWEST_WORDS:
+    if min(sum(not word.isspace() for word in words) for words in (old, new)) < MIN_WORDS:
         return whole
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    if matcher.ratio() < LEAST_ALIKE:
+    if matcher.ratio() < MIN_SIMILARITY:
         return whole
     parts: list[TextPart] = []
-    went = came = ""
+    removed = added = ""
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         text = "".join(old[start:end])
-        if tag == "equal" and (text.strip() or not (went or came)):
-            parts += [*_changed(went, came), TextPart(text, PartKind.KEPT)]
-            went = came = ""
-        else:  # a blank between two changed words belongs to the change
-            went, came = went + text, came + "".join(new[new_start:new_end])
-    return parts + _changed(went, came)
+        if tag == "equal" and (text.strip() or not (removed or added)):
+            parts += [*_changed(removed, added), TextPart(text, PartKind.KEPT)]
+            removed = added = ""
+        else:  # a space between two changed words is part of the change
+            removed, added = removed + text, added + "".join(new[new_start:new_end])
+    return parts + _changed(removed, added)
 
 
-def _changed(went: str, came: str) -> list[TextPart]:
-    return [part for part in (TextPart(went, PartKind.REMOVED), TextPart(came, PartKind.ADDED)) if part.text]
+def _changed(removed: str, added: str) -> list[TextPart]:
+    return [part for part in (TextPart(removed, PartKind.REMOVED), TextPart(added, PartKind.ADDED)) if part.text]
 
 
 def shorten(parts: list[TextPart]) -> Iterator[TextPart]:
-    """The same for a line of a list: long parts lose their middle or their end."""
+    """Shorten the parts for one line of a list: long parts lose their middle or their end."""
     last = len(parts) - 1
     for place, part in enumerate(parts):
         if part.kind != PartKind.KEPT:
@@ -74,11 +74,11 @@ def shorten(parts: list[TextPart]) -> Iterator[TextPart]:
 
 
 def clip(text: str, length: int) -> str:
-    """The beginning of a text."""
+    """The beginning of a text, with an ellipsis if it is longer than `length`."""
     return text if len(text) <= length else f"{_cut(text, length)}…"
 
 
 def _cut(text: str, length: int) -> str:
-    """Up to so many characters, not in the middle of a word where there are words."""
+    """The first `length` characters, or fewer to end at a word."""
     whole, _, _ = text[: length + 1].rpartition(" ")
     return whole if len(whole) > length // 2 else text[:length]

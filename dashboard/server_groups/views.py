@@ -7,6 +7,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget, trigger_client_event
 
@@ -24,19 +25,22 @@ from dashboard.server_groups.listing import Query, list_groups
 from dashboard.server_groups.messages import Notice, settled_notice, switch_notice
 from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.permissions import changes_group, refuse_post
-from dashboard.server_groups.services import WriteResult, switch_server_group
+from dashboard.server_groups.sending import WriteResult
+from dashboard.server_groups.services import switch_server_group
 from dashboard.server_groups.settling import settle_now
 from dashboard.web.requests import SignedInRequest, actor, requires
 
 HISTORY_LENGTH = 10
 PENDING_FOR = timedelta(minutes=1)
-"""How long a page keeps asking about a change that is not settled; then it waits for someone to press a button."""
+"""How long a page asks about an unsettled change by itself. After that the person presses a button."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A group in the list. `key` makes a double click on its switch one change; `older_as_of` says that the latest
-    response lacks the group, and from when this copy of it is.
+    """A group in the list.
+
+    `key` makes a double click on the switch one change. `older_as_of` is the time of this copy, if the latest response
+    lacks the group.
     """
 
     group: ServerGroup
@@ -73,7 +77,7 @@ def server_group_list(request: SignedInRequest, project: Project) -> HttpRespons
 @require_safe
 @requires(VIEW)
 def server_group_counts(request: SignedInRequest, project: Project) -> HttpResponse:
-    """The line above the list, asked for again after a switch."""
+    """The counts above the list. The page loads them again after a switch."""
     reading = client_for(project).list_server_groups()
     listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
     return render(request, "server_groups/_counts.html", {"listing": listing, "reading": reading})
@@ -82,7 +86,7 @@ def server_group_counts(request: SignedInRequest, project: Project) -> HttpRespo
 @require_safe
 @requires(VIEW)
 def server_group_loads(request: SignedInRequest, project: Project) -> HttpResponse:
-    """Servers ready and sessions of the groups on show; the list shows itself first and asks for them after."""
+    """Ready servers and sessions of the shown groups. The list loads them after it is shown."""
     shown = request.GET.get("groups", "").split(",")
     loads = {group_id: load for group_id, load in read_loads(project).items() if group_id in shown}
     return render(request, "server_groups/_loads.html", {"loads": loads})
@@ -112,19 +116,25 @@ def server_group_switch(request: SignedInRequest, project: Project, group_id: st
     if request.method == "GET":
         return _switch_off_dialog(request, project, group_id, SwitchOffForm(), status=200)
     if set(request.POST) - {"status", "reason", "key", "csrfmiddlewaretoken"}:
-        refuse_post(request, project, group_id, because="The switch takes nothing but on or off and a reason.")
+        refuse_post(request, project, group_id, because="Only `status` and `reason` are accepted here.")
     return _switch(request, project, group_id)
 
 
 def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpResponseBase:
     wanted = request.POST.getlist("status")
     if wanted not in (["on"], ["off"]):
-        return render(request, "400.html", {"problem": "The switch takes status=on or status=off, once."}, status=400)
+        problem = gettext("Send status=on or status=off, once.")
+        return render(request, "400.html", {"problem": problem}, status=400)
     on = wanted == ["on"]
     form = KeyedForm(request.POST) if on else SwitchOffForm(request.POST)
-    if not form.is_valid() and on:  # no page offers what could be wrong here, and the dialog is about "off"
+    if not form.is_valid() and on:  # only a script can send this, and the dialog is for "off"
         problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return render(request, "400.html", {"problem": f"Nothing was sent. {problem}"}, status=400)
+        return render(
+            request,
+            "400.html",
+            {"problem": gettext("Nothing was sent. %(problem)s") % {"problem": problem}},
+            status=400,
+        )
     if not form.is_valid():
         return _switch_off_dialog(request, project, group_id, form)
     written = switch_server_group(
@@ -135,10 +145,10 @@ def _switch(request: SignedInRequest, project: Project, group_id: str) -> HttpRe
         key=form.cleaned_data["key"],
         by=actor(request),
     )
-    return _switch_answer(request, project, group_id, written, on=on)
+    return _switch_response(request, project, group_id, written, on=on)
 
 
-def _switch_answer(
+def _switch_response(
     request: SignedInRequest, project: Project, group_id: str, written: WriteResult, *, on: bool
 ) -> HttpResponseBase:
     group = _group_after(project, group_id, written)
@@ -155,8 +165,9 @@ def _to_group(project: Project, group_id: str) -> HttpResponseBase:
 
 
 def _group_after(project: Project, group_id: str, written: WriteResult) -> ServerGroup:
-    """The group after a write. Where nobody could read it, only its id and name: what it holds is not known, and a
-    page that says the cloud is away would not say what became of the change.
+    """The group after a write; only its id and name if it cannot be read.
+
+    A page about an unavailable cloud would not show the outcome of the change.
     """
     if written.group or written.intent is None:
         return written.group or client_for(project).show_server_group(group_id)
@@ -192,7 +203,7 @@ def _switch_off_dialog(
 @require_POST
 @requires(VIEW)
 def change_settle(request: SignedInRequest, project: Project, group_id: str, number: int) -> HttpResponseBase:
-    """Read the group once more to settle a change; a page with a pending change does this by itself."""
+    """Read the group again to settle a change. A page with a pending change does this by itself."""
     if find_change(project.slug, group_id, str(number)) is None:
         raise Http404
     intent = settle_now(number)

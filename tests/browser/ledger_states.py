@@ -101,7 +101,7 @@ def _revert_form(site: Site, page: Page) -> None:
     _changed_through_the_form(page)
     site.cloud.change(description="changed since")
     page.get_by_role("link", name="Revert", exact=True).click()
-    expect(page.get_by_text("because they hold another value now")).to_be_visible()
+    expect(page.get_by_text("because they have another value now")).to_be_visible()
     expect(page.locator("[data-disk-types]")).to_be_attached()
     expect(page.locator("[data-picker]")).to_be_attached()
 

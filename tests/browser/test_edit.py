@@ -45,7 +45,7 @@ def test_the_browser_knows_the_limits_of_the_field_table(page: Page) -> None:
 @pytest.mark.parametrize(
     ("label", "text", "message"),
     [
-        ("Name", "design pool", "spaces are not allowed"),
+        ("Name", "design pool", "Spaces are not allowed"),
         ("Name", "", "fill"),
         ("CPU threshold", "0", "1"),
         ("CPU threshold", "101", "100"),
@@ -126,7 +126,7 @@ def test_errors_of_the_server_stand_in_a_summary_that_has_the_focus_and_leads_to
     expect(page.get_by_label("CPU threshold")).to_be_focused()
     expect(page.get_by_label("CPU threshold")).to_have_value("101")
     expect(page.get_by_label("Name")).to_have_value("two words")
-    expect(_around(page, "Name")).to_contain_text("spaces are not allowed")
+    expect(_around(page, "Name")).to_contain_text("Spaces are not allowed")
     expect(page.locator("[data-change-count]")).to_have_text("2 changes, 2 to correct")
     assert site.cloud.patches == []
 
@@ -149,7 +149,7 @@ def test_nothing_changed_is_said_and_nothing_is_sent(site: Site, page: Page) -> 
 
     page.get_by_role("button", name="Review changes").click()
 
-    expect(page.get_by_text("Nothing was changed yet, so there is nothing to send.")).to_be_visible()
+    expect(page.get_by_text("You have not changed anything yet, so there is nothing to send.")).to_be_visible()
     assert site.cloud.patches == []
 
 
@@ -204,10 +204,10 @@ def test_a_message_that_comes_or_goes_never_takes_a_click_away(page: Page) -> No
 
     name.fill("two words")
     picker.locator("summary").click()
-    expect(page.get_by_text("Use letters, digits, _ and -; spaces are not allowed.")).to_be_visible()
+    expect(page.get_by_text("Use letters, digits, _ and -. Spaces are not allowed.")).to_be_visible()
     expect(picker).to_have_attribute("open", "")
     name.fill("two-words")
-    expect(page.get_by_text("Use letters, digits, _ and -; spaces are not allowed.")).to_have_count(0)
+    expect(page.get_by_text("Use letters, digits, _ and -. Spaces are not allowed.")).to_have_count(0)
     picker.locator("summary").click()
 
     expect(picker).not_to_have_attribute("open", "")

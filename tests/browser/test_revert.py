@@ -28,7 +28,7 @@ def test_what_still_holds_is_reverted_and_back_and_forward_find_nothing_left(
     site.cloud.control("DELETE", "requests")
 
     page.get_by_role("link", name="Revert", exact=True).click()
-    expect(page.get_by_text("because they hold another value now: Description.")).to_be_visible()
+    expect(page.get_by_text("because they have another value now: Description.")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("changed since by someone else")
     expect(page.get_by_label("CPU threshold")).to_have_value("80")
     expect(page.locator("[data-change-count]")).to_have_text("1 change")
@@ -43,7 +43,7 @@ def test_what_still_holds_is_reverted_and_back_and_forward_find_nothing_left(
 
     page.go_back()
     expect(page.get_by_text("There is nothing to revert.")).to_contain_text(
-        "because they hold the earlier value already: CPU"
+        "because they have the earlier value already: CPU"
     )
     assert page.url == entry
     page.go_forward()

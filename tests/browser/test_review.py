@@ -105,7 +105,7 @@ def test_a_taken_name_is_told_while_it_is_typed(page: Page) -> None:
     ("members", "label", "reason"),
     [
         ({"is_vdi": True}, "CPU threshold", "Only for multi-session groups"),
-        ({"primary_server_group_ids": ["x"]}, "Application type", "A standby follows its primary here"),
+        ({"primary_server_group_ids": ["x"]}, "Application type", "A standby takes this value from its primary group"),
         ({"image_type": "private", "image_product_id": ""}, "Image product ID", "Needed for a Marketplace image"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_conflict_is_asked_about_and_the_choice_counts(
         page.get_by_role("button", name="Send 1 change").click()
         expect(page.locator(".page-head .outcome")).to_have_text("applied")
     else:
-        expect(page.get_by_text("Nothing was changed yet, so there is nothing to send.")).to_be_visible()
+        expect(page.get_by_text("You have not changed anything yet, so there is nothing to send.")).to_be_visible()
     assert site.cloud.patches == patches
 
 

@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 SERVICES = "dashboard.server_groups.services"
+SENDING = "dashboard.server_groups.sending"
 EDITING = "dashboard.server_groups.editing"
 SETTLING = "dashboard.server_groups.settling"
 LEDGER = "dashboard.audit.ledger.services"
@@ -45,12 +46,12 @@ POINTS = {
     "PATCH being sent": Point("http.client:HTTPConnection", "endheaders", is_after=True),
     "PATCH sent, response not read": Point("http.client:HTTPConnection", "getresponse"),
     "response read": Point(CLIENT, "update_server_group", is_after=True),
-    "before the verification": Point(SERVICES, "_verify"),
+    "before the verification": Point(SENDING, "_verify"),
     "verification read": Point("dashboard.server_groups.outcome_check", "check_read", is_after=True),
-    "before the outcome": Point(SERVICES, "record_outcome"),
+    "before the outcome": Point(SENDING, "record_outcome"),
     "outcome written, not committed": Point(LEDGER, "_append", is_after=True, time=2),
     "outcome committed, no checkpoint": Point(LEDGER, "write_checkpoint", time=2),
-    "outcome recorded": Point(SERVICES, "record_outcome", is_after=True),
+    "outcome recorded": Point(SENDING, "record_outcome", is_after=True),
     "before the page": Point(SERVICES, "update_server_group", is_after=True, imported_by=EDITING),
 }
 

@@ -23,7 +23,7 @@ LEFT_BEHIND = {
 """The point where the unsettled change was cut short, and the fault at that time."""
 ORDER = Order(EDIT, {"name": "TEST", "route_policy.max_session": 9})
 SENT: dict[str, Any] = {"address": ORDER.address, "fields": ORDER.fields}
-BUSY = "someone else is reading the group at this moment"
+BUSY = "another process is reading the group now"
 LONG_LEASE = 600
 """Seconds: it does not end while a test runs."""
 

@@ -104,7 +104,7 @@ def test_the_disk_is_not_smaller_than_the_image_needs(
     assert answer.status_code == status
     assert simulator.patches == ([{"system_disk_size": 60}] if status == 302 else [])
     if status == 422:
-        assert "needs at least 60 GB; this is 59 GB." in said(answer)
+        assert "needs at least 60 GB. The disk has only 59 GB." in said(answer)
 
 
 def test_the_accounts_own_ceiling_of_sessions_is_kept(
@@ -117,7 +117,7 @@ def test_the_accounts_own_ceiling_of_sessions_is_kept(
     answer = client.post(address("edit/"), {"route_policy__max_session": "101"})
 
     assert page.by_id("id_route_policy__max_session").attrs["max"] == "100"
-    assert "1 to 100 per server: the most this account may have." in page.html
+    assert "1 to 100 per server. This is the maximum of this account." in page.html
     assert answer.status_code == 422
     assert simulator.patches == []
 
@@ -126,7 +126,12 @@ def test_the_accounts_own_ceiling_of_sessions_is_kept(
     ("members", "field", "value", "reason"),
     [
         ({"is_vdi": True}, "route_policy__max_session", "5", "Only for multi-session groups"),
-        ({"primary_server_group_ids": ["another"]}, "app_type", "SESSION_DESKTOP_APP", "A standby follows its primary"),
+        (
+            {"primary_server_group_ids": ["another"]},
+            "app_type",
+            "SESSION_DESKTOP_APP",
+            "A standby takes this value from its primary group",
+        ),
         ({"image_type": "private", "image_product_id": ""}, "image_product_id", "p-1", "Only a Marketplace image"),
     ],
 )

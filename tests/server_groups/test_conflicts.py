@@ -64,7 +64,7 @@ def test_the_same_form_sent_again_with_other_values_has_its_first_answer(
     page = client.post(address("edit/"), form | {"name": "second"}, follow=True)
 
     assert simulator.patches == [{"name": "first"}]
-    assert "This form was sent already" in said(page)
+    assert "This form was already sent" in said(page)
     assert [(entry.kind, entry.changes, entry.outcomes) for entry in ledger()] == [
         ("edit", {"name": ("design-pool", "first")}, ["applied"]),
         ("denied", {"name": (None, "second")}, ["denied"]),

@@ -88,7 +88,7 @@ def test_nothing_changed_sends_nothing_and_says_so(client_as: People, project: P
     answer = save(client_as("administrator"), {"reason": "just looking"}, follow=True)
 
     assert answer.redirect_chain == [(address(), 302)]
-    assert "Nothing was changed, so nothing was sent." in said(answer)
+    assert "You did not change anything, so nothing was sent." in said(answer)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -132,13 +132,13 @@ def test_what_the_cloud_holds_against_the_rules_does_not_block_other_fields(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": ""}, "This cannot be empty."),
-        ({"name": "a b"}, "Use letters, digits, _ and -; spaces are not allowed."),
-        ({"route_policy__max_session": "1025"}, "Must be from 1 to 1024; this is 1025."),
-        ({"route_policy__cpu_threshold": "８０"}, "Enter a whole number from 1 to 100, digits only."),
-        ({"system_disk_size": "1_000"}, "Enter a whole number from 10 to 32768, digits only."),
+        ({"name": ""}, "This field cannot be empty."),
+        ({"name": "a b"}, "Use letters, digits, _ and -. Spaces are not allowed."),
+        ({"route_policy__max_session": "1025"}, "Enter a number from 1 to 1024. 1025 is outside this range."),
+        ({"route_policy__cpu_threshold": "８０"}, "Enter a whole number from 1 to 100. Use only digits."),
+        ({"system_disk_size": "1_000"}, "Enter a whole number from 10 to 32768. Use only digits."),
         ({"server_group_status": "off"}, "Choose one of the options."),
-        ({"description": "x" * 256}, "At most 255 characters; this has 256."),
+        ({"description": "x" * 256}, "Enter at most 255 characters. This text has 256."),
         ({"image_product_id": ""}, "A Marketplace image needs its product ID."),
         ({"reason": "x" * 501}, "Ensure this value has at most 500 characters (it has 501)."),
     ],
@@ -184,7 +184,7 @@ def test_a_field_sent_twice_is_refused(client_as: People, project: Project, simu
     answer = client.post(address("edit/"), form_of(client).fields | {"name": ["one", "two"]})
 
     assert (answer.status_code, simulator.patches) == (422, [])
-    assert "This was sent twice. Send it once." in said(answer)
+    assert "This field was sent twice. Send it once." in said(answer)
 
 
 def test_a_script_may_post_only_what_it_changes(client_as: People, project: Project, simulator: Simulated) -> None:
@@ -300,7 +300,7 @@ def test_a_threshold_is_not_sent_without_the_ones_the_cloud_does_not_show(
 
     alone = client.post(address("edit/"), fields | {"route_policy__cpu_threshold": "85"})
     assert alone.status_code == 422
-    assert "Enter all four, or the cloud could lose it." in said(alone)
+    assert "Enter all four, or the cloud could delete it." in said(alone)
     assert simulator.patches == []
 
     names = ("max_session", "cpu_threshold", "gpu_threshold", "mem_threshold")
@@ -378,7 +378,7 @@ def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
 
     assert answer.status_code == 422
     assert "nothing was sent" in said(answer)
-    assert "Trying again is safe." in said(answer)
+    assert "You can safely try again." in said(answer)
     assert (simulator.patches, [entry.outcomes for entry in ledger()]) == ([], [["not_sent"]])
 
 
@@ -418,7 +418,7 @@ def test_what_others_changed_meanwhile_is_told_beside_the_record(
 
     answer = client.post(address("edit/"), fields, follow=True)
 
-    assert "Changed by others since you opened the form: Description." in said(answer)
+    assert "Other people changed these fields since you opened the form: Description." in said(answer)
     assert simulator.patches == [{"name": "mine"}]
 
 

@@ -151,7 +151,7 @@ def test_the_payload_leaves_out_thresholds_that_are_not_known() -> None:
 @pytest.mark.parametrize(
     ("is_vdi", "reason"),
     [
-        (True, "Only for multi-session groups; each server of this group serves one session."),
+        (True, "Only for multi-session groups. Each server of this group serves one session."),
         (False, ""),
         (None, ""),
     ],

@@ -107,12 +107,12 @@ def test_a_field_sent_twice_is_refused(field: Any) -> None:
 
     twice = form(GROUP, f"{field.name}={text}&{field.name}={text}")
 
-    assert (errors(twice)[field.name], twice.changes) == (["This was sent twice. Send it once."], {})
+    assert (errors(twice)[field.name], twice.changes) == (["This field was sent twice. Send it once."], {})
 
 
 @pytest.mark.parametrize("name", ["reason", "key", "seen"])
 def test_what_goes_with_the_fields_is_sent_once_too(name: str) -> None:
-    assert errors(form(GROUP, f"{name}=a&{name}=a"))[name] == ["This was sent twice. Send it once."]
+    assert errors(form(GROUP, f"{name}=a&{name}=a"))[name] == ["This field was sent twice. Send it once."]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_routing_of_a_single_session_group_is_shown_off_and_refused(name: str) -
 
     sent = form(single, **as_shown(single) | {name: "50"})
 
-    reason = "Only for multi-session groups; each server of this group serves one session."
+    reason = "Only for multi-session groups. Each server of this group serves one session."
     field = sent.fields[name]
     assert (errors(sent), sent.changes) == ({name: [reason]}, {})
     assert (field.widget.attrs["disabled"], field.help_text) == (True, reason)
@@ -182,7 +182,7 @@ def test_a_marketplace_image_needs_its_product_id_when_the_image_is_touched(
 def test_a_wrong_product_id_is_told_once() -> None:
     told = errors(form(GROUP, image_id="img-2", image_product_id="a b"))
 
-    assert told == {"image_product_id": ["Use Latin letters, digits and signs, no spaces."]}
+    assert told == {"image_product_id": ["Use Latin letters, digits and punctuation, without spaces."]}
 
 
 def test_the_summary_names_and_links_the_fields() -> None:
@@ -192,8 +192,8 @@ def test_the_summary_names_and_links_the_fields() -> None:
     assert list(wrong.error_list) == [
         ("", "", "Ensure this value has at most 64 characters (it has 65)."),
         ("id_reason", "Reason", "Ensure this value has at most 500 characters (it has 501)."),
-        ("id_name", "Name", "Use letters, digits, _ and -; spaces are not allowed."),
-        ("id_route_policy__max_session", "Maximum sessions", "Must be from 1 to 1024; this is 0."),
+        ("id_name", "Name", "Use letters, digits, _ and -. Spaces are not allowed."),
+        ("id_route_policy__max_session", "Maximum sessions", "Enter a number from 1 to 1024. 0 is outside this range."),
         ("", "", "The cloud refused the change."),
     ]
 
@@ -213,7 +213,7 @@ def test_a_change_of_a_threshold_asks_for_the_ones_the_cloud_does_not_show() -> 
 
     sent = form(partly, route_policy__cpu_threshold="85")
 
-    told = ["The cloud does not show this threshold. Enter all four, or the cloud could lose it."]
+    told = ["The cloud does not show this threshold. Enter all four, or the cloud could delete it."]
     assert errors(sent) == {"route_policy__gpu_threshold": told, "route_policy__mem_threshold": told}
 
 
@@ -236,7 +236,7 @@ def test_other_fields_may_be_changed_where_the_cloud_shows_no_threshold() -> Non
 def test_a_wrong_threshold_is_not_reported_as_missing_too() -> None:
     sent = form(replace(GROUP, route_policy=None), route_policy__cpu_threshold="85", route_policy__gpu_threshold="0")
 
-    assert errors(sent)["route_policy__gpu_threshold"] == ["Must be from 1 to 100; this is 0."]
+    assert errors(sent)["route_policy__gpu_threshold"] == ["Enter a number from 1 to 100. 0 is outside this range."]
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name:
     ("reason", "told"),
     [
         ("INC-4711", {}),
-        ("", {"reason": ["Say why, so that the next person knows."]}),
-        (" \t ", {"reason": ["Say why, so that the next person knows."]}),
+        ("", {"reason": ["Enter a reason. The next person needs it."]}),
+        (" \t ", {"reason": ["Enter a reason. The next person needs it."]}),
         ("x" * 501, {"reason": ["Ensure this value has at most 500 characters (it has 501)."]}),
     ],
 )

@@ -56,7 +56,8 @@ def test_says_the_range_to_a_number_beyond_it(path: str) -> None:
     messages = [refusal(field(path), str(number)) for number in (lowest - 1, highest + 1, 9_999_999_999)]
 
     assert messages == [
-        f"Must be from {lowest} to {highest}; this is {number}." for number in (lowest - 1, highest + 1, 9_999_999_999)
+        f"Enter a number from {lowest} to {highest}. {number} is outside this range."
+        for number in (lowest - 1, highest + 1, 9_999_999_999)
     ]
 
 
@@ -66,7 +67,7 @@ def test_refuses_what_is_not_a_number_in_plain_digits(path: str) -> None:
 
     messages = {text: refusal(field(path), text) for text in NOT_A_NUMBER}
 
-    assert messages == dict.fromkeys(NOT_A_NUMBER, f"Enter a whole number from {lowest} to {highest}, digits only.")
+    assert messages == dict.fromkeys(NOT_A_NUMBER, f"Enter a whole number from {lowest} to {highest}. Use only digits.")
 
 
 @pytest.mark.parametrize(
@@ -126,11 +127,11 @@ def test_takes_a_name_of_letters_digits_underscores_and_hyphens(text: str) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "This cannot be empty."),
-        ("x" * 65, "At most 64 characters; this has 65."),
-        ("研" * 65, "At most 64 characters; this has 65."),
+        ("", "This field cannot be empty."),
+        ("x" * 65, "Enter at most 64 characters. This text has 65."),
+        ("研" * 65, "Enter at most 64 characters. This text has 65."),
         *(
-            (text, "Use letters, digits, _ and -; spaces are not allowed.")
+            (text, "Use letters, digits, _ and -. Spaces are not allowed.")
             for text in (
                 *(" ", "a b", " a", "a ", "a\n", "\na", "a\r\n", "a\tb", "a\x00", "a\u200b", "\ufeffa", "a\u00a0b"),
                 *("аdmin", "ａｂｃ", "e\u0301", "é", "ß", "\u9fa6", "\u4dff", "a.b", "a/b", "a–b", "٣", "🙂", "<b>"),
@@ -160,10 +161,13 @@ def test_takes_an_id_without_spaces(path: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("image_id", "", "This cannot be empty."),
-        *((path, "x" * 129, "At most 128 characters; this has 129.") for path in ("image_id", "image_product_id")),
+        ("image_id", "", "This field cannot be empty."),
         *(
-            (path, text, "Use Latin letters, digits and signs, no spaces.")
+            (path, "x" * 129, "Enter at most 128 characters. This text has 129.")
+            for path in ("image_id", "image_product_id")
+        ),
+        *(
+            (path, text, "Use Latin letters, digits and punctuation, without spaces.")
             for path in ("image_id", "image_product_id")
             for text in (" ", "a b", "a\n", "a\u200b", "a\u00a0", "ａ", "а", "\x7f", "a\x00")
         ),
@@ -182,7 +186,7 @@ def test_takes_any_visible_text(path: str, text: str) -> None:
 
 @pytest.mark.parametrize("path", ["description", "ou_name"])
 def test_counts_characters_not_bytes(path: str) -> None:
-    assert refusal(field(path), "研" * 256) == "At most 255 characters; this has 256."
+    assert refusal(field(path), "研" * 256) == "Enter at most 255 characters. This text has 256."
 
 
 @pytest.mark.parametrize("path", ["description", "ou_name"])
@@ -194,12 +198,12 @@ def test_counts_characters_not_bytes(path: str) -> None:
 def test_refuses_characters_no_one_can_see(path: str, character: str) -> None:
     message = refusal(field(path), f"a{character}b")
 
-    assert message == f"Contains an invisible character (U+{ord(character):04X}). Remove it."
+    assert message == f"This text contains an invisible character (U+{ord(character):04X}). Remove it."
 
 
 def test_a_description_may_have_lines_and_an_ou_may_not() -> None:
     assert field("description").clean("a\r\nb\rc\nd") == "a\nb\nc\nd"
-    assert refusal(field("ou_name"), "a\r\nb") == "Contains an invisible character (U+000A). Remove it."
+    assert refusal(field("ou_name"), "a\r\nb") == "This text contains an invisible character (U+000A). Remove it."
 
 
 @pytest.mark.parametrize("seen", ["a\nb", "a\r\nb", "a\rb"])
@@ -223,9 +227,9 @@ def test_what_was_shown_comes_back_unjudged(path: str, seen: Value) -> None:
 @pytest.mark.parametrize(
     ("seen", "first"),
     [
-        ("FLASH", ("FLASH", "FLASH (as the cloud has it)")),
-        (None, ("", "Not known: leave as it is")),
-        ("", ("", "Not known: leave as it is")),
+        ("FLASH", ("FLASH", "FLASH (the value in the cloud)")),
+        (None, ("", "Not known: do not change")),
+        ("", ("", "Not known: do not change")),
         ("SAS", ("ESSD", "ESSD, Extreme SSD")),
     ],
 )

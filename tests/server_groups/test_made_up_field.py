@@ -75,14 +75,14 @@ def test_a_new_field_is_on_the_group_page_and_in_the_form(
 
     box = form.by_id("id_idle_minutes")
     assert (box.attrs["value"], box.attrs["min"], box.attrs["max"]) == ("30", "5", "100")
-    assert "5 to 100 minutes: the most this account may have." in form.html
+    assert "5 to 100 minutes. This is the maximum of this account." in form.html
     assert "30 minutes" in said(client.get(address()))
 
 
 def test_a_new_field_has_its_limits(client_as: Callable[[str], Client], project: Project, simulator: Simulated) -> None:
     answer = client_as("administrator").post(address("edit/"), {"idle_minutes": "101"})
 
-    assert "Must be from 5 to 100; this is 101." in said(answer)
+    assert "Enter a number from 5 to 100. 101 is outside this range." in said(answer)
     assert simulator.patches == []
 
 
@@ -95,7 +95,7 @@ def test_a_new_field_is_reviewed_with_its_consequences_and_snippets(
     review = client.post(address("edit/review/"), form | {"idle_minutes": "45"})
 
     assert "Idle time 30 minutes 45 minutes next sign-in" in said(review)
-    assert "Idle time will also change on the standby: design-pool-standby." in said(review)
+    assert "The cloud also changes this field of the standby design-pool-standby: Idle time." in said(review)
     snippets = [code.text for code in read(review).all("code")]
     assert '"idle_minutes": 45' in snippets[0]
     assert "            idle_min=45," in snippets[2].splitlines()

@@ -11,10 +11,11 @@ from dashboard.audit.ledger.services import Attempt, OutcomeDetails, record_inte
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.messages import Notice, failure_text, settled_notice, switch_notice
-from dashboard.server_groups.services import WriteResult
+from dashboard.server_groups.sending import WriteResult
 
 pytestmark = pytest.mark.django_db
-OBSERVED = "Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud applies it late."
+LOOK = "Look at the group before you try again."
+OBSERVED = "Not applied so far. Until 11:00 UTC the dashboard checks whether the cloud applies the change late."
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +47,14 @@ def group(status: bool | None) -> ServerGroup:
             True,
             Notice("wait", "It is not known yet whether pool is off. The proof. Checking again."),
         ),
-        (Outcome.CONFLICT, True, Notice("bad", "pool was changed by someone else meanwhile. The proof.")),
+        (Outcome.CONFLICT, True, Notice("bad", "Someone else changed pool at the same time. The proof.")),
         (
             Outcome.REJECTED,
             True,
             Notice("bad", "pool is still on. The proof. The cloud would refuse the same change again."),
         ),
-        (Outcome.NOT_SENT, None, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
-        (Outcome.NOT_SENT, False, Notice("bad", "pool was not switched off. The proof. Trying again is safe.")),
+        (Outcome.NOT_SENT, None, Notice("bad", "pool was not switched off. The proof. You can safely try again.")),
+        (Outcome.NOT_SENT, False, Notice("bad", "pool was not switched off. The proof. You can safely try again.")),
         (
             Outcome.NOT_APPLIED,
             True,
@@ -101,7 +102,7 @@ def test_says_that_nothing_was_to_be_done() -> None:
             Outcome.CONFLICT,
             Notice(
                 "bad",
-                "The change of pool did not take effect as intended. The proof. Look at the group before trying again.",
+                f"The change of pool did not take effect as intended. The proof. {LOOK}",
             ),
         ),
     ],

@@ -41,7 +41,7 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
             False,
             True,
             Outcome.CONFLICT,
-            "shows Name: third: neither the old value nor the new one.",
+            "shows neither the old nor the new value: Name: third.",
         ),
         (
             (RENAME,),
@@ -49,7 +49,7 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
             True,
             True,
             Outcome.CONFLICT,
-            "shows Name: third: neither the old value nor the new one.",
+            "shows neither the old nor the new value: Name: third.",
         ),
         ((RENAME, OFF), group("new", True), False, False, None, ""),
         ((RENAME, OFF), group("new", True), False, True, Outcome.CONFLICT, "shows the new value of Name only."),
@@ -73,6 +73,14 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
             "shows the new value of Name.",
         ),
         ((RENAME, SESSIONS), group("new"), False, False, None, ""),
+        (
+            (RENAME, SESSIONS),
+            group("new"),
+            False,
+            True,
+            Outcome.UNKNOWN,
+            "shows the new value of Name and does not show Maximum sessions.",
+        ),
         (
             (RENAME, SESSIONS),
             group("old"),

@@ -82,7 +82,7 @@ def test_what_someone_changed_since_is_named_and_left(
 
     form = read(answer).form("edit-form").fields
     assert (form["name"], form["description"]) == ("design-pool", "newer")
-    assert "Not reverted, because they hold another value now: Description." in said(answer)
+    assert "Not reverted, because they have another value now: Description." in said(answer)
 
 
 @pytest.mark.parametrize("number", ["999", "0", "x", "-1", "9" * 40, "\u0663"])
@@ -182,8 +182,8 @@ def test_a_revert_of_no_entry_of_this_group_is_an_edit(
 @pytest.mark.parametrize(
     ("now", "words_"),
     [
-        ({"name": "newer"}, "Not reverted, because they hold another value now: Name."),
-        ({"name": "design-pool"}, "Not reverted, because they hold the earlier value already: Name."),
+        ({"name": "newer"}, "Not reverted, because they have another value now: Name."),
+        ({"name": "design-pool"}, "Not reverted, because they have the earlier value already: Name."),
     ],
 )
 def test_where_nothing_is_left_to_revert_nothing_is_offered(

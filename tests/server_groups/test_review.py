@@ -18,6 +18,7 @@ from tests.conftest import DESIGN_POOL, Simulated, address
 from tests.markup import Rendered, read, said
 from tests.server_groups.conftest import later, ledger
 
+BOTH = "Application type, NAS directories mounted."
 OTHER_IMAGE = {
     "image_id": "1fab59cf-8760-5669-8300-cc619268e6ad",
     "image_product_id": "00301-902377-0--0",
@@ -41,7 +42,7 @@ def consequences(project: Project, changes: Mapping[str, Value]) -> tuple[str, .
         ({"name": "TEST"}, ()),
         (
             {"server_group_status": False},
-            ("New sign-ins are refused. What happens to open sessions is not documented.",),
+            ("The cloud refuses new sign-ins. The documentation does not say whether open sessions stay open.",),
         ),
         (
             {"system_disk_size": 100},
@@ -50,13 +51,13 @@ def consequences(project: Project, changes: Mapping[str, Value]) -> tuple[str, .
         (
             {"route_policy.max_session": 1000},
             (
-                "Routing is recalculated when users next access the group.",
+                "The cloud recalculates the routing when users next access the group.",
                 "None of 3 servers has 1000 sessions now, so none would refuse new ones.",
             ),
         ),
         (
             {"app_type": "SESSION_DESKTOP_APP", "storage_mount_policy": "USER"},
-            ("Application type and NAS directories mounted will also change on the standby: design-pool-standby.",),
+            ("The cloud also changes these fields of the standby design-pool-standby: " + BOTH,),
         ),
     ],
 )
@@ -81,8 +82,8 @@ def test_servers_that_cannot_be_read_are_not_guessed(project: Project, simulator
 
     said = consequences(project, {"image_id": "another", "route_policy.max_session": 5})
 
-    assert "The servers could not be read, so how many use the present image is not known." in said
-    assert "The servers could not be read, so which of them have more sessions than that is not known." in said
+    assert "The servers could not be read. It is not known how many use the present image." in said
+    assert "The servers could not be read. It is not known which of them would refuse new sessions." in said
 
 
 def test_the_review_shows_old_new_and_effect_and_sends_nothing(
@@ -218,7 +219,7 @@ def test_nothing_changed_is_nothing_to_review(client_as: Callable[[str], Client]
     page = client.post(address("edit/review/"), form)
 
     assert page.status_code == 422
-    assert "Nothing was changed yet, so there is nothing to send." in page.content.decode()
+    assert "You have not changed anything yet, so there is nothing to send." in page.content.decode()
 
 
 def test_replacing_the_image_wants_a_tick_of_its_own(
@@ -230,7 +231,7 @@ def test_replacing_the_image_wants_a_tick_of_its_own(
     ticked = client.post(address("edit/"), OTHER_IMAGE | {"confirm_image": "on"})
 
     assert (unticked.status_code, ticked.status_code) == (422, 302)
-    assert "Confirm that the image is to be replaced." in unticked.content.decode()
+    assert "Confirm that you want to replace the image." in unticked.content.decode()
     assert simulator.patches == [OTHER_IMAGE | {"system_disk_size": 120}]
 
 
@@ -244,7 +245,7 @@ def test_a_reason_can_be_required(
     given = client.post(address("edit/"), {"name": "TEST", "reason": "CHG-1"})
 
     assert (without.status_code, given.status_code) == (422, 302)
-    assert "Say why, so that the next person knows." in without.content.decode()
+    assert "Enter a reason. The next person needs it." in without.content.decode()
     assert simulator.patches == [{"name": "TEST"}]
 
 
@@ -252,7 +253,7 @@ def test_a_wrong_form_is_not_reviewed(client_as: Callable[[str], Client], projec
     answer = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
 
     assert answer.status_code == 422
-    assert "Use letters, digits, _ and -; spaces are not allowed." in said(answer)
+    assert "Use letters, digits, _ and -. Spaces are not allowed." in said(answer)
 
 
 def test_a_standby_whose_id_cannot_be_asked_for_is_named_by_it(project: Project, simulator: Simulated) -> None:
@@ -260,7 +261,7 @@ def test_a_standby_whose_id_cannot_be_asked_for_is_named_by_it(project: Project,
 
     told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
 
-    assert told == ("Application type will also change on the standby: a/b, ...",)
+    assert told == ("The cloud also changes this field of the standby a/b, ..: Application type.",)
 
 
 def test_a_standby_that_cannot_be_read_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
@@ -268,4 +269,6 @@ def test_a_standby_that_cannot_be_read_is_named_by_its_id(project: Project, simu
 
     told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
 
-    assert told == ("Application type will also change on the standby: 7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10.",)
+    assert told == (
+        "The cloud also changes this field of the standby 7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10: Application type.",
+    )

@@ -10,8 +10,9 @@ from dashboard.accounts.models import Actor
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.projects import Project, load_projects
-from dashboard.server_groups import services
-from dashboard.server_groups.services import WriteResult, update_server_group
+from dashboard.server_groups import sending
+from dashboard.server_groups.sending import WriteResult
+from dashboard.server_groups.services import update_server_group
 from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated, fault
 from tests.server_groups.conftest import entry_of
 
@@ -121,9 +122,7 @@ def test_no_second_patch_overwrites_what_someone_else_changed(
     assert simulator.group()["description"] == "theirs"
     if status == 429:
         assert outcome()[0] == ["conflict"]
-        assert outcome()[1].startswith(
-            "Someone else changed Description before the change could be sent again, so it was not."
-        )
+        assert outcome()[1].startswith("Someone else changed Description after the first PATCH. It was not sent again.")
 
 
 def test_the_second_patch_carries_the_thresholds_of_the_second_read(
@@ -180,7 +179,7 @@ def test_a_second_read_that_takes_too_long_does_not_hide_the_first_patch(
     project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = iter((9.0, 9.0, -1.0))
-    monkeypatch.setattr(services, "_seconds_to_send", lambda _sending: next(left))
+    monkeypatch.setattr(sending, "_seconds_to_send", lambda _sending: next(left))
     simulator.inject(fault("throttled", times=None))
 
     written = rename(project, acting("administrator"))

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.utils import translation
+from django.utils.functional import lazy
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.services import (
@@ -26,9 +28,11 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CircuitOpenError, NotFoundError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
-from dashboard.server_groups import outcome_check, services
+from dashboard.server_groups import outcome_check, sending, services
+from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.inputs import Value
-from dashboard.server_groups.services import ConflictError, WriteResult, update_server_group
+from dashboard.server_groups.sending import Sending, WriteResult
+from dashboard.server_groups.services import ConflictError, update_server_group
 from dashboard.server_groups.settling import settle_change
 from dashboard.simulator.server import SimulatorServer
 from tests.conftest import DESIGN_POOL, Simulated, fault
@@ -145,6 +149,22 @@ def test_sends_only_what_differs_from_the_cloud(project: Project, simulator: Sim
 
     assert simulator.patches == [{"ou_name": "OU=A"}]
     assert [entry.changes for entry in ledger()] == [{"ou_name": ("", "OU=A")}]
+
+
+def test_the_ledger_is_in_english_in_every_language(
+    project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BY_PATH, "name", replace(BY_PATH["name"], label=lazy(translation.get_language, str)()))
+    seen = client_for(project).show_server_group(DESIGN_POOL)
+
+    with translation.override("zh-hans"):
+        update(project, acting("administrator"), {"name": "TEST"})
+        with pytest.raises(ConflictError):
+            update(project, acting("administrator"), {"name": "mine"}, seen=seen, key="another key")
+
+    conflict, applied = ChangeIntent.objects.order_by("-number")
+    assert [row.label for entry in (applied, conflict) for row in entry.fields.all()] == ["en", "en"]
+    assert last(conflict).proof == "Someone else changed en since the form was opened. Nothing was sent."
 
 
 # One submit, one change
@@ -467,7 +487,7 @@ def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated
 def test_a_silent_cloud_is_not_read_again_and_again(
     impatient: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "VERIFY_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "VERIFY_SECONDS", 0.1)
     simulator.inject(fault("delay", "GET", times=1), fault("silence", "GET", times=None))
 
     written = update(impatient, acting("administrator"), {"name": "TEST"})
@@ -554,9 +574,11 @@ def test_what_others_changed_meanwhile_is_told(
     written = update(project, acting("administrator"), {"name": "TEST"})
 
     outcome = last(only(written))
-    assert written.changed_by_others == ("Description", "Organisational unit")
+    assert written.changed_by_others == ("description", "ou_name")
     assert outcome.outcome == "applied"
-    assert outcome.proof.endswith("Changed by others meanwhile: Description, Organisational unit.")
+    assert outcome.proof.endswith(
+        "Someone else changed other fields at the same time: Description, Organisational unit."
+    )
 
 
 def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
@@ -611,7 +633,7 @@ def test_what_others_changed_elsewhere_is_no_conflict_and_is_told(
 
     written = update(project, acting("administrator"), {"name": "mine"}, seen=seen)
 
-    assert (written.changed_by_others, simulator.patches) == (("Description",), [{"name": "mine"}])
+    assert (written.changed_by_others, simulator.patches) == (("description",), [{"name": "mine"}])
 
 
 def test_what_someone_else_has_done_already_is_not_done_again(
@@ -652,7 +674,7 @@ def test_a_change_under_way_is_waited_for_and_then_given_up(
     outcome: Outcome | None,
 ) -> None:
     monkeypatch.setattr(services, "QUEUE_SECONDS", 0.15)
-    monkeypatch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
+    monkeypatch.setattr(services, "send", lambda change: WriteResult(change.intent))
     first = update(project, acting("administrator"), {"name": "TEST"})
     if outcome:
         assert first.intent is not None
@@ -672,7 +694,7 @@ def test_a_change_cut_short_long_ago_holds_up_no_one(
     pause: Callable[[timedelta], None],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
+        patch.setattr(services, "send", lambda change: WriteResult(change.intent))
         update(project, acting("administrator"), {"name": "TEST"})
 
     pause(AFTER_THE_CALL)
@@ -685,7 +707,7 @@ def test_changes_of_different_groups_do_not_wait_for_each_other(
     project: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
+        patch.setattr(services, "send", lambda change: WriteResult(change.intent))
         update(project, acting("administrator"), {"name": "TEST"})
     other = client_for(project).list_server_groups().value[5]
 
@@ -906,13 +928,13 @@ def test_those_who_switch_switch(project: Project, simulator: Simulated, acting:
 def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, applied: bool) -> ChangeIntent:
     """A change whose process died after the intent (and the PATCH, if `applied`), before anything else."""
 
-    def die(sending: services._Sending) -> WriteResult:
+    def die(change: Sending) -> WriteResult:
         if applied:
-            client_for(project).update_server_group(DESIGN_POOL, sending.payload)
-        return WriteResult(sending.intent)
+            client_for(project).update_server_group(DESIGN_POOL, change.payload)
+        return WriteResult(change.intent)
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", die)
+        patch.setattr(services, "send", die)
         intent = update(project, by, {"name": "TEST"}).intent
     assert intent is not None
     return intent

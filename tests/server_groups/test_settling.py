@@ -34,7 +34,7 @@ from dashboard.audit.ledger.services import (
 )
 from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import outcome_check, services
+from dashboard.server_groups import outcome_check, sending, services
 from dashboard.server_groups.settling import LEASE, SettleResult, settle_unsettled
 from dashboard.worker import jobs
 from dashboard.worker.jobs import Worker
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.django_db
 LADDER = 1 + 2 + 4 + 8
 LATER = timedelta(seconds=outcome_check.CALL_SECONDS + LADDER + 1)
 Pause = Callable[[timedelta], None]
-BUSY = "someone else is reading the group at this moment"
+BUSY = "another process is reading the group now"
 HTMX = {"HX-Request": "true"}
 
 
@@ -85,7 +85,7 @@ def cut_short(project: Project, acting: Callable[[str], Actor], monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", die)
+        patch.setattr(services, "send", die)
         with pytest.raises(KeyboardInterrupt):
             rename(project, acting, "NEVER_SENT", key="cut short")
     return ChangeIntent.objects.get()
@@ -153,7 +153,7 @@ def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
 ) -> None:
     def record_and_sleep(*args: Any, **kwargs: Any) -> tuple[ChangeIntent, bool]:
         recorded = record_intent(*args, **kwargs)
-        pause(services.SEND_WITHIN + timedelta(seconds=1))
+        pause(sending.SEND_WITHIN + timedelta(seconds=1))
         return recorded
 
     monkeypatch.setattr(services, "record_intent", record_and_sleep)
@@ -288,7 +288,7 @@ def test_a_project_that_is_gone_is_told(
         call_command("settle")
 
     assert capsys.readouterr().out.splitlines() == [
-        f"{lost.number}  design-pool  the project default is not configured any more",
+        f"{lost.number}  design-pool  the project default is no longer configured",
         "0 settled, 1 still unknown.",
     ]
 

@@ -17,8 +17,8 @@ from dashboard.server_groups.submission import (
     StaleFormError,
     Submission,
     Unsent,
+    changes_by_others,
     find_conflicts,
-    find_followed,
     find_unsent,
     read_seen,
     read_submission,
@@ -82,7 +82,7 @@ def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_t
     assert again.key != "old"
     assert again.shown == ShownGroup(now, SHOWN.context)
     assert find_conflicts(mine, now) == (Conflict("name", "Name", "mine", "design-pool", "theirs"),)
-    assert find_followed(mine, now) == (
+    assert changes_by_others(mine, now) == (
         "Description is now their\nwords",
         "Status is now Off",
         "Organisational unit is now OU=Theirs",
@@ -101,7 +101,7 @@ def test_what_was_wrongly_typed_stays_too() -> None:
     again = rebase(submitted(name="a b"), replace(GROUP, ou_name="OU=Theirs"))
 
     assert (values(again)["name"], values(again)["ou_name"]) == ("a b", "OU=Theirs")
-    assert errors(ServerGroupForm(again)) == {"name": ["Use letters, digits, _ and -; spaces are not allowed."]}
+    assert errors(ServerGroupForm(again)) == {"name": ["Use letters, digits, _ and -. Spaces are not allowed."]}
 
 
 def test_after_a_failure_the_input_stays_and_has_a_new_key() -> None:

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import services
-from dashboard.server_groups.services import WriteResult
+from dashboard.server_groups.sending import WriteResult
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read, said, words
 from tests.server_groups.conftest import GROUP_IDS, Entry, ledger
@@ -61,7 +61,7 @@ def test_a_key_that_was_used_for_off_does_not_switch_on(
 
     answer = switch(client, {"status": "on", "key": "one form"}, htmx=htmx, follow=True)
 
-    assert "design-pool was not switched on: this form was sent already, for something else." in said(answer)
+    assert "design-pool was not switched on. This form was already sent with another change." in said(answer)
     assert "design-pool is on." not in said(answer)
     assert simulator.patches == [{"server_group_status": False}]
     assert [(entry.kind, entry.changes) for entry in ledger()] == [
@@ -102,7 +102,7 @@ def test_switching_off_without_a_reason_asks_again(
     answer = switch(client_as("help desk"), {"status": "off"} | ({"reason": reason} if reason else {}), htmx=htmx)
 
     assert answer.status_code == 422
-    assert "Say why, so that the next person knows." in said(answer)
+    assert "Enter a reason. The next person needs it." in said(answer)
     assert answer.headers.get("HX-Retarget") == ("#dialog" if htmx else None)
     assert (simulator.patches, ledger()) == ([], [])
 
@@ -130,7 +130,7 @@ def test_takes_on_or_off_spelt_out_and_once(
     answer = switch(client_as("help desk"), {"status": status, "reason": "why"})
 
     assert answer.status_code == 400
-    assert "The switch takes status=on or status=off, once." in said(answer)
+    assert "Send status=on or status=off, once." in said(answer)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -270,7 +270,7 @@ def test_a_change_under_way_is_told_and_fits_where_problems_are_shown(
     client = client_as("help desk")
     monkeypatch.setattr(services, "QUEUE_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_send", lambda sending: WriteResult(sending.intent))
+        patch.setattr(services, "send", lambda sending: WriteResult(sending.intent))
         switch(client, OFF)
 
     answer = switch(client, OFF, htmx=htmx)

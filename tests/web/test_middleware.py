@@ -96,7 +96,7 @@ def test_what_was_typed_outlives_the_session(admin: User, project: Project, simu
 
     fields = read(first).form("edit-form").fields
     assert (fields["name"], fields["ou_name"]) == ("TEST", "OU=kept")
-    assert "Your sign-in had run out." in said(first)
+    assert "Your session ended before the form was sent." in said(first)
     assert read(second).form("edit-form").fields["name"] == "design-pool"
     assert simulator.patches == []
 

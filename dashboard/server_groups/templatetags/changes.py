@@ -1,4 +1,4 @@
-"""Ledger entries on a page: who did what, values in the words of the field table, links to related entries."""
+"""Ledger entries on a page: values as the field table formats them, and links to related entries."""
 
 import re
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
 from dashboard.server_groups.fields import BY_PATH
@@ -25,7 +26,7 @@ def entry_address(project: str, number: int | str) -> str:
 
 @register.simple_tag
 def ledger_address(project: str, **filters: str) -> str:
-    """The page that lists the entries of a project, with these filters."""
+    """The address of the list of a project's entries, with these filters."""
     query = f"?{urlencode(filters)}" if filters else ""
     return reverse(settings.LEDGER_VIEW, args=[project]) + query
 
@@ -47,19 +48,19 @@ def after(change: FieldChange) -> SafeString:
 
 @register.filter
 def parts_before(change: FieldChange) -> SafeString:
-    """The old value, with only what went marked where it is a long text."""
+    """The old value. In a long text only the removed parts are marked."""
     return _marked(change, (part for part in _parts(change) if part.kind != PartKind.ADDED))
 
 
 @register.filter
 def parts_after(change: FieldChange) -> SafeString:
-    """The new value, with only what came marked where it is a long text."""
+    """The new value. In a long text only the added parts are marked."""
     return _marked(change, (part for part in _parts(change) if part.kind != PartKind.REMOVED))
 
 
 @register.filter
 def parts_in_short(change: FieldChange) -> SafeString:
-    """Old and new value on one line; of a long text what went and came, and some words around it."""
+    """Old and new value on one line. Of a long text, only the changed parts with a few words of context."""
     parts = _parts(change)
     if any(part.kind == PartKind.KEPT for part in parts):
         return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts)))
@@ -83,13 +84,13 @@ def _marked(change: FieldChange, parts: Iterable[TextPart], between: str = "") -
 
 
 def _value(words: str, *, is_known: bool = True) -> SafeString:
-    """That there is no value is set apart, since a text might read the same."""
-    nothing = format_html('<em class="nothing">{}</em>', "no value" if is_known else "not known")
+    """Format a value. A missing value has its own markup, because a text could be the same words."""
+    nothing = format_html('<em class="nothing">{}</em>', gettext("no value") if is_known else gettext("not known"))
     return format_html("{}", words) if words else nothing
 
 
 def _words(path: str, value: Value) -> str:
-    """The ledger holds raw values; a field the table no longer has is shown as it is. Nothing has no words."""
+    """Format a raw value of the ledger; unchanged if the table no longer has the field. Empty for no value."""
     if value is None or value == "":
         return ""
     return BY_PATH[path].display(value) if path in BY_PATH else str(value)
@@ -97,15 +98,15 @@ def _words(path: str, value: Value) -> str:
 
 @register.filter
 def in_words(value: str | None, path: str) -> str:
-    """A value of the API in words, where the field table has any for it."""
+    """Format a value of the API, if the field table has the field."""
     if value is None:
-        return "not known"
+        return gettext("not known")
     return BY_PATH[path].display(value) if path in BY_PATH else value
 
 
 @register.filter
 def with_tickets(reason: str) -> SafeString:
-    """A reason in which the ticket numbers of this deployment are links."""
+    """A reason with this deployment's ticket numbers as links."""
     if not settings.TICKET_PATTERN:
         return format_html("{}", reason)
     parts, end = [], 0
@@ -119,12 +120,12 @@ def with_tickets(reason: str) -> SafeString:
 
 @register.filter
 def field_label(path: str) -> str:
-    return BY_PATH[path].label if path in BY_PATH else path
+    return str(BY_PATH[path].label) if path in BY_PATH else path
 
 
 @register.filter
 def trouble(outcome: ChangeOutcome) -> str:
-    """Why a change did not go through, on one line: the cloud's words where it said any."""
+    """The reason why a change failed, on one line: the cloud's message, or else the proof."""
     if outcome.outcome == Outcome.APPLIED:
         return ""
     return clip(f"{outcome.error_code} {outcome.error_msg}".strip() or outcome.proof, LONGEST)
@@ -132,7 +133,7 @@ def trouble(outcome: ChangeOutcome) -> str:
 
 @register.filter
 def is_revertible(entry: ChangeIntent) -> bool:
-    """Whether it changed something that could be put back."""
+    """Whether the change was applied, so that it can be reverted."""
     last = entry.last_outcome
     return last is not None and last.outcome == Outcome.APPLIED
 

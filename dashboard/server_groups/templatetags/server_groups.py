@@ -19,7 +19,7 @@ def editable_fields() -> tuple[EditableField, ...]:
 
 @register.filter
 def shown(group: ServerGroup, field: EditableField) -> str:
-    """A field of a group in the words of the form."""
+    """The value of a field of a group, formatted as in the form."""
     return field.display(group.value(field.path))
 
 
@@ -35,19 +35,19 @@ def not_applicable(group: ServerGroup, field: EditableField) -> str:
 
 @register.filter
 def cause(error: CloudError) -> str:
-    """What went wrong with the cloud, in words."""
+    """The cause of a cloud error."""
     return explain(error).cause
 
 
 @register.filter
 def can_be_opened(group_id: str) -> bool:
-    """Whether a page can be about a group with this id."""
+    """Whether a group with this id can have a page."""
     return not id_problem(group_id)
 
 
 @register.inclusion_tag("server_groups/_sort_header.html")
 def sort_header(query: listing.Query, name: str, label: str, kind: str = "") -> dict[str, str]:
-    """A column's head that sorts by it, and the other way round when it is sorted by it already."""
+    """A column head with a link that sorts by the column, or reverses the order."""
     direction = {name: "ascending", f"-{name}": "descending"}.get(query.sort, "")
     wanted = f"-{name}" if direction == "ascending" else name
     return {"link": query.link(sort=wanted), "label": label, "kind": kind, "direction": direction}

@@ -1,4 +1,4 @@
-"""`manage.py check_cloud`: tries what the dashboard needs of the cloud, without changing anything."""
+"""`manage.py check_cloud`: check everything that the dashboard needs of the cloud, read-only."""
 
 import sys
 from argparse import ArgumentParser
@@ -12,14 +12,14 @@ from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 
 
 class Command(BaseCommand):
-    help = "Tries endpoint, clock, credential and each permission read-only. Exit status 0: all is well, 1: not."
+    help = "Checks endpoint, clock, credential and each permission, read-only. Exit status 0: no problem, 1: a problem."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", metavar="SLUG", help="only this project")
 
     def handle(self, *_args: Any, project: str | None, **_options: Any) -> None:
-        outcomes = [self._check(one) for one in _chosen(project)]
-        if not all(outcomes):
+        results = [self._check(one) for one in _chosen(project)]
+        if not all(results):
             sys.exit(1)
 
     def _check(self, project: Project) -> bool:
@@ -43,4 +43,4 @@ def _chosen(slug: str | None) -> tuple[Project, ...]:
         return (get_project(slug),)
     except UnknownProjectError as error:
         known = ", ".join(project.slug for project in projects)
-        raise CommandError(f"There is no project {slug}; there is {known}.") from error
+        raise CommandError(f"There is no project {slug}. The configured projects are: {known}.") from error
