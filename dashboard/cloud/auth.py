@@ -1,4 +1,4 @@
-"""Proving who we are, as authentication classes of `requests`."""
+"""Sign requests, or put a token on them: the authentication classes of `requests`."""
 
 import threading
 import time
@@ -18,29 +18,29 @@ from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
 from dashboard.cloud.rules import CallKind, CallResult
 from dashboard.cloud.signature import sign
-from dashboard.cloud.transport import Reply, Transport
+from dashboard.cloud.transport import CallResponse, Transport
 
-TOKEN_LIFE = 24 * 3600.0  # seconds, when IAM does not say (workspace-api.md 4.1)
+TOKEN_LIFE = 24 * 3600.0  # seconds, if IAM does not report it (workspace-api.md 4.1)
 REFRESH_BEFORE_END = 3600.0
-REFUSALS_BEFORE_PAUSE = 2  # IAM locks an account after a few more
-REFUSED_PAUSE = 15 * 60.0
+REJECTIONS_BEFORE_PAUSE = 2  # IAM locks an account after a few more
+REJECTED_PAUSE = 15 * 60.0
 OUTAGE_PAUSE = 5.0
-USELESS_PAUSE = 60.0  # how long a token that replaced a refused one is not replaced for being refused
+REPLACED_PAUSE = 60.0  # seconds until a rejected token, which replaced a rejected one, is replaced too
 
 
 class CloudAuth(AuthBase):
-    """What the client asks of a way to authenticate, beyond putting it on a request."""
+    """The interface of a credential for the client."""
 
     def get_ready(self, deadline: Deadline) -> None:
-        """Called before a request leaves, so that putting the credential on it needs no network."""
+        """Prepare the credential before a request, so that `__call__` needs no network."""
 
-    def renew(self, refused: PreparedRequest, deadline: Deadline) -> bool:  # noqa: ARG002 - most cannot renew
-        """Called when the cloud answered 401 to the request; True if there is a newer credential to try."""
+    def renew(self, rejected: PreparedRequest, deadline: Deadline) -> bool:  # noqa: ARG002 (most cannot renew)
+        """Renew the credential after a 401. True if there is a newer credential to try."""
         return False
 
 
 class TokenAuth(CloudAuth):
-    """A ready-made token: nobody can renew it."""
+    """A token from the configuration. It cannot be renewed."""
 
     def __init__(self, credential: TokenCredential) -> None:
         self._token = credential.token
@@ -62,7 +62,7 @@ class KeyAuth(CloudAuth):
 
 @dataclass(frozen=True)
 class _Token:
-    """`refresh_at` and `end` are moments of the monotonic clock: our wall clock and IAM's may differ."""
+    """Times of the monotonic clock, because our wall clock and IAM's can differ."""
 
     value: str = field(repr=False)
     refresh_at: float
@@ -71,10 +71,10 @@ class _Token:
 
 
 class PasswordAuth(CloudAuth):
-    """A token of an IAM user, fetched when first needed, kept in memory only, renewed 60 minutes before its end.
+    """A token of an IAM user, stored in memory only, and renewed 60 minutes before it expires.
 
-    However many threads need a token, one of them signs in and the others wait for it and share what comes of it.
-    After two refusals in a row signing in pauses for 15 minutes, so that IAM does not lock the account.
+    One thread signs in, and the others that need a token wait for its result. After two rejections in a row, sign-in
+    pauses for 15 minutes, so that IAM does not lock the account.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class PasswordAuth(CloudAuth):
         self._credential, self._project = credential, project
         self._transport, self._clock = transport, clock
         self._lock = threading.Lock()
-        self._flight: Future[_Token | SignInError] | None = None
+        self._sign_in_result: Future[_Token | SignInError] | None = None
         self._token: _Token | None = None
-        self._refusals = 0
+        self._rejections = 0
         self._paused_until = clock()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -98,7 +98,7 @@ class PasswordAuth(CloudAuth):
         return request
 
     def get_ready(self, deadline: Deadline) -> None:
-        """Signs in when there is no token or it is due. Raises SignInError, though not while the old one holds."""
+        """Sign in if there is no token or it is due. Raises SignInError, except while the old token is valid."""
         token = self._token
         if token is not None and self._clock() < token.refresh_at:
             return
@@ -108,79 +108,79 @@ class PasswordAuth(CloudAuth):
             if token is None or self._clock() >= token.end:
                 raise
 
-    def renew(self, refused: PreparedRequest, deadline: Deadline) -> bool:
-        """A new token, unless the refused one was such a new one: then tokens are not what is wrong."""
+    def renew(self, rejected: PreparedRequest, deadline: Deadline) -> bool:
+        """Get a new token, unless the rejected one was new: then a new token does not help."""
         token = self._token
-        if token is not None and token.value == refused.headers.get("X-Auth-Token"):
+        if token is not None and token.value == rejected.headers.get("X-Auth-Token"):
             if self._clock() < token.replaceable_at:
                 return False
             self._sign_in(token, deadline)
         return True
 
     def _sign_in(self, old: _Token | None, deadline: Deadline) -> None:
-        """Returns when a token other than `old` is in place. Raises SignInError."""
+        """Wait until there is a token other than `old`. Raises SignInError."""
         with self._lock:
             if self._token is not old:
                 return
-            is_pilot = self._flight is None
-            flight = self._flight = self._flight or Future()
-        if is_pilot:
-            self._fly(flight, deadline)
+            is_first = self._sign_in_result is None
+            future = self._sign_in_result = self._sign_in_result or Future()
+        if is_first:
+            self._fetch_for_all(future, deadline)
         try:
-            landed = flight.result(max(0.0, deadline.left()))
+            result = future.result(max(0.0, deadline.left()))
         except TimeoutError:
-            raise SignInError("signing in did not end in time") from None
-        if isinstance(landed, SignInError):
-            raise landed
+            raise SignInError("sign-in did not end in time") from None
+        if isinstance(result, SignInError):
+            raise result
 
-    def _fly(self, flight: "Future[_Token | SignInError]", deadline: Deadline) -> None:
-        """Whatever happens, those who wait must hear of it."""
-        landed: _Token | SignInError = SignInError("signing in was interrupted")
+    def _fetch_for_all(self, future: "Future[_Token | SignInError]", deadline: Deadline) -> None:
+        """Fetch a token, and always give the threads that wait a result."""
+        result: _Token | SignInError = SignInError("sign-in was interrupted")
         try:
-            landed = self._fetch(deadline)
+            result = self._fetch(deadline)
         finally:
             with self._lock:
-                self._flight = None
-                self._token = landed if isinstance(landed, _Token) else self._token
-            flight.set_result(landed)
+                self._sign_in_result = None
+                self._token = result if isinstance(result, _Token) else self._token
+            future.set_result(result)
 
     def _fetch(self, deadline: Deadline) -> _Token | SignInError:
         wait = self._paused_until - self._clock()
         if wait > 0:
-            return SignInError(f"signing in is paused for another {wait:.0f} s after it failed")
-        reply = self._transport.exchange(self._call(), None, deadline)
-        if reply.outcome is CallResult.DONE and PRINTABLE.fullmatch(reply.issued_token):
-            self._refusals = 0
-            return self._token_from(reply.issued_token, reply)
-        return self._failure(reply)
+            return SignInError(f"sign-in is paused for another {wait:.0f} s after a failure")
+        response = self._transport.exchange(self._call(), None, deadline)
+        if response.result is CallResult.DONE and PRINTABLE.fullmatch(response.issued_token):
+            self._rejections = 0
+            return self._token_from(response.issued_token, response)
+        return self._failure(response)
 
-    def _token_from(self, value: str, reply: Reply) -> _Token:
-        token = parsing.members(parsing.members(reply.body).get("token"))
+    def _token_from(self, value: str, response: CallResponse) -> _Token:
+        token = parsing.members(parsing.members(response.body).get("token"))
         issued, expires = parsing.moment(token, "issued_at"), parsing.moment(token, "expires_at")
         life = (expires - issued).total_seconds() if issued and expires and expires > issued else TOKEN_LIFE
         now = self._clock()
-        was_refused = self._token is not None and now < self._token.refresh_at
+        was_rejected = self._token is not None and now < self._token.refresh_at
         return _Token(
             value,
             refresh_at=now + max(life - REFRESH_BEFORE_END, life / 2),
             end=now + life,
-            replaceable_at=now + (USELESS_PAUSE if was_refused else 0),
+            replaceable_at=now + (REPLACED_PAUSE if was_rejected else 0),
         )
 
-    def _failure(self, reply: Reply) -> SignInError:
-        is_refusal = reply.outcome in {CallResult.UNAUTHENTICATED, CallResult.REFUSED}
-        self._refusals += is_refusal
-        must_pause_long = is_refusal and self._refusals >= REFUSALS_BEFORE_PAUSE
-        if must_pause_long or not is_refusal:
-            self._paused_until = self._clock() + (REFUSED_PAUSE if must_pause_long else OUTAGE_PAUSE)
-        code, message = reply.error
+    def _failure(self, response: CallResponse) -> SignInError:
+        is_rejected = response.result in {CallResult.UNAUTHENTICATED, CallResult.REJECTED}
+        self._rejections += is_rejected
+        must_pause_long = is_rejected and self._rejections >= REJECTIONS_BEFORE_PAUSE
+        if must_pause_long or not is_rejected:
+            self._paused_until = self._clock() + (REJECTED_PAUSE if must_pause_long else OUTAGE_PAUSE)
+        code, message = response.error
         return SignInError(
-            f"signing in to IAM {reply.outcome.value}",
+            f"sign-in to IAM {response.result.value}",
             call="SignIn",
-            http_status=reply.http_status,
+            http_status=response.http_status,
             error_code=code,
             error_msg=message,
-            request_id=reply.request_id,
+            request_id=response.request_id,
         )
 
     def _call(self) -> Call:

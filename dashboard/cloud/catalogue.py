@@ -1,4 +1,4 @@
-"""What a group may choose from: disk types, images, ceilings, free names (workspace-api.md 2.5, 2.6, 2.8 and 5)."""
+"""Choices for the fields of a group: disk types, images, limits, names (workspace-api.md 2.5, 2.6, 2.8 and 5)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -37,7 +37,7 @@ class Image:
 
 @dataclass(frozen=True)
 class VolumeType:
-    """A disk type on offer; `sold_out_zones` of `zones` have none left."""
+    """A disk type that the cloud offers. `sold_out_zones` are those of `zones` without free disks."""
 
     volume_type: str
     name: str | None = None
@@ -61,7 +61,7 @@ class VolumeType:
 
 @dataclass(frozen=True)
 class Restrict:
-    """The tenant's ceilings: most sessions on one server, most server groups."""
+    """The limits of the tenant: sessions on one server, and server groups."""
 
     max_session: int | None = None
     max_group_count: int | None = None
@@ -74,7 +74,7 @@ class Restrict:
 
 @dataclass(frozen=True)
 class NameCheck:
-    """Whether a name is free and well formed; `broken_rule` is `naming` or `duplicate` when it is not."""
+    """Whether the cloud allows a name. If not, `broken_rule` is `naming` or `duplicate`."""
 
     is_valid: bool | None
     broken_rule: str | None = None

@@ -1,6 +1,6 @@
-"""The cloud's API: one client for each project, one `_request()`, one method for each endpoint.
+"""The cloud's API: one client for each project, one method for each call. Every call goes through `_request()`.
 
-A client is shared by all threads, and with it the credential, the connections, the breakers and the last good copy.
+All threads share a client, with its credential, connections, circuit breakers and last list.
 """
 
 import logging
@@ -27,15 +27,15 @@ from dashboard.cloud.errors import (
     ThrottledError,
 )
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
-from dashboard.cloud.paging import ROWS, Identified, Page, Volume, read_all
+from dashboard.cloud.paging import ROWS, HasId, ListSize, Page, read_all
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import waiting_for_cloud
-from dashboard.cloud.resilience import Breaker, RetryBudget
+from dashboard.cloud.resilience import CircuitBreaker, RetryBudget
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
-from dashboard.cloud.rules import REFUSALS, RULES, Again, CallKind, Rule
-from dashboard.cloud.transport import Reply, Transport
+from dashboard.cloud.rules import REJECTIONS, RULES, CallKind, Retry, Rule
+from dashboard.cloud.transport import CallResponse, Transport
 
-Row = TypeVar("Row", bound=Identified)
+Row = TypeVar("Row", bound=HasId)
 
 MOST_IMAGES = 10_000
 
@@ -43,11 +43,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Reading(Generic[Row]):
-    """What a list read gave. `as_of` is when the cloud answered (aware, UTC); `total` is how many rows it counts.
+class ListResult(Generic[Row]):
+    """The rows of a list, read from the cloud at `as_of` (aware, UTC). `total` is the cloud's count of rows.
 
-    `problem` says that the cloud is unavailable now, and that this is the last reading. An incomplete reading holds the
-    last complete one in `complete`, if there ever was one.
+    `problem` is the error of a newer read: then this is the result of an earlier one. An incomplete result has the last
+    complete one in `complete`, if there is one.
     """
 
     value: tuple[Row, ...]
@@ -55,16 +55,16 @@ class Reading(Generic[Row]):
     total: int
     is_complete: bool = True
     problem: CloudError | None = None
-    complete: "Reading[Row] | None" = field(default=None, repr=False)
+    complete: "ListResult[Row] | None" = field(default=None, repr=False)
 
     @property
     def unreadable(self) -> int:
-        """How many rows the cloud counts that are not here."""
+        """Number of rows that the cloud counts and that are not in `value`."""
         return self.total - len(self.value)
 
     @property
     def older(self) -> tuple[Row, ...]:
-        """The rows that only the last complete reading has."""
+        """The rows that only the last complete result has."""
         if self.complete is None:
             return ()
         ids = {row.id for row in self.value}
@@ -72,8 +72,8 @@ class Reading(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The cloud accepted a change; whether it took effect only a read can tell."""
+class UpdateResponse:
+    """The cloud accepted a change. Only a read shows whether it was applied."""
 
     http_status: int
     request_id: str
@@ -81,7 +81,7 @@ class Answer:
 
 
 class Client:
-    """All methods raise a CloudError when they cannot do what they say."""
+    """Client of one project. All methods raise CloudError on failure."""
 
     def __init__(self, project: Project, limits: Limits = LIMITS) -> None:
         self.project = project
@@ -91,101 +91,102 @@ class Client:
         self._auth = auth_for(project, self._transport)
         self._budget = RetryBudget()
         self._breakers = {
-            endpoint: Breaker(endpoint) for endpoint in (project.workspace_endpoint, project.ims_endpoint)
+            endpoint: CircuitBreaker(endpoint) for endpoint in (project.workspace_endpoint, project.ims_endpoint)
         }
-        self._last_list: Reading[ServerGroup] | None = None
+        self._last_list: ListResult[ServerGroup] | None = None
         self._last_list_lock = threading.Lock()
 
     @property
     def is_circuit_open(self) -> bool:
-        """An endpoint failed so often that it is left alone for now. Asks nobody."""
+        """Whether the circuit breaker of an endpoint is open. Sends no request."""
         return any(breaker.is_open for breaker in self._breakers.values())
 
     def close(self) -> None:
-        """Closes the idle connections; the client stays usable."""
+        """Close the idle connections. The client can still be used."""
         self._transport.close()
 
     # Server groups
 
-    def list_server_groups(self) -> Reading[ServerGroup]:
-        """All groups, primary and standby; the last reading while the cloud is unavailable."""
+    def list_server_groups(self) -> ListResult[ServerGroup]:
+        """All groups, primary and standby. The last list, with the problem, while the cloud is unavailable."""
         known = len(self._last_list.value) if self._last_list else 0
         try:
             page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api, known)
         except CloudError as error:
-            is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
-            if self._last_list is None or is_refusal:
+            is_rejected = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
+            if self._last_list is None or is_rejected:
                 raise
             return replace(self._last_list, problem=error)
-        return self._remembered(page)
+        return self._store_list(page)
 
-    def _remembered(self, page: Page[ServerGroup]) -> Reading[ServerGroup]:
-        """The page as the last reading. An incomplete one keeps the last complete one beside it."""
+    def _store_list(self, page: Page[ServerGroup]) -> ListResult[ServerGroup]:
+        """Store the page as the last list. An incomplete list keeps the last complete one."""
         with self._last_list_lock:
             last, complete = self._last_list, None
             if last and not page.is_complete:
                 complete = last if last.is_complete else last.complete
-            self._last_list = Reading(page.items, page.as_of, page.total, page.is_complete, complete=complete)
+            self._last_list = ListResult(page.items, page.as_of, page.total, page.is_complete, complete=complete)
             return self._last_list
 
     def show_server_group(self, group_id: str) -> ServerGroup:
-        """The group as it is now, never a copy."""
+        """The current state of the group, never a copy."""
         call = self._calls.show_server_group(group_id)
-        reply, duration_ms = self._request(call)
-        group = ServerGroup.from_api(reply.body)
+        response, duration_ms = self._request(call)
+        group = ServerGroup.from_api(response.body)
         if group is None or group.id.casefold() != group_id.casefold():
-            raise _bad_answer(call, reply, duration_ms, "is not the server group that was asked for")
+            raise _bad_response(call, response, duration_ms, "is not the requested server group")
         return group
 
     def find_in_list(self, group_id: str) -> ServerGroup | None:
-        """The group as the list shows it, which may hold what ShowServerGroup leaves out; None if it is not there."""
+        """The group in the list, which can have fields that ShowServerGroup lacks. None if it is not in the list."""
         page = self._all_pages(self._calls.list_server_groups(group_id), ServerGroup.from_api)
         return next((group for group in page.items if group.id.casefold() == group_id.casefold()), None)
 
     def update_server_group(
         self, group_id: str, payload: Mapping[str, object], *, send_within: float | None = None
-    ) -> Answer:
-        """One PATCH with the members of `payload`, which leaves within `send_within` seconds or not at all.
+    ) -> UpdateResponse:
+        """Send one PATCH with the members of `payload`, within `send_within` seconds or not at all.
 
-        OutcomeUnknownError: read, do not send again. SendAgainError: read, then call this once more.
+        After OutcomeUnknownError, read and do not send again. After SendAgainError, read, then call this once more.
         """
         send_by = Deadline(self._limits.send if send_within is None else send_within)
-        reply, duration_ms = self._request(self._calls.update_server_group(group_id, payload, send_by))
-        return Answer(reply.http_status or 0, reply.request_id, duration_ms)
+        response, duration_ms = self._request(self._calls.update_server_group(group_id, payload, send_by))
+        return UpdateResponse(response.http_status or 0, response.request_id, duration_ms)
 
     def show_server_group_state(self, group_id: str) -> ServerGroupState:
-        """How many of the group's servers are in which status."""
+        """Number of the group's servers in each status."""
         return ServerGroupState.from_api(self._body(self._calls.show_server_group_state(group_id)))
 
     def show_restrict(self) -> Restrict:
-        """The tenant's ceilings."""
+        """The limits of the tenant."""
         return Restrict.from_api(self._body(self._calls.show_restrict()))
 
     def validate_name(self, name: str) -> NameCheck:
-        """Whether a group may be called so."""
+        """Whether the cloud allows the name for a group."""
         return NameCheck.from_api(self._body(self._calls.validate_name(name)))
 
-    # What stands behind a group, and what it may choose from
+    # Servers and sessions of a group, and the choices for its fields
 
     def list_servers(self, group_id: str | None = None) -> tuple[Server, ...]:
-        """The servers of a group, or of the whole project. Raises IncompleteListError rather than a part of them."""
+        """All servers of a group, or of the project. Raises IncompleteListError if some are missing."""
         return self._every_row(self._calls.list_servers(group_id), Server.from_api)
 
     def list_sessions(self, group_id: str, states: tuple[str, ...] = OPEN_SESSIONS) -> tuple[Session, ...]:
-        """The group's sessions in one of the states, as far as they began within the last year.
+        """All sessions of the group in one of the states that began within the last year.
 
-        Raises IncompleteListError rather than a part of them.
+        Raises IncompleteListError if some are missing.
         """
         return self._every_row(self._calls.list_sessions(group_id, states), Session.from_api)
 
     def list_volume_types(self) -> tuple[VolumeType, ...]:
-        """The disk types on offer."""
+        """The disk types that the cloud offers."""
         return parsing.each(self._body(self._calls.list_volume_types()), "volume_types", VolumeType.from_api)
 
     def list_images(self, image_type: str) -> tuple[Image, ...]:
         """The usable images for an `image_type` of the PATCH (gold, public, private, shared).
 
-        IMS gives neither a total nor a next page: the id of the last image marks where to go on (workspace-api.md 5.1).
+        IMS returns neither a total nor a next page. The id of the last image is the marker of the next page
+        (workspace-api.md 5.1).
         """
         call, deadline = self._calls.list_images(image_type), Deadline(self._limits.whole)
         images: dict[str, Image] = {}
@@ -198,81 +199,86 @@ class Client:
             call = replace(call, query={**call.query, "marker": page[-1].id})
         return tuple(images.values())
 
-    # The one door
+    # Every call
 
-    def _request(self, call: Call, deadline: Deadline | None = None) -> tuple[Reply, int]:
-        """The reply of a call that succeeded and the milliseconds it took in all; else raises what the rules say."""
+    def _request(self, call: Call, deadline: Deadline | None = None) -> tuple[CallResponse, int]:
+        """The response of a successful call, and its duration in milliseconds. Raises the error of the rule."""
         with (
             waiting_for_cloud(call, deadline or Deadline(self._limits.whole)) as deadline,
-            self._breakers[call.endpoint].watched() as details,
+            self._breakers[call.endpoint].guarded() as health,
         ):
             begun = time.monotonic()
-            reply, rule = self._settled(call, deadline)
-            details.is_outage = rule.is_outage
+            response, rule = self._send(call, deadline)
+            health.is_outage = rule.is_outage
         duration_ms = round((time.monotonic() - begun) * 1000)
         if rule.error is not None:
-            error = self._error(rule.error, call, reply, duration_ms)
+            error = self._error(rule.error, call, response, duration_ms)
             logger.warning("%s in %d ms, request id %s", error, duration_ms, error.request_id or "unknown")
             raise error
-        logger.debug("%s took %d ms, request id %s", call.name, duration_ms, reply.request_id or "unknown")
-        self._budget.give()
-        return reply, duration_ms
+        logger.debug("%s took %d ms, request id %s", call.name, duration_ms, response.request_id or "unknown")
+        self._budget.add()
+        return response, duration_ms
 
-    def _settled(self, call: Call, deadline: Deadline) -> tuple[Reply, Rule]:
-        """Sends the request as often as its rule allows."""
-        resent, has_new_token = 0, False
+    def _send(self, call: Call, deadline: Deadline) -> tuple[CallResponse, Rule]:
+        """Send the request, and again as often as its rule allows."""
+        retries, has_new_token = 0, False
         while True:
             self._auth.get_ready(deadline)
-            reply = self._transport.exchange(call, self._auth, deadline)
-            rule = RULES[call.kind][reply.outcome]
-            if rule.again is Again.AFTER_SIGN_IN and not has_new_token and self._renewed(call, reply, deadline):
-                if call.kind is CallKind.WRITE:
-                    return reply, replace(rule, error=SendAgainError)
-                has_new_token = True
-            elif rule.again is Again.AFTER_A_PAUSE and self._waited(
-                resent, reply.retry_after, min(deadline, call.send_by or deadline, key=Deadline.left)
+            response = self._transport.exchange(call, self._auth, deadline)
+            rule = RULES[call.kind][response.result]
+            if (
+                rule.retry is Retry.AFTER_SIGN_IN
+                and not has_new_token
+                and self._renew_credential(call, response, deadline)
             ):
-                resent += 1
+                if call.kind is CallKind.WRITE:
+                    return response, replace(rule, error=SendAgainError)
+                has_new_token = True
+            elif rule.retry is Retry.AFTER_PAUSE and self._wait_before_retry(
+                retries, response.retry_after, min(deadline, call.send_by or deadline, key=Deadline.left)
+            ):
+                retries += 1
             else:
-                return reply, rule
+                return response, rule
 
-    def _renewed(self, call: Call, reply: Reply, deadline: Deadline) -> bool:
-        """Whether there is a newer credential to try. A failed sign-in does not hide that a write has left."""
+    def _renew_credential(self, call: Call, response: CallResponse, deadline: Deadline) -> bool:
+        """Whether there is a newer credential to try. After a write, a failed sign-in is not raised as "not sent"."""
         try:
-            return self._auth.renew(reply.request, deadline)
+            return self._auth.renew(response.request, deadline)
         except SignInError:
             if call.kind is CallKind.WRITE:
                 return False
             raise
 
-    def _waited(self, resent: int, retry_after: float, deadline: Deadline) -> bool:
-        """Sleeps before another attempt: full jitter, at least what `Retry-After` asks. False without waiting when
-        no attempt, no budget or no time is left for one.
+    def _wait_before_retry(self, retries: int, retry_after: float, deadline: Deadline) -> bool:
+        """Wait before another attempt: full jitter, and at least `Retry-After`.
+
+        False, without a wait, if no attempt, no token of the retry budget or not enough time is left.
         """
-        jitter = random.uniform(0, self._limits.backoff * 2**resent)  # noqa: S311 - spreads load, guards no secret
+        jitter = random.uniform(0, self._limits.backoff * 2**retries)  # noqa: S311 (spreads load, protects no secret)
         wait = max(jitter, retry_after)
-        if resent + 1 >= self._limits.attempts or wait >= deadline.left() or not self._budget.take():
+        if retries + 1 >= self._limits.attempts or wait >= deadline.left() or not self._budget.spend():
             return False
         time.sleep(wait)
         return True
 
-    def _error(self, kind: type[CloudError], call: Call, reply: Reply, duration_ms: int) -> CloudError:
+    def _error(self, kind: type[CloudError], call: Call, response: CallResponse, duration_ms: int) -> CloudError:
         if kind is RejectedError:
-            kind = REFUSALS.get(reply.http_status or 0, RejectedError)
-        code, message = reply.error
-        cause = f" [{reply.cause}]" if reply.cause else ""
+            kind = REJECTIONS.get(response.http_status or 0, RejectedError)
+        code, message = response.error
+        cause = f" [{response.cause}]" if response.cause else ""
         error = kind(
-            f"{call.name} {reply.outcome.value}{cause}",
-            http_status=reply.http_status,
+            f"{call.name} {response.result.value}{cause}",
+            http_status=response.http_status,
             error_code=code,
             error_msg=message,
-            request_id=reply.request_id,
+            request_id=response.request_id,
             duration_ms=duration_ms,
             call=call.name,
-            encoded_reason=parsing.text(parsing.members(reply.body), "encoded_authorization_message") or "",
+            encoded_reason=parsing.text(parsing.members(response.body), "encoded_authorization_message") or "",
         )
         if isinstance(error, SendAgainError):
-            error.retry_after = max(reply.retry_after, random.uniform(0, self._limits.backoff))  # noqa: S311 (as above)
+            error.retry_after = max(response.retry_after, random.uniform(0, self._limits.backoff))  # noqa: S311 (as above)
         return error
 
     def _body(self, call: Call, deadline: Deadline | None = None) -> parsing.Members:
@@ -286,35 +292,35 @@ class Client:
         return page.items
 
     def _all_pages(self, call: Call, read: Callable[[object], Row | None], expected: int = 0) -> Page[Row]:
-        """The whole list, of which `expected` rows are known to exist, within one deadline."""
+        """The whole list, within one deadline. `expected` is the number of rows of the last list."""
         deadline = Deadline(self._limits.whole)
 
-        def fetch(offset: int, volume: Volume) -> Page[Row]:
-            _stop_at_excess(call, volume)
+        def fetch(offset: int, size: ListSize) -> Page[Row]:
+            _check_list_size(call, size)
             page_call = replace(call, query={**call.query, "offset": str(offset), "limit": str(ROWS)})
-            reply, duration_ms = self._request(page_call, deadline)
-            body = parsing.members(reply.body)
+            response, duration_ms = self._request(page_call, deadline)
+            body = parsing.members(response.body)
             items, total = body.get("items"), parsing.integer(body, "count")
             if not isinstance(items, list) or total is None or total < 0:
-                raise _bad_answer(call, reply, duration_ms, "is not a list with its count")
-            volume.add(total, len(items), reply.size)
-            _stop_at_excess(call, volume)
+                raise _bad_response(call, response, duration_ms, "is not a list with its count")
+            size.add(total, len(items), response.size)
+            _check_list_size(call, size)
             rows = parsing.each(body, "items", read)
-            return Page(rows, total, len(items) - len(rows), reply.answered_at)
+            return Page(rows, total, len(items) - len(rows), response.answered_at)
 
         return read_all(fetch, self._limits, expected)
 
 
-def _stop_at_excess(call: Call, volume: Volume) -> None:
-    if volume.excess:
-        raise ListTooLargeError(f"the list of {call.name} has {volume.excess}", call=call.name)
+def _check_list_size(call: Call, size: ListSize) -> None:
+    if size.excess:
+        raise ListTooLargeError(f"the list of {call.name} has {size.excess}", call=call.name)
 
 
-def _bad_answer(call: Call, reply: Reply, duration_ms: int, complaint: str) -> BadResponseError:
+def _bad_response(call: Call, response: CallResponse, duration_ms: int, problem: str) -> BadResponseError:
     return BadResponseError(
-        f"the answer to {call.name} {complaint}",
-        http_status=reply.http_status,
-        request_id=reply.request_id,
+        f"the response to {call.name} {problem}",
+        http_status=response.http_status,
+        request_id=response.request_id,
         duration_ms=duration_ms,
         call=call.name,
     )
@@ -325,7 +331,7 @@ _clients_lock = threading.Lock()
 
 
 def client_for(project: Project) -> Client:
-    """The project's one client in this process."""
+    """The only client of the project in this process."""
     with _clients_lock:
         if project not in _clients:
             _clients[project] = Client(project)

@@ -1,7 +1,7 @@
-"""Connections that keep the deadline of the whole call and remember whether the request left.
+"""Connections that end with the deadline of the call, and that report whether the request was sent.
 
-`requests` offers neither: its timeout counts from one socket read to the next, so a server that drips a byte a second
-holds a worker for ever, and its exceptions do not say whether bytes had left, which for a PATCH is the whole question.
+`requests` offers neither. Its timeout restarts with each socket read, so a server that sends one byte per second holds
+a thread for ever. Its exceptions do not report whether bytes of the request were sent, which decides about a PATCH.
 """
 
 import http.client
@@ -19,24 +19,24 @@ from dashboard.cloud.limits import Deadline
 
 
 @dataclass
-class Passage:
-    """One request: when it must be answered, when it must have left, and whether any of it may have left."""
+class RequestState:
+    """One request: the deadline for its response, the deadline to send it, and whether a part of it may be sent."""
 
     deadline: Deadline
     send_by: Deadline | None = None
-    has_left: bool = False
+    is_sent: bool = False
 
 
-passage: ContextVar[Passage] = ContextVar("passage")
+current_request: ContextVar[RequestState] = ContextVar("current_request")
 
 
-class _TimedReader(io.RawIOBase):
-    """The socket's read side; each wait for bytes ends with the call's deadline at the latest."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from the socket. Each wait for bytes ends with the deadline of the call at the latest."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock = raw, sock
         self._longest_wait = sock.gettimeout()
-        self._deadline = passage.get().deadline
+        self._deadline = current_request.get().deadline
 
     def readable(self) -> bool:
         return True
@@ -51,23 +51,25 @@ class _TimedReader(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """Head and body are both read through the timed reader: a server can drip its headers too."""
+    """Reads status line, headers and body with the deadline: a server can send its headers slowly too."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock))
 
 
 class _HTTPConnection(HTTPConnection):
-    """Connects before it sends, so that a connection that never opened can be told from a request that left."""
+    """Connects before it sends, so that a connection that never opened is not taken for a sent request."""
 
     response_class = _Response
 
     def _new_conn(self) -> socket.socket:
-        """Tries the host's addresses in turn, each for the connect timeout and all of them within the deadline, which
-        urllib3 does not know. What remains of both is the time TLS may take. Raises OSError.
+        """Try the addresses of the host one after the other. Raises OSError.
+
+        Each attempt ends with the connect timeout, all of them end with the deadline, which urllib3 does not have.
+        The TLS handshake may take the rest of both.
         """
-        deadline = passage.get().deadline
+        deadline = current_request.get().deadline
         failure = OSError(f"{self.host} has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(
             self._dns_host, self.port, type=socket.SOCK_STREAM
@@ -88,10 +90,10 @@ class _HTTPConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.is_closed:
             self.connect()
-        way = passage.get()
-        if way.send_by is not None:
-            way.send_by.within(None)
-        way.has_left = True
+        state = current_request.get()
+        if state.send_by is not None:
+            state.send_by.within(None)
+        state.is_sent = True
         super().request(*args, **kwargs)
 
 
@@ -111,7 +113,7 @@ POOLS = {"http": _HTTPConnectionPool, "https": _HTTPSConnectionPool}
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """The adapter of `requests` over these connections. It never retries and never waits for a free connection."""
+    """The adapter of `requests` with these connections. It never retries and never waits for a free connection."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -1,21 +1,21 @@
-"""The three ways to prove who we are; a secret is never part of a `repr`."""
+"""The three kinds of credential. Their `repr` contains no secret."""
 
 import re
 from dataclasses import dataclass, field, fields
 
-PRINTABLE = re.compile(r"[!-~]+")  # what a header can carry; the error for any other value would repeat it
+PRINTABLE = re.compile(r"[!-~]+")  # valid in a header; the error for any other value would repeat it
 
 
 @dataclass(frozen=True)
 class TokenCredential:
-    """A ready-made `X-Auth-Token`; nobody can refresh it."""
+    """A value for `X-Auth-Token`. It cannot be renewed."""
 
     token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class PasswordCredential:
-    """An IAM user; a token is fetched with it and refreshed (a HUAWEI ID cannot be used)."""
+    """An IAM user. The client gets and renews a token with it. A HUAWEI ID does not work."""
 
     domain_name: str
     user_name: str
@@ -24,7 +24,7 @@ class PasswordCredential:
 
 @dataclass(frozen=True)
 class KeyCredential:
-    """An access key that signs each request; temporary keys come with a security token."""
+    """An access key that signs each request. A temporary key has a security token."""
 
     ak: str = field(repr=False)
     sk: str = field(repr=False)
@@ -35,7 +35,7 @@ Credential = TokenCredential | PasswordCredential | KeyCredential
 
 
 def secrets_of(credential: Credential) -> tuple[str, ...]:
-    """What must not be shown: all that is not part of a `repr`."""
+    """The secrets of a credential: the values that are not part of its `repr`."""
     return tuple(getattr(credential, part.name) for part in fields(credential) if not part.repr)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the cloud: one method for each call of the API (workspace-api.md 1, 2 and 5)."""
+"""The calls of the API: one method for each (workspace-api.md 1, 2 and 5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,12 +11,12 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.rules import CallKind
 
 OPEN_SESSIONS = ("Active", "Disconnected", "AppcInit")
-SESSION_AGE = timedelta(days=365)  # no page limits the range; an open session is not older than this
-CLOCK_SKEW = timedelta(minutes=15)  # the most that the cloud tolerates in a signature
+SESSION_AGE = timedelta(days=365)  # the documents give no limit; an open session is not older
+CLOCK_SKEW = timedelta(minutes=15)  # the largest difference that the cloud accepts in a signature
 IMAGES_A_PAGE = 500
 
-# What IMS must be asked for each `image_type` of the PATCH. The two vocabularies clash: "gold" is a Marketplace
-# image here and a public image in IMS (workspace-api.md 5.3).
+# The IMS query for each `image_type` of the PATCH. The names differ: "gold" is a Marketplace image in the PATCH,
+# and a public image in IMS (workspace-api.md 5.3).
 IMAGE_QUERIES = {
     "gold": {"__imagetype": "market"},
     "public": {"__imagetype": "gold", "visibility": "public", "protected": "true"},
@@ -27,7 +27,7 @@ IMAGE_QUERIES = {
 
 @dataclass(frozen=True)
 class Call:
-    """One request to make. `name` is the API's name of the call, for messages and for the IAM action behind it."""
+    """One request to send. `name` is the name of the call in the API, for messages and IAM actions."""
 
     name: str
     kind: CallKind
@@ -37,7 +37,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     payload: Mapping[str, object] | None = field(default=None, repr=False)
     send_by: Deadline | None = None
-    """The request must not leave later than this."""
+    """The request must not be sent later."""
 
 
 class Calls:
@@ -63,7 +63,7 @@ class Calls:
         return self._get("ShowServerGroupRestrict", "app-server-groups/resources/restrict")
 
     def validate_name(self, name: str) -> Call:
-        """A POST that changes nothing, and so a read."""
+        """A POST that changes nothing, so its kind is READ."""
         return self._send(
             "ValidateServerGroup", CallKind.READ, "POST", "app-server-groups/rules/validate", {"name": name}
         )
@@ -72,7 +72,7 @@ class Calls:
         return self._get("ListServers", "app-servers", {} if group_id is None else {"server_group_id": group_id})
 
     def list_sessions(self, group_id: str, states: tuple[str, ...]) -> Call:
-        """Both time bounds are mandatory."""
+        """The API requires both time bounds."""
         now = datetime.now(UTC)
         query = {
             "query_begin_time": _timestamp(now - SESSION_AGE),
@@ -103,7 +103,7 @@ class Calls:
 
 
 def _segment(group_id: str) -> str:
-    """An id fit for a path; the cloud has no group with another one that could be asked for."""
+    """The id, if it can be part of a path. Raises NotFoundError."""
     if parsing.id_problem(group_id):
         raise NotFoundError("no server group can have this id")
     return group_id

@@ -1,25 +1,25 @@
-"""Every way a call to the cloud can fail, named for what the reader can do next.
+"""Every failure of a call to the cloud, named for what the caller can do next.
 
 CloudError
 ├── NotSentError                nothing reached the cloud, so nothing was changed
 │   ├── UnreachableError            the connection never opened
-│   ├── CircuitOpenError              the breaker is open until `retry_at`
+│   ├── CircuitOpenError            the circuit breaker is open until `retry_at`
 │   ├── SlowCloudError              too many requests wait for the cloud, or this one waited too long
-│   └── SignInError                 no credential the cloud accepts, or sign-in is paused
-├── SendAgainError              a write was stopped before the service: read the group, then it may be sent once more
-├── RejectedError               the cloud refused with a 4xx in its own form: nothing was changed
+│   └── SignInError                 the cloud accepts no credential, or sign-in is paused
+├── SendAgainError              the gateway stopped a write: read the group, then send it once more
+├── RejectedError               the cloud rejected the call with a 4xx in its own form: nothing was changed
 │   ├── InvalidError                400
 │   ├── UnauthenticatedError        401
 │   ├── ForbiddenError              403
 │   ├── NotFoundError               404
 │   └── ThrottledError              429
-├── UnavailableError            a read got a 5xx, no answer in time, or broke off
-├── BadResponseError              a read got a 2xx that cannot be what it claims, or a redirect
-│   ├── ListTooLargeError           a list has more rows or bytes than are read
+├── UnavailableError            a read got a 5xx, no response in time, or lost the connection
+├── BadResponseError            a read got a 2xx with an invalid body, or a redirect
+│   ├── ListTooLargeError           a list exceeds the limit for rows or bytes
 │   └── IncompleteListError         a list lacks rows that the cloud counts
-└── OutcomeUnknownError         a write left, and its outcome is unknown: read, do not send
+└── OutcomeUnknownError         a write was sent, and its outcome is unknown: read, do not send
 
-For a write only `NotSentError` and `RejectedError` are certain.
+For a write, only `NotSentError` and `RejectedError` are certain.
 """
 
 from datetime import datetime
@@ -28,9 +28,9 @@ from datetime import datetime
 class CloudError(Exception):
     """A call that did not succeed.
 
-    `summary` is our own sentence; `error_code` and `error_msg` are the cloud's words as they came (empty when it
-    said nothing), free of control characters and of secrets. `duration_ms` covers all attempts of the call, and
-    `call` is the API's name of it. `encoded_reason`, which seldom comes, is for the cloud's administrator to decode.
+    `summary` is our sentence for the log. `error_code` and `error_msg` come from the cloud, without control characters
+    and secrets; they can be empty. `duration_ms` covers all attempts of the call, and `call` is its name in the API. A
+    cloud administrator can decode `encoded_reason`, which few errors have.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class CloudError(Exception):
         call: str = "",
         encoded_reason: str = "",
     ) -> None:
-        said = ": ".join(part for part in (error_code, error_msg) if part)
-        super().__init__(f"{summary} ({said})" if said else summary)
+        reported = ": ".join(part for part in (error_code, error_msg) if part)
+        super().__init__(f"{summary} ({reported})" if reported else summary)
         self.summary = summary
         self.http_status = http_status
         self.error_code = error_code
@@ -66,7 +66,7 @@ class UnreachableError(NotSentError):
 
 
 class CircuitOpenError(NotSentError):
-    """The breaker is open: the cloud failed so often that it is left alone until `retry_at` (aware, UTC)."""
+    """The circuit breaker sends no call until `retry_at` (aware, UTC), after too many failures."""
 
     def __init__(self, summary: str, *, retry_at: datetime) -> None:
         super().__init__(summary)
@@ -74,32 +74,32 @@ class CircuitOpenError(NotSentError):
 
 
 class SlowCloudError(NotSentError):
-    """The cloud answers slowly: enough requests wait for it already, or this one has no time left."""
+    """The cloud is slow: too many requests wait for it already, or this one has no time left."""
 
 
 class SignInError(NotSentError):
-    """There is no credential that the cloud accepts, or signing in is paused."""
+    """The cloud accepts no credential, or sign-in is paused."""
 
 
 class SendAgainError(CloudError):
-    """The gateway stopped a write: too many calls (429), or an expired token (401) that is renewed by now.
+    """The gateway stopped a write: too many calls (429), or an expired token (401) that was renewed since.
 
-    Read the group first; then the write may be sent once more, after `retry_after` seconds.
+    Read the group first. Then the write may be sent once more, after `retry_after` seconds.
     """
 
     retry_after: float = 0.0
 
 
 class RejectedError(CloudError):
-    """The cloud refused with a 4xx in its own form: nothing was changed."""
+    """The cloud rejected the call with a 4xx in its own form: nothing was changed."""
 
 
 class InvalidError(RejectedError):
-    """400: the cloud does not take the values."""
+    """400: the cloud does not accept the values."""
 
 
 class UnauthenticatedError(RejectedError):
-    """401: the cloud does not know the credential (any more)."""
+    """401: the cloud does not accept the credential."""
 
 
 class ForbiddenError(RejectedError):
@@ -107,7 +107,7 @@ class ForbiddenError(RejectedError):
 
 
 class NotFoundError(RejectedError):
-    """404: the cloud has no such thing."""
+    """404: the cloud does not have the object."""
 
 
 class ThrottledError(RejectedError):
@@ -115,20 +115,20 @@ class ThrottledError(RejectedError):
 
 
 class UnavailableError(CloudError):
-    """A read got a 5xx, no answer in time, or broke off."""
+    """A read got a 5xx, no response in time, or lost the connection."""
 
 
 class BadResponseError(CloudError):
-    """A read got a 2xx that cannot be what it claims (HTML, empty, truncated, error body, too large), or a redirect."""
+    """A read got a redirect, or a 2xx with an invalid body (HTML, empty, truncated, an error, too large)."""
 
 
 class ListTooLargeError(BadResponseError):
-    """A list has more rows or bytes in all its pages than are read."""
+    """A list exceeds the limit for rows or bytes over all its pages."""
 
 
 class IncompleteListError(BadResponseError):
-    """A list lacks rows that the cloud counts, so that nothing can be counted from it."""
+    """A list lacks rows that the cloud counts, so totals from it would be wrong."""
 
 
 class OutcomeUnknownError(CloudError):
-    """A write left, and its outcome is unknown: read, do not send again."""
+    """A write was sent, and its outcome is unknown: read, do not send again."""

@@ -1,4 +1,4 @@
-"""How long a call may take and how large an answer may be (quality.md 1)."""
+"""Limits for the duration of a call and the size of a response (quality.md 1)."""
 
 import time
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 class Limits:
     """Seconds, except `body` and `list_bytes` in bytes (decompressed), `list_rows` in rows and `attempts` in requests.
 
-    `whole` covers every attempt of a call with the pauses between them. `backoff` is the longest first pause. A write
-    does not leave later than `send` after its intent. `list_bytes` is for all pages of a list together: `list_rows`
-    ordinary rows of about 1.5 kB just fit.
+    `whole` covers every attempt of a call and the pauses between them. `backoff` is the longest first pause. The client
+    does not send a write later than `send` after its intent. `list_bytes` covers all pages of a list: `list_rows`
+    ordinary rows have about 1.5 kB each.
     """
 
     connect: float = 3.0
@@ -28,20 +28,20 @@ LIMITS = Limits()
 
 
 class Deadline:
-    """The moment by which a call must have ended."""
+    """The time by which a call must end."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that remain; zero or less when it has passed."""
+        """Seconds that remain; zero or less after the deadline."""
         return self._end - time.monotonic()
 
     def or_earlier(self, other: "Deadline") -> "Deadline":
         return other if other.left() < self.left() else self
 
     def within(self, seconds: float | None) -> float:
-        """What remains, at most `seconds`, for a single wait. Raises TimeoutError when nothing remains."""
+        """Seconds for a single wait, at most `seconds`. Raises TimeoutError after the deadline."""
         left = self.left()
         if left <= 0:
             raise TimeoutError("the deadline of the whole call has passed")

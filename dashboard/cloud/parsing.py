@@ -1,7 +1,7 @@
-"""Reading what the cloud sent without trusting it: what is absent or of a wrong type is None, never a crash.
+"""Read values from JSON of the cloud. A value that is absent or has a wrong type is None, and raises no error.
 
-The API pages, the SDK and the OpenAPI definitions disagree about types and about which members exist, and older
-regions leave members out, so every reader here is total.
+The API pages, the SDK and the OpenAPI definitions contradict each other about types and members, and older regions
+lack members.
 """
 
 import re
@@ -10,34 +10,36 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
+from django.utils.translation import gettext as _
+
 T = TypeVar("T")
 Members = Mapping[str, object]
 
-LARGEST_INTEGER = 2**63 - 1  # what a database column holds
-LONGEST_TEXT = 1_000  # characters kept of a resource's text; the longest documented text has 255
-MOST_ITEMS = 100  # items kept of a list inside a resource
+LARGEST_INTEGER = 2**63 - 1  # the limit of a database column
+LONGEST_TEXT = 1_000  # characters; a longer text of a resource is cut. The longest documented text has 255.
+MOST_ITEMS = 100  # a longer list inside a resource is cut
 LONGEST_ID = 128
 
 
 def id_problem(value: str) -> str:
-    """Why an id cannot stand in an address, to follow "its id"; empty when it can.
+    """The reason why an id cannot be part of an address, as a sentence; empty if it can.
 
-    Anything else could lead to another address: `..`, or an id with a slash.
+    An id such as `..`, or one with a slash, could lead to another address.
     """
     if len(value) > LONGEST_ID:
-        return f"is longer than {LONGEST_ID} characters"
+        return _("The id is longer than %(count)d characters.") % {"count": LONGEST_ID}
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", value):
-        return "holds characters that cannot stand in an address"
+        return _("The id contains characters that cannot be part of an address.")
     return ""
 
 
 def members(data: object) -> Members:
-    """The object's members; of anything that is not a JSON object, none."""
+    """The members of a JSON object; empty for any other value."""
     return data if isinstance(data, dict) else {}
 
 
 def text(data: Members, name: str) -> str | None:
-    """Text that UTF-8 and PostgreSQL can hold: JSON admits lone surrogates and NUL, they do not."""
+    """Text that UTF-8 and PostgreSQL can store: JSON allows lone surrogates and NUL, they do not."""
     value = data.get(name)
     return _storable(value) if isinstance(value, str) else None
 
@@ -47,7 +49,7 @@ def _storable(value: str) -> str:
 
 
 def short_text(data: Members, name: str) -> str | None:
-    """The text, cut where it is longer than any that the cloud documents, so that a list stays small."""
+    """The text, cut to LONGEST_TEXT, so that a list does not need too much memory."""
     value = data.get(name)
     return _cut(value) if isinstance(value, str) else None
 
@@ -66,13 +68,13 @@ def integer(data: Members, name: str) -> int | None:
 
 
 def flag(data: Members, name: str) -> bool | None:
-    """True or False only when the cloud said so: absent is never off."""
+    """True or False only if the cloud sent it: an absent value is not "off"."""
     value = data.get(name)
     return value if isinstance(value, bool) else None
 
 
 def moment(data: Members, name: str) -> datetime | None:
-    """An aware time in UTC; the reference states UTC, so a time without a zone is taken for UTC."""
+    """An aware time in UTC. A time without a zone is UTC, as in the reference."""
     value = data.get(name)
     if not isinstance(value, str):
         return None
@@ -84,14 +86,14 @@ def moment(data: Members, name: str) -> datetime | None:
 
 
 def texts(data: Members, name: str) -> tuple[str, ...]:
-    """The texts of a list that are not empty."""
+    """The texts of a list, without empty ones."""
     value = data.get(name)
     items = value[:MOST_ITEMS] if isinstance(value, list) else ()
     return tuple(_cut(item) for item in items if isinstance(item, str) and item)
 
 
 def each(data: Members, name: str, read: Callable[[object], T | None]) -> tuple[T, ...]:
-    """The items of a list that `read` could make sense of."""
+    """The items of a list that `read` accepts."""
     value = data.get(name)
     items = map(read, value) if isinstance(value, list) else ()
     return tuple(item for item in items if item is not None)
@@ -107,9 +109,9 @@ READERS: Mapping[object, Callable[[Members, str], object]] = {
 
 
 def plain_members(resource: type, data: Members) -> dict[str, Any]:
-    """What `data` holds for the fields of a dataclass whose type has a reader above.
+    """The values for the fields of a dataclass whose type has a reader above.
 
-    A resource names its fields as the API does, so that its list of fields is the only list.
+    The fields of a resource have the names of the API, so that no second list is needed.
     """
     return {name: read(data, name) for name, read in _readers_of(resource)}
 

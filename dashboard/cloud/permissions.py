@@ -1,9 +1,9 @@
-"""The IAM action behind each call (workspace-api.md 7), and the policy to paste when one is missing."""
+"""The IAM actions of each call (workspace-api.md 7), and a policy that grants them."""
 
 import json
 from collections.abc import Iterable, Mapping
 
-# An update needs the second one too, so that the cloud may look the image up.
+# For an update, the cloud also looks up the image.
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "UpdateServerGroup": ("workspace:serverGroup:update", "ims:images:list"),
     "ListServerGroups": ("workspace:serverGroup:list",),
@@ -19,6 +19,6 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def identity_policy(actions: Iterable[str]) -> str:
-    """An IAM identity policy that grants the actions, as JSON to paste; its grammar's version is 5.0."""
+    """An IAM identity policy (version 5.0 of the policy language) that grants the actions, as JSON."""
     statement = {"Effect": "Allow", "Action": sorted(set(actions))}
     return json.dumps({"Version": "5.0", "Statement": [statement]}, indent=2)

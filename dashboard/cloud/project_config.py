@@ -1,6 +1,6 @@
-"""A project as somebody wrote it down, in the environment or in a TOML file, and where to point when it is wrong.
+"""Project configuration from the environment or a TOML file. Errors name the variable or the line.
 
-The names of both are in docs/operation.md. Inside, both look alike: flat keys such as `region` and `auth.token`.
+docs/operation.md lists the names of both. Here, both use flat keys such as `region` and `auth.token`.
 """
 
 import re
@@ -25,13 +25,13 @@ VARIABLES = {
     "auth.sk": "HUAWEICLOUD_SDK_SK",
     "auth.security_token": "HUAWEICLOUD_SDK_SECURITY_TOKEN",
 }
-# The variable that shows which kind of credential is meant.
+# The variable that decides the kind of credential.
 KINDS = {"auth.token": "token", "auth.password": "password", "auth.ak": "aksk"}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One project's written values. `source` is its TOML file, or None for the environment."""
+class ProjectConfig:
+    """The configured values of one project. `source` is the TOML file, or None for the environment."""
 
     slug: str
     values: Mapping[str, object] = field(repr=False)
@@ -39,38 +39,38 @@ class Entry:
     source: Path | None = None
 
     def text(self, key: str, default: str | None = None) -> str:
-        """The value, looked up when it is written as `env:NAME` or `file:PATH`; a required one must not be empty."""
+        """The value; `env:NAME` and `file:PATH` are looked up. Without a default, it must not be empty."""
         value = self.values.get(key, default)
         if value is None:
-            raise self.wrong(key, f"{key} is missing")
+            raise self.error(key, f"{key} is missing")
         if not isinstance(value, str):
-            raise self.wrong(key, "expected text in quotation marks")
-        value = self._looked_up(key, value)
+            raise self.error(key, "expected text in quotation marks")
+        value = self._look_up(key, value)
         if not value and default is None:
-            raise self.wrong(key, f"{key} is empty")
+            raise self.error(key, f"{key} is empty")
         return value
 
-    def _looked_up(self, key: str, value: str) -> str:
+    def _look_up(self, key: str, value: str) -> str:
         scheme, _, name = value.partition(":")
         if scheme == "env":
             if name not in self.environ:
-                raise self.wrong(key, f"expected the environment variable {name} to be set")
+                raise self.error(key, f"expected the environment variable {name} to be set")
             return self.environ[name]
         if scheme == "file":
             try:
                 return Path(name).read_text(encoding="utf-8").strip()
             except (OSError, ValueError):
-                raise self.wrong(key, f"expected {name} to be a readable file of text") from None
+                raise self.error(key, f"expected {name} to be a readable file of text") from None
         return value
 
-    def wrong(self, key: str, expected: str) -> ImproperlyConfigured:
-        """The error to raise: the place, then what is expected there. It never repeats a value: it may be secret."""
+    def error(self, key: str, expected: str) -> ImproperlyConfigured:
+        """The error to raise: the place, then the expectation. It does not repeat the value, which may be secret."""
         if self.source is None:
             return ImproperlyConfigured(f"{VARIABLES.get(key, key)} in the environment: {expected}")
         return ImproperlyConfigured(f"{self.source}, line {self._line_of(key)}, {key or self.slug}: {expected}")
 
     def _line_of(self, key: str) -> int:
-        """The line of the key, else of its table's header, else 1; only TOML's usual spelling is looked for."""
+        """The line of the key, else of the header of its table, else 1. It finds only the usual spelling of TOML."""
         table, _, name = f"projects.{self.slug}.{key}".rpartition(".")
         found, current = 1, ""
         lines = self.source.read_text(encoding="utf-8").splitlines() if self.source else []
@@ -83,8 +83,8 @@ class Entry:
         return found
 
 
-def entries_in_file(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
-    """The entries of the TOML file. Raises ImproperlyConfigured for a file that cannot be one."""
+def configs_in_file(path: Path, environ: Mapping[str, str]) -> Iterator[ProjectConfig]:
+    """The projects of the TOML file. Raises ImproperlyConfigured for an invalid file."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -93,9 +93,9 @@ def entries_in_file(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
         raise ImproperlyConfigured(f"{path}: expected TOML in UTF-8: {error}") from None
     projects = document.pop("projects", None)
     if document or not isinstance(projects, dict) or not projects:
-        raise ImproperlyConfigured(f"{path}, line 1: expected tables named [projects.<slug>] and nothing beside them")
+        raise ImproperlyConfigured(f"{path}, line 1: expected only tables named [projects.<slug>]")
     for slug, table in projects.items():
-        yield Entry(slug, dict(_flat(table)), environ, path)
+        yield ProjectConfig(slug, dict(_flat(table)), environ, path)
 
 
 def _flat(table: object) -> Iterator[tuple[str, object]]:
@@ -107,14 +107,14 @@ def _flat(table: object) -> Iterator[tuple[str, object]]:
             yield key, value
 
 
-def entries_in_environment(environ: Mapping[str, str]) -> Iterator[Entry]:
-    """The one project of the single-project variables, titled by its region, or none if none of them is set."""
+def configs_in_environment(environ: Mapping[str, str]) -> Iterator[ProjectConfig]:
+    """The project of the single-project variables, or none if no variable is set. Its title is its region."""
     values = {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
     if not values:
         return
     kinds = [kind for key, kind in KINDS.items() if key in values]
     if len(kinds) != 1:
         names = ", ".join(VARIABLES[key] for key in KINDS)
-        raise ImproperlyConfigured(f"environment: expected exactly one credential, so exactly one of {names}")
+        raise ImproperlyConfigured(f"environment: expected exactly one credential, that is, exactly one of {names}")
     title = values.get("region", "")
-    yield Entry("default", {"title": title, **values, "auth.kind": kinds[0]}, environ)
+    yield ProjectConfig("default", {"title": title, **values, "auth.kind": kinds[0]}, environ)

@@ -1,4 +1,4 @@
-"""Where each region's services answer (workspace-api.md 4.4, from the official SDK's region files)."""
+"""The endpoints of each region (workspace-api.md 4.4, from the region files of the official SDK)."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ WORKSPACE_REGIONS = frozenset(
     }
 )
 REGIONS = APPSTREAM_REGIONS | WORKSPACE_REGIONS
-REGIONS_WITHOUT_IAM = frozenset({"cn-north-11", "af-north-1"})  # the SDK falls back to the global address
+REGIONS_WITHOUT_IAM = frozenset({"cn-north-11", "af-north-1"})  # the SDK uses the global address
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Endpoints:
 
 
 def endpoints_of(region: str) -> Endpoints | None:
-    """The region's addresses; None for a region the table does not know."""
+    """The endpoints of the region; None for an unknown region."""
     if region not in REGIONS:
         return None
     workspace = "appstream" if region in APPSTREAM_REGIONS else "workspace"

@@ -1,8 +1,8 @@
-"""Limits for one web request: how many requests wait for the cloud at a time, and how long each may wait.
+"""Limit how many web requests wait for the cloud at a time, and how long each one waits.
 
-Without them a slow cloud holds every thread of a web process, and pages that need no cloud have to wait for it. A slow
-answer does not count as a failure for the circuit breaker: it brings current data, and an open breaker would stop all
-writes for 15 s after the cloud is fast again. An answer later than the deadline does count.
+Without these limits, a slow cloud holds every thread of a web process, and pages that need no cloud wait too. A slow
+response is no failure for the circuit breaker: it has current data, and an open breaker would stop all writes for 15 s
+after the cloud is fast again. A response after the deadline is a failure.
 """
 
 import threading
@@ -23,17 +23,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REQUEST_SECONDS = 15.0
-"""All reads of a request together end by then."""
+"""Deadline for all reads of a request together."""
 SLOT_SECONDS = 0.5
 """The longest wait for a slot."""
 
 
 class Slots:
-    """The requests of this process that wait for the cloud. Without a size there is no limit."""
+    """Slots for the requests of this process that wait for the cloud. Without a size, there is no limit."""
 
     def __init__(self, size: int | None = None) -> None:
         self._size, self._used = size, 0
-        self._moved_at = time.monotonic()
+        self._changed_at = time.monotonic()
         self._changed = threading.Condition()
 
     def resize(self, size: int | None) -> None:
@@ -49,18 +49,18 @@ class Slots:
         give_up = time.monotonic() + SLOT_SECONDS
         with self._changed:
             while self._size is not None and self._used >= self._size:
-                wait = min(give_up, self._moved_at + SLOT_SECONDS) - time.monotonic()
+                wait = min(give_up, self._changed_at + SLOT_SECONDS) - time.monotonic()
                 if wait <= 0:
                     return False
                 self._changed.wait(wait)
             self._used += 1
-            self._moved_at = time.monotonic()
+            self._changed_at = time.monotonic()
             return True
 
     def free(self) -> None:
         with self._changed:
             self._used -= 1
-            self._moved_at = time.monotonic()
+            self._changed_at = time.monotonic()
             self._changed.notify()
 
 
@@ -68,19 +68,19 @@ slots = Slots()
 
 
 class RequestLimits:
-    """What one web request may still ask of the cloud. All its threads share one slot."""
+    """The slot and the deadline of one web request. All its threads share them."""
 
     def __init__(self) -> None:
         self._deadline = Deadline(REQUEST_SECONDS)
         self._lock = threading.Lock()
         self._calls = 0
-        self._has_slot = self._is_refused = self._has_written = False
+        self._has_slot = self._is_over_limit = self._has_written = False
 
     @contextmanager
     def waiting(self, call: Call, deadline: Deadline) -> Iterator[Deadline]:
         """Hold the slot during a call, and yield the time by which the call must end. Raises SlowCloudError.
 
-        A write has an intent in the ledger. So a write and the reads that verify it keep their own deadlines, and the
+        A write has an intent in the ledger. So a write and the reads that verify it have their own deadlines, and the
         request keeps its slot after a write.
         """
         with self._lock:
@@ -101,10 +101,10 @@ class RequestLimits:
         is_write = call.kind is CallKind.WRITE
         if not (is_write or self._has_written) and self._deadline.left() <= 0:
             raise SlowCloudError(f"{call.name} was not sent: this page has waited too long", call=call.name)
-        if not self._has_slot and not self._is_refused:
+        if not self._has_slot and not self._is_over_limit:
             self._has_slot = slots.take()
-            self._is_refused = not self._has_slot
-        if self._is_refused:
+            self._is_over_limit = not self._has_slot
+        if self._is_over_limit:
             raise SlowCloudError(f"{call.name} was not sent: too many pages wait for the cloud", call=call.name)
         self._calls += 1
         self._has_written = self._has_written or is_write
@@ -120,7 +120,7 @@ _current: ContextVar[RequestLimits | None] = ContextVar("request_limits", defaul
 
 @contextmanager
 def limited_request() -> Iterator[None]:
-    """Apply the limits to every call to the cloud that is made inside, also by a `RequestThreadPool`."""
+    """Apply the limits to every call to the cloud in this context, also in a `RequestThreadPool`."""
     limits = RequestLimits()
     before = _current.set(limits)
     try:

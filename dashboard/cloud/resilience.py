@@ -1,4 +1,4 @@
-"""Leaving a cloud in trouble alone: a budget for retries and a breaker, both shared by all threads (quality.md 1)."""
+"""Retry budget and circuit breaker, both shared by all threads (quality.md 1)."""
 
 import threading
 import time
@@ -12,39 +12,41 @@ from dashboard.cloud.errors import CircuitOpenError
 
 
 class RetryBudget:
-    """A purse for retries: a success puts one coin in, a retry takes ten out.
+    """Token bucket for retries. A success adds one token, a retry costs ten.
 
-    Nothing flows in while nothing succeeds, so that an outage costs at most `retries` of them whatever the number of
-    calls; in ordinary times one call in ten may be sent again.
+    An outage allows at most `retries` retries in all, whatever the number of calls. Otherwise one call in ten may be
+    sent again.
     """
 
-    PRICE = 10
+    COST = 10
 
     def __init__(self, retries: int = 40) -> None:
-        self._size = self._coins = retries * self.PRICE
+        self._capacity = self._tokens = retries * self.COST
         self._lock = threading.Lock()
 
-    def take(self) -> bool:
+    def spend(self) -> bool:
+        """Pay for one retry. False if too few tokens are left."""
         with self._lock:
-            if self._coins < self.PRICE:
+            if self._tokens < self.COST:
                 return False
-            self._coins -= self.PRICE
+            self._tokens -= self.COST
             return True
 
-    def give(self) -> None:
+    def add(self) -> None:
+        """Add the token of a success."""
         with self._lock:
-            self._coins = min(self._size, self._coins + 1)
+            self._tokens = min(self._capacity, self._tokens + 1)
 
 
 @dataclass
 class CallHealth:
-    """What a call says about the cloud: True an outage, False alive, None nothing (it was never sent)."""
+    """What a call shows about the cloud: an outage (True), a response (False), or nothing (None: not sent)."""
 
     is_outage: bool | None = None
 
 
-class Breaker:
-    """Opens for 15 s when half of the last 20 calls met an outage, then lets a single probe through."""
+class CircuitBreaker:
+    """Opens for 15 s when half of the last 20 calls met an outage. Then a single call probes the endpoint."""
 
     WINDOW = 20
     OPEN_FOR = 15.0
@@ -57,14 +59,14 @@ class Breaker:
         self._lock = threading.Lock()
 
     @contextmanager
-    def watched(self) -> Iterator[CallHealth]:
-        """Around a call, which sets the details's fields. Raises CircuitOpenError instead while the breaker is open."""
-        details = CallHealth()
+    def guarded(self) -> Iterator[CallHealth]:
+        """Context of a call that reports its health. Raises CircuitOpenError while the breaker is open."""
+        health = CallHealth()
         is_probe = self._admit()
         try:
-            yield details
+            yield health
         finally:
-            self._settle(details, is_probe=is_probe)
+            self._count(health, is_probe=is_probe)
 
     @property
     def is_open(self) -> bool:
@@ -72,26 +74,29 @@ class Breaker:
             return self._open_until is not None
 
     def _admit(self) -> bool:
+        """Admit a call, and return whether it is the probe."""
         with self._lock:
             if self._open_until is None:
                 return False
             wait = self._open_until - self._clock()
             if wait > 0 or self._is_probing:
-                raise self._suspended(max(wait, 0.0))
+                raise self._open_error(max(wait, 0.0))
             self._is_probing = True
             return True
 
-    def _settle(self, details: CallHealth, *, is_probe: bool) -> None:
+    def _count(self, health: CallHealth, *, is_probe: bool) -> None:
         with self._lock:
             if is_probe:
                 self._is_probing = False
-                self._open_until = None if details.is_outage is False else self._clock() + self.OPEN_FOR
+                self._open_until = None if health.is_outage is False else self._clock() + self.OPEN_FOR
                 self._recent.clear()
-            elif details.is_outage is not None and self._open_until is None:
-                self._recent.append(details.is_outage)
+            elif health.is_outage is not None and self._open_until is None:
+                self._recent.append(health.is_outage)
                 if sum(self._recent) * 2 >= self.WINDOW:
                     self._open_until = self._clock() + self.OPEN_FOR
 
-    def _suspended(self, wait: float) -> CircuitOpenError:
+    def _open_error(self, wait: float) -> CircuitOpenError:
         retry_at = datetime.now(UTC) + timedelta(seconds=wait)
-        return CircuitOpenError(f"{self._endpoint} failed too often and is left alone for now", retry_at=retry_at)
+        return CircuitOpenError(
+            f"the circuit breaker of {self._endpoint} is open after too many failures", retry_at=retry_at
+        )

@@ -1,7 +1,7 @@
-"""What the cloud has, as frozen dataclasses with the API's own names (workspace-api.md 2).
+"""Resources of the cloud as frozen dataclasses, with the names of the API (workspace-api.md 2).
 
-Every `from_api()` is total: members that are absent or of a wrong type are None (lists: empty), unknown enum values
-stay the text they came as. An item without an id is None, because nothing can be done with it. Long texts are cut.
+`from_api()` raises no error. A member that is absent or has a wrong type is None (a list: empty). An unknown enum value
+remains text. An item without an id is None, because no call can use it. Long texts are cut.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """When a server takes no more sessions: a count, and three thresholds in percent."""
+    """Limits from which a server gets no more sessions: a count, and three thresholds in percent."""
 
     max_session: int | None = None
     cpu_threshold: int | None = None
@@ -42,7 +42,7 @@ class RoutePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The package that the group's servers are made from. `memory` is in MB, `sessions` its default of sessions."""
+    """The package of the group's servers. `memory` is in MB, `sessions` is its default number of sessions."""
 
     product_id: str | None = None
     flavor_id: str | None = None
@@ -63,8 +63,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class ServerGroup:
-    """A server group. Only ShowServerGroup returns `route_policy`, `image_type` and `image_product_id`, and older
-    regions do not even there (workspace-api.md 2.2): None means "not said", never "off" or "empty".
+    """A server group. None means "not reported", never "off" or "empty".
+
+    Only ShowServerGroup returns `route_policy`, `image_type` and `image_product_id`. Older regions do not return them
+    (workspace-api.md 2.2).
     """
 
     id: str
@@ -118,22 +120,22 @@ class ServerGroup:
 
     @property
     def id_problem(self) -> str:
-        """Why no page can be about this group, to follow "its id"; empty when one can."""
+        """The reason why this group cannot have a page, as a sentence; empty if it can."""
         return parsing.id_problem(self.id)
 
     def value(self, path: str) -> EditableValue:
-        """An editable value by its path in the API body, such as `route_policy.max_session`; None: not said."""
-        holder: object = self
+        """An editable value by its path in the API body, such as `route_policy.max_session`. None: not reported."""
+        value: object = self
         for step in path.split("."):
-            holder = getattr(holder, step) if holder is not None else None
-        if holder is None or isinstance(holder, str | int | bool):
-            return holder
-        raise AttributeError(f"{path} names no single value of a server group")
+            value = getattr(value, step) if value is not None else None
+        if value is None or isinstance(value, str | int | bool):
+            return value
+        raise AttributeError(f"{path} is not a single value of a server group")
 
 
 @dataclass(frozen=True)
 class ServerGroupState:
-    """How many servers of a group are in which status. The keys stay the cloud's own, unknown ones too."""
+    """Number of servers of a group in each status. The keys are the cloud's, known or not."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -150,7 +152,7 @@ class ServerGroupState:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server; `image_id` shows which servers still run an older image than their group's."""
+    """A server. Its `image_id` can be older than that of its group."""
 
     id: str
     name: str | None = None
@@ -174,7 +176,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A person's session on a server. `session_type` "1" is a shared desktop, "2" an application."""
+    """A session on a server. `session_type` "1" is a shared desktop, "2" an application."""
 
     id: str
     login_user: str | None = None

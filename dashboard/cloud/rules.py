@@ -1,8 +1,8 @@
-"""The possible results of a call, and what each means for a read, a write and a sign-in: one table (quality.md 1).
+"""The possible results of a request, with a rule for each kind of call: read, write and sign-in (quality.md 1).
 
-Only two failures of a write are certain: a connection that never opened, and a refusal in the provider's own form.
-After bytes have left, anything else is unknown. A write is never repeated here: a caller that gets SendAgainError reads
-the group first.
+Only two failures of a write are certain: a connection that never opened, and a rejection in the provider's own form.
+Any other failure after the first byte was sent leaves the outcome unknown. The client never repeats a write: a caller
+that gets SendAgainError reads the group first.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from dashboard.cloud import errors
 
 
 class CallKind(Enum):
-    """What a call does to the cloud. ValidateServerGroup is a POST and yet a read: it changes nothing."""
+    """The effect of a call. ValidateServerGroup is a POST, but a read: it changes nothing."""
 
     READ = "read"
     WRITE = "write"
@@ -21,74 +21,74 @@ class CallKind(Enum):
 
 
 class CallResult(Enum):
-    """The result of one request, as the end of a sentence."""
+    """The result of one request. In a log line the value follows the name of the call."""
 
-    DONE = "was answered"
-    NEVER_OPENED = "could not be sent: the connection never opened"
-    NO_ANSWER = "got no answer in time"
-    BROKE_OFF = "lost its connection before the answer"
-    TRUNCATED = "got an answer that breaks off"
-    NONSENSE = "got an answer that makes no sense"
-    REDIRECTED = "was redirected, which the cloud never does"
-    UNAUTHENTICATED = "was refused: the credential is not accepted"
-    THROTTLED = "was refused: too many calls"
-    THROTTLED_BY_GATEWAY = "was refused by the gateway: too many calls"
-    REFUSED = "was refused"
-    REFUSED_UNCLEARLY = "got a refusal that does not say whether it was applied"
-    FAILED = "failed inside the cloud"
+    DONE = "succeeded"
+    NOT_SENT = "was not sent: the connection never opened"
+    NO_RESPONSE = "got no response in time"
+    CONNECTION_LOST = "lost the connection before the response"
+    TRUNCATED = "got an incomplete response"
+    INVALID = "got an invalid response"
+    REDIRECTED = "got a redirect, which the cloud never sends"
+    UNAUTHENTICATED = "was rejected: the cloud does not accept the credential"
+    THROTTLED = "was rejected: too many calls"
+    THROTTLED_BY_GATEWAY = "was rejected by the gateway: too many calls"
+    REJECTED = "was rejected"
+    REJECTED_UNCLEARLY = "got an error that does not say whether the change was applied"
+    FAILED = "failed with a server error"
 
 
-class Again(Enum):
-    """Whether the request may be sent once more."""
+class Retry(Enum):
+    """When the client may send the request again."""
 
     NEVER = "never"
-    AFTER_A_PAUSE = "after a pause, within attempts, deadline and retry budget"
+    AFTER_PAUSE = "after a pause, within attempts, deadline and retry budget"
     AFTER_SIGN_IN = "once, with a new token"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`error` is what the caller gets in the end; `is_outage` is what the breaker counts."""
+    """`error` is raised if no further attempt succeeds. The circuit breaker counts results with `is_outage`."""
 
     error: type[errors.CloudError] | None
-    again: Again = Again.NEVER
+    retry: Retry = Retry.NEVER
     is_outage: bool = False
 
 
 _READ = {
     CallResult.DONE: Rule(None),
-    CallResult.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.NO_ANSWER: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.BROKE_OFF: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.TRUNCATED: Rule(errors.BadResponseError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.NONSENSE: Rule(errors.BadResponseError, is_outage=True),
+    CallResult.NOT_SENT: Rule(errors.UnreachableError, Retry.AFTER_PAUSE, is_outage=True),
+    CallResult.NO_RESPONSE: Rule(errors.UnavailableError, Retry.AFTER_PAUSE, is_outage=True),
+    CallResult.CONNECTION_LOST: Rule(errors.UnavailableError, Retry.AFTER_PAUSE, is_outage=True),
+    CallResult.TRUNCATED: Rule(errors.BadResponseError, Retry.AFTER_PAUSE, is_outage=True),
+    CallResult.INVALID: Rule(errors.BadResponseError, is_outage=True),
     CallResult.REDIRECTED: Rule(errors.BadResponseError, is_outage=True),
-    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
-    CallResult.THROTTLED: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
-    CallResult.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Again.AFTER_A_PAUSE),
-    CallResult.REFUSED: Rule(errors.RejectedError),
-    CallResult.REFUSED_UNCLEARLY: Rule(errors.RejectedError),
-    CallResult.FAILED: Rule(errors.UnavailableError, Again.AFTER_A_PAUSE, is_outage=True),
+    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Retry.AFTER_SIGN_IN),
+    CallResult.THROTTLED: Rule(errors.ThrottledError, Retry.AFTER_PAUSE),
+    CallResult.THROTTLED_BY_GATEWAY: Rule(errors.ThrottledError, Retry.AFTER_PAUSE),
+    CallResult.REJECTED: Rule(errors.RejectedError),
+    CallResult.REJECTED_UNCLEARLY: Rule(errors.RejectedError),
+    CallResult.FAILED: Rule(errors.UnavailableError, Retry.AFTER_PAUSE, is_outage=True),
 }
 
 _WRITE = {
     CallResult.DONE: Rule(None),
-    CallResult.NEVER_OPENED: Rule(errors.UnreachableError, Again.AFTER_A_PAUSE, is_outage=True),
-    CallResult.NO_ANSWER: Rule(errors.OutcomeUnknownError, is_outage=True),
-    CallResult.BROKE_OFF: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.NOT_SENT: Rule(errors.UnreachableError, Retry.AFTER_PAUSE, is_outage=True),
+    CallResult.NO_RESPONSE: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.CONNECTION_LOST: Rule(errors.OutcomeUnknownError, is_outage=True),
     CallResult.TRUNCATED: Rule(errors.OutcomeUnknownError, is_outage=True),
-    CallResult.NONSENSE: Rule(errors.OutcomeUnknownError, is_outage=True),
+    CallResult.INVALID: Rule(errors.OutcomeUnknownError, is_outage=True),
     CallResult.REDIRECTED: Rule(errors.OutcomeUnknownError, is_outage=True),
-    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Again.AFTER_SIGN_IN),
+    CallResult.UNAUTHENTICATED: Rule(errors.UnauthenticatedError, Retry.AFTER_SIGN_IN),
     CallResult.THROTTLED: Rule(errors.OutcomeUnknownError),
     CallResult.THROTTLED_BY_GATEWAY: Rule(errors.SendAgainError),
-    CallResult.REFUSED: Rule(errors.RejectedError),
-    CallResult.REFUSED_UNCLEARLY: Rule(errors.OutcomeUnknownError),
+    CallResult.REJECTED: Rule(errors.RejectedError),
+    CallResult.REJECTED_UNCLEARLY: Rule(errors.OutcomeUnknownError),
     CallResult.FAILED: Rule(errors.OutcomeUnknownError, is_outage=True),
 }
 
-# A sign-in is tried once: a second refusal costs an attempt before IAM locks the account.
-_SIGN_IN = {outcome: Rule(errors.SignInError) for outcome in CallResult} | {CallResult.DONE: Rule(None)}
+# A sign-in is sent once: IAM locks the account after a few rejected attempts.
+_SIGN_IN = {result: Rule(errors.SignInError) for result in CallResult} | {CallResult.DONE: Rule(None)}
 
 RULES: Mapping[CallKind, Mapping[CallResult, Rule]] = {
     CallKind.READ: _READ,
@@ -96,7 +96,7 @@ RULES: Mapping[CallKind, Mapping[CallResult, Rule]] = {
     CallKind.SIGN_IN: _SIGN_IN,
 }
 
-REFUSALS: Mapping[int, type[errors.RejectedError]] = {
+REJECTIONS: Mapping[int, type[errors.RejectedError]] = {
     400: errors.InvalidError,
     401: errors.UnauthenticatedError,
     403: errors.ForbiddenError,

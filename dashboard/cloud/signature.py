@@ -13,9 +13,9 @@ ALGORITHM = "SDK-HMAC-SHA256"
 
 
 def sign(request: PreparedRequest, credential: KeyCredential, project_id: str, at: datetime) -> PreparedRequest:
-    """Puts the signature on a request that must not be changed afterwards. `at` is in UTC.
+    """Sign a request, which must not be changed afterwards. `at` is in UTC.
 
-    The query is sent as it was signed, sorted and encoded, as the official SDK does.
+    The query is sorted and encoded in the request too, as in the official SDK.
     """
     parts = urlsplit(request.url or "")
     date = at.strftime("%Y%m%dT%H%M%SZ")
@@ -36,7 +36,7 @@ def sign(request: PreparedRequest, credential: KeyCredential, project_id: str, a
 
 
 def _signed_headers(request: PreparedRequest) -> dict[str, str]:
-    """What says who asks for what; a proxy may change the others on the way."""
+    """The headers to sign. A proxy may change the others."""
     names = ("content-type", "host", "x-project-id", "x-sdk-date", "x-security-token")
     return {name: str(request.headers[name]).strip() for name in names if name in request.headers}
 

@@ -1,6 +1,6 @@
-"""One request and its result: never an exception for what the network or the cloud does.
+"""Send one request and return its result. Failures of the network or the cloud raise no exception.
 
-Secrets end here: no text of a `Reply` holds a part of the project's credential or of the request's token.
+No text of a `CallResponse` contains a part of the project's credential or of the request's token.
 """
 
 import email.utils
@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
 from dashboard.cloud import parsing, responses
-from dashboard.cloud.connections import Adapter, Passage, passage
+from dashboard.cloud.connections import Adapter, RequestState, current_request
 from dashboard.cloud.credentials import secrets_of
 from dashboard.cloud.endpoints import Call
 from dashboard.cloud.limits import Deadline, Limits
@@ -33,13 +33,15 @@ CONNECTIONS = 64  # kept open for each host; more may be open at a time
 
 
 @dataclass(frozen=True)
-class Reply:
-    """The result of a request. `cause` says in the system's words why there is no answer; `body` is parsed JSON that
-    took `size` bytes. `issued_token` is the token in the response to a sign-in: the only secret here.
+class CallResponse:
+    """The result of a request, with the response if one arrived.
+
+    `cause` is the system's message for a failure. `body` is the parsed JSON of `size` bytes. `issued_token` is the
+    token in the response to a sign-in, and the only secret here.
     """
 
     request: requests.PreparedRequest = field(repr=False)
-    outcome: CallResult
+    result: CallResult
     cause: str = ""
     http_status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -54,7 +56,7 @@ class Reply:
 
     @property
     def request_id(self) -> str:
-        """The gateway's id of the request, from the header as the SDK does, else from the body."""
+        """The gateway's id of the request: from the header, as in the SDK, else from the body."""
         in_body = parsing.text(parsing.members(self.body), "request_id")
         return responses.one_line(
             self.headers.get("X-Request-Id") or in_body or self.headers.get("X-IAM-Trace-Id") or ""
@@ -62,7 +64,7 @@ class Reply:
 
     @property
     def retry_after(self) -> float:
-        """Seconds the cloud asks to wait (a number or a date), zero if it does not ask or asks nonsense."""
+        """Seconds to wait, from a number or a date in `Retry-After`. Zero if it is absent or invalid."""
         value = self.headers.get("Retry-After", "").strip()
         if value.isascii() and value.isdigit():
             return float(value[:9])
@@ -73,84 +75,84 @@ class Reply:
 
 
 class Transport:
-    """The way out to one project's cloud, shared by all threads.
+    """Connections to one project's cloud, shared by all threads.
 
-    It uses the adapter of `requests` without a session on purpose: a session follows redirects to another host with
-    `X-Auth-Token` on them, reads a redirect's body without a limit even when told not to follow it, keeps cookies, and
-    takes proxies, CA bundles and `.netrc` from the process's environment.
+    It uses the adapter of `requests` without a session. A session sends `X-Auth-Token` to the host of a redirect, and
+    reads the body of a redirect without a limit even if it does not follow it. It also stores cookies, and reads
+    proxies, CA bundles and `.netrc` from the environment of the process.
     """
 
     def __init__(self, project: Project, limits: Limits) -> None:
         self._limits = limits
         self._adapter = Adapter(pool_maxsize=CONNECTIONS)
         self._verify: str | bool = project.ca_bundle or True
-        has_way_out = bool(project.proxy) and not project.is_simulated
+        uses_proxy = bool(project.proxy) and not project.is_simulated
         self._secrets = secrets_of(project.auth)
         self._issued_tokens: deque[str] = deque(maxlen=2)  # the newest, and the one that it replaced
-        self._proxies = {"http": project.proxy, "https": project.proxy} if has_way_out else {}
+        self._proxies = {"http": project.proxy, "https": project.proxy} if uses_proxy else {}
 
     def close(self) -> None:
         self._adapter.close()
 
-    def exchange(self, call: Call, auth: AuthBase | None, deadline: Deadline) -> Reply:
-        """Sends one request once; it ends with the deadline at the latest, apart from the time DNS takes."""
+    def exchange(self, call: Call, auth: AuthBase | None, deadline: Deadline) -> CallResponse:
+        """Send one request once. It ends with the deadline at the latest, except for the time of DNS."""
         request = _prepared(call, auth)
         if min(deadline.left(), (call.send_by or deadline).left()) <= 0:
-            return Reply(request, CallResult.NEVER_OPENED, "no time was left to send it")
-        way = Passage(deadline, call.send_by)
-        before = passage.set(way)
+            return CallResponse(request, CallResult.NOT_SENT, "no time was left to send it")
+        state = RequestState(deadline, call.send_by)
+        before = current_request.set(state)
         try:
-            return self._exchange(call, request, way)
+            return self._exchange(call, request, state)
         finally:
-            passage.reset(before)
+            current_request.reset(before)
 
-    def _exchange(self, call: Call, request: requests.PreparedRequest, way: Passage) -> Reply:
+    def _exchange(self, call: Call, request: requests.PreparedRequest, state: RequestState) -> CallResponse:
         try:
-            response = self._adapter.send(
+            http_response = self._adapter.send(
                 request,
                 stream=True,
-                timeout=(way.deadline.within(self._limits.connect), way.deadline.within(self._limits.read)),
+                timeout=(state.deadline.within(self._limits.connect), state.deadline.within(self._limits.read)),
                 verify=self._verify,
                 proxies=self._proxies,
             )
         except NETWORK_ERRORS as error:
             cause = self._redactor(request)(_cause(error))
-            return Reply(request, _outcome_without_answer(error, way), cause)
-        with response:
-            return self._read(call, request, response)
+            return CallResponse(request, _result_without_response(error, state), cause)
+        with http_response:
+            return self._read(call, request, http_response)
 
     def _redactor(self, request: requests.PreparedRequest) -> Redactor:
         return Redactor((*self._secrets, *_secrets_in(request), *self._issued_tokens))
 
-    def _read(self, call: Call, request: requests.PreparedRequest, response: requests.Response) -> Reply:
-        """A status outside 2xx means what it says even when its body cannot be read."""
+    def _read(self, call: Call, request: requests.PreparedRequest, http_response: requests.Response) -> CallResponse:
+        """A status outside 2xx decides the result even if the body cannot be read."""
         cause, size = "", 0
-        issued_token = response.headers.get("X-Subject-Token", "") if call.kind is CallKind.SIGN_IN else ""
+        issued_token = http_response.headers.get("X-Subject-Token", "") if call.kind is CallKind.SIGN_IN else ""
         if issued_token:
             self._issued_tokens.append(issued_token)
         redactor = self._redactor(request)
         try:
-            content = self._body(response)
+            content = self._body(http_response)
             size = len(content)
             body = redactor.in_json(responses.parse(content))
-            outcome = responses.outcome_of(call.kind, response.status_code, body)
-        except MalformedResponseError as spoiled:
+            result = responses.result_of(call.kind, http_response.status_code, body)
+        except MalformedResponseError as malformed:
             body = responses.UNREADABLE
-            outcome = responses.outcome_of(call.kind, response.status_code, body)
-            if outcome is CallResult.NONSENSE:
-                outcome, cause = spoiled.outcome, spoiled.cause
-        headers = CaseInsensitiveDict((name, redactor(value)) for name, value in response.headers.items())
-        return Reply(
-            request, outcome, redactor(cause), response.status_code, headers, body, size, issued_token=issued_token
+            result = responses.result_of(call.kind, http_response.status_code, body)
+            if result is CallResult.INVALID:
+                result, cause = malformed.result, malformed.cause
+        headers = CaseInsensitiveDict((name, redactor(value)) for name, value in http_response.headers.items())
+        return CallResponse(
+            request, result, redactor(cause), http_response.status_code, headers, body, size, issued_token=issued_token
         )
 
-    def _body(self, response: requests.Response) -> bytes:
-        """The decompressed body. The size that counts is the decompressed one: a small gzip can hold gigabytes."""
+    def _body(self, http_response: requests.Response) -> bytes:
+        """The decompressed body. The limit applies to the decompressed size: a small gzip can contain gigabytes."""
         body = bytearray()
-        for chunk in _chunks(response):
+        for chunk in _chunks(http_response):
             body += chunk
             if len(body) > self._limits.body:
-                raise MalformedResponseError(CallResult.NONSENSE, f"more than {self._limits.body} bytes")
+                raise MalformedResponseError(CallResult.INVALID, f"more than {self._limits.body} bytes")
         return bytes(body)
 
 
@@ -173,33 +175,33 @@ def _secrets_in(request: requests.PreparedRequest) -> tuple[str, ...]:
     return (request.headers.get("X-Auth-Token", ""), signature)
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
+def _chunks(http_response: requests.Response) -> Iterator[bytes]:
     try:
-        yield from response.raw.stream(CHUNK, decode_content=True)
+        yield from http_response.raw.stream(CHUNK, decode_content=True)
     except urllib3.exceptions.DecodeError:
-        raise MalformedResponseError(CallResult.NONSENSE, "cannot be decompressed") from None
+        raise MalformedResponseError(CallResult.INVALID, "cannot be decompressed") from None
     except (urllib3.exceptions.TimeoutError, TimeoutError):
-        raise MalformedResponseError(CallResult.NO_ANSWER, "the answer did not end in time") from None
+        raise MalformedResponseError(CallResult.NO_RESPONSE, "the response did not end in time") from None
     except NETWORK_ERRORS as error:
         raise MalformedResponseError(CallResult.TRUNCATED, _cause(error)) from None
 
 
-def _outcome_without_answer(error: Exception, way: Passage) -> CallResult:
-    if not way.has_left:
-        return CallResult.NEVER_OPENED
+def _result_without_response(error: Exception, state: RequestState) -> CallResult:
+    if not state.is_sent:
+        return CallResult.NOT_SENT
     inner = list(_chain(error))
     if any(isinstance(found, TimeoutError | urllib3.exceptions.TimeoutError) for found in inner):
-        return CallResult.NO_ANSWER
-    return CallResult.NONSENSE if any(map(_is_not_http, inner)) else CallResult.BROKE_OFF
+        return CallResult.NO_RESPONSE
+    return CallResult.INVALID if any(map(_is_not_http, inner)) else CallResult.CONNECTION_LOST
 
 
 def _is_not_http(error: BaseException) -> bool:
-    """`http.client` calls an answer that never began a bad one; it is a lost connection."""
+    """`http.client` raises an HTTPException for a lost connection too, which is a ConnectionError."""
     return isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError)
 
 
 def _cause(error: BaseException) -> str:
-    """What the operating system or TLS said, without what the wrapping exceptions repeat of the request."""
+    """The message of the operating system or of TLS. The outer exceptions repeat parts of the request."""
     for found in _chain(error):
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"certificate not trusted: {found.verify_message}"
@@ -208,16 +210,16 @@ def _cause(error: BaseException) -> str:
         if isinstance(found, TimeoutError):
             return "timed out"
         if isinstance(found, ConnectionError):
-            return "closed by the other side"
+            return "the cloud closed the connection"
         if isinstance(found, http.client.IncompleteRead):
-            return "the rest did not come"
+            return "the rest of the response is missing"
         if _is_not_http(found):
             return f"not HTTP: {type(found).__name__}"
     return type(error).__name__
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception and those inside: `requests` and urllib3 carry them as reason or argument, Python as the cause."""
+    """The exception and the ones inside it. `requests` and urllib3 store them as reason or argument."""
     while error is not None:
         yield error
         candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)

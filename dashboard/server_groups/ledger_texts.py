@@ -40,7 +40,7 @@ def known_outcome(error: CloudError, outcome: Outcome, sentence: str) -> Outcome
             sentence,
             str(explanation.cause),
             f"It needs the permission {actions}." if actions else "",
-            f"Ask {explanation.responsible.value}." if is_for_others else "",
+            str(explanation.advice) if is_for_others else "",
         )
         return _details(error, outcome, " ".join(part for part in sentences if part))
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.services import Attempt, OutcomeDetails, last_intent, record_outcome
 from dashboard.audit.models import ACCEPTED_PROOF, ChangeIntent, Kind, Outcome, Value
-from dashboard.cloud.client import Answer, client_for
+from dashboard.cloud.client import UpdateResponse, client_for
 from dashboard.cloud.errors import CloudError, NotSentError, OutcomeUnknownError, SendAgainError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
@@ -175,7 +175,7 @@ def _read_after_rejection(sending: Sending, error: CloudError) -> WriteResult:
 
 
 def _verify(
-    sending: Sending, *, accepted: Answer | None = None, otherwise: OutcomeDetails | None = None
+    sending: Sending, *, accepted: UpdateResponse | None = None, otherwise: OutcomeDetails | None = None
 ) -> WriteResult:
     """Read until the new values show, for as long as a page may wait.
 
@@ -234,7 +234,7 @@ def _record(sending: Sending, group: ServerGroup, details: OutcomeDetails) -> Wr
     return WriteResult(sending.intent, group, others)
 
 
-def _with_response(details: OutcomeDetails, response: Answer | None) -> OutcomeDetails:
+def _with_response(details: OutcomeDetails, response: UpdateResponse | None) -> OutcomeDetails:
     if response is None:
         return details
     return replace(

@@ -379,7 +379,7 @@ def test_no_secret_is_in_a_message_even_if_the_cloud_repeats_it() -> None:
             client.show_server_group(GROUP_ID)
 
     assert str(caught.value) == (
-        "ShowServerGroup was refused: the credential is not accepted (APIGW.0301: ak *** not exist, sk ***, ***)"
+        "ShowServerGroup was rejected: the cloud does not accept the credential (APIGW.0301: ak *** not exist, sk ***, ***)"
     )
 
 

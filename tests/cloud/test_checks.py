@@ -53,10 +53,10 @@ def test_missing_permissions_make_a_policy_to_paste() -> None:
     with scripted_cloud(route=route) as cloud:
         checks = check_project(cloud.project(), PATIENT)
 
-    refused = "was refused (HTTP 403) WKS.00081102 no permission"
+    rejected = "The cloud rejects the call. HTTP 403, WKS.00081102: no permission"
     assert [check for check in checks if check.is_missing] == [
-        Check("ListSessions", Result.BAD, refused, "workspace:session:listSessions", is_missing=True),
-        Check("ListImages", Result.BAD, refused, "ims:images:list", is_missing=True),
+        Check("ListSessions", Result.BAD, rejected, "workspace:session:listSessions", is_missing=True),
+        Check("ListImages", Result.BAD, rejected, "ims:images:list", is_missing=True),
     ]
     assert json.loads(policy_to_grant(checks)) == {
         "Version": "5.0",
@@ -76,9 +76,13 @@ def test_who_may_list_nothing_is_told_so() -> None:
 @pytest.mark.parametrize(
     ("act", "result", "detail"),
     [
-        (answer(500, {"error_msg": "failed"}), Result.BAD, "failed inside the cloud (HTTP 500) failed"),
-        (answer(404, {"error_msg": "no such API"}), Result.NOT_TRIED, "was refused (HTTP 404) no such API"),
-        (answer(429, {}), Result.NOT_TRIED, "was refused: too many calls (HTTP 429)"),
+        (answer(500, {"error_msg": "failed"}), Result.BAD, "The cloud reports an internal error. HTTP 500, failed"),
+        (
+            answer(404, {"error_msg": "no such API"}),
+            Result.NOT_TRIED,
+            "The cloud rejects the call. HTTP 404, no such API",
+        ),
+        (answer(429, {}), Result.NOT_TRIED, "The cloud reports too many calls. HTTP 429"),
     ],
 )
 def test_a_call_that_fails_otherwise_says_nothing_about_its_permission(act: Act, result: Result, detail: str) -> None:
@@ -119,7 +123,7 @@ def test_a_cloud_that_does_not_say_the_time_proves_nothing(date: str) -> None:
 @pytest.mark.parametrize(
     ("act", "expected"),
     [
-        (answer(302, b"", {"Location": "/"}), "was redirected"),
+        (answer(302, b"", {"Location": "/"}), "is a redirect"),
         (answer(200, b"<html>"), "not JSON"),
     ],
 )
@@ -148,7 +152,7 @@ def test_a_wrong_credential_is_named_and_nothing_else_is_tried() -> None:
         checks = check_project(cloud.project(TokenCredential("canary-token")), PATIENT)
 
     assert results(checks)["Credential"] is Result.BAD
-    assert "was refused: the credential is not accepted (HTTP 401) APIGW.0301 decrypt token fail: ***" in [
+    assert "The cloud does not accept the credential. HTTP 401, APIGW.0301: decrypt token fail: ***" in [
         check.detail for check in checks
     ]
     assert len(cloud.requests) == 1

@@ -15,7 +15,7 @@ import pytest
 from dashboard.cloud import client as client_module
 from dashboard.cloud import errors
 from dashboard.cloud.catalogue import Image, NameCheck, Restrict, VolumeType
-from dashboard.cloud.client import Answer, client_for
+from dashboard.cloud.client import UpdateResponse, client_for
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.limits import Limits
 from dashboard.cloud.paging import PAGES_AT_ONCE
@@ -58,7 +58,7 @@ def test_a_shown_group_without_the_id_asked_for_is_a_bad_answer(body: object) ->
     with scripted_cloud(answer(200, body, {"X-Request-Id": "r1"})) as cloud:
         client = cloud.client()
 
-        with pytest.raises(errors.BadResponseError, match="not the server group") as caught:
+        with pytest.raises(errors.BadResponseError, match="not the requested server group") as caught:
             client.show_server_group(GROUP_ID)
 
     assert (caught.value.http_status, caught.value.request_id) == (200, "r1")
@@ -83,7 +83,7 @@ def test_updates_a_group_with_the_payload_and_nothing_else() -> None:
         done = cloud.client().update_server_group(GROUP_ID, payload)
 
     (request,) = cloud.requests
-    assert done == Answer(200, "5f0c6b7d", done.duration_ms)
+    assert done == UpdateResponse(200, "5f0c6b7d", done.duration_ms)
     assert 0 <= done.duration_ms < 5000
     assert (request.method, request.path) == ("PATCH", f"/v1/{PROJECT_ID}/app-server-groups/{GROUP_ID}")
     assert request.headers["Content-Type"] == "application/json"
@@ -102,7 +102,7 @@ def test_a_refusal_says_what_the_cloud_said() -> None:
     assert (error.http_status, error.error_code, error.error_msg) == (403, "WKS.00081102", "no permission")
     assert error.request_id == "r2"
     assert error.duration_ms is not None
-    assert str(error) == "UpdateServerGroup was refused (WKS.00081102: no permission)"
+    assert str(error) == "UpdateServerGroup was rejected (WKS.00081102: no permission)"
 
 
 @pytest.mark.parametrize(
@@ -582,7 +582,7 @@ def test_every_call_leaves_a_line_with_its_request_id(caplog: pytest.LogCaptureF
     took, refused = (record.getMessage() for record in caplog.records)
     assert re.fullmatch(r"ShowServerGroup took \d+ ms, request id r1", took)
     assert re.fullmatch(
-        r"ShowServerGroup was refused \(WKS.1: no INFO all is well\) in \d+ ms, request id r2 \[2J", refused
+        r"ShowServerGroup was rejected \(WKS.1: no INFO all is well\) in \d+ ms, request id r2 \[2J", refused
     )
 
 

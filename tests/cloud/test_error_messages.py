@@ -38,21 +38,29 @@ def test_an_unknown_outcome_is_the_only_one_that_is_not_safe_to_send_again() -> 
     [
         (
             errors.UnauthenticatedError("", http_status=401, error_code="APIGW.0301"),
-            "15 minutes off",
+            "more than 15 minutes",
             Responsible.OPERATOR,
         ),
         (errors.UnauthenticatedError("", http_status=401, error_code="APIG.0307"), "has expired", Responsible.OPERATOR),
         (errors.UnauthenticatedError("", http_status=401, error_code="NEW.1"), "does not accept", Responsible.OPERATOR),
-        (errors.UnavailableError("", http_status=504, error_code="APIGW.0201"), "behind the gateway", Responsible.TIME),
-        (errors.UnavailableError("", http_status=500, error_code="WKS.00211401"), "internally", Responsible.PROVIDER),
-        (errors.UnavailableError(""), "did not answer", Responsible.TIME),
+        (
+            errors.UnavailableError("", http_status=504, error_code="APIGW.0201"),
+            "no response from the service",
+            Responsible.TIME,
+        ),
+        (
+            errors.UnavailableError("", http_status=500, error_code="WKS.00211401"),
+            "an internal error",
+            Responsible.PROVIDER,
+        ),
+        (errors.UnavailableError(""), "did not respond", Responsible.TIME),
         (errors.InvalidError("", http_status=400, error_code="WKS.NEW"), "one of the values", Responsible.YOU),
-        (errors.RejectedError("", http_status=418), "refused the request", Responsible.YOU),
+        (errors.RejectedError("", http_status=418), "rejected the request", Responsible.YOU),
         (errors.ThrottledError("", http_status=429), "too many calls", Responsible.TIME),
-        (errors.OutcomeUnknownError("", http_status=500), "whether it took effect", Responsible.TIME),
-        (errors.BadResponseError("", http_status=200), "not as the cloud does", Responsible.OPERATOR),
+        (errors.OutcomeUnknownError("", http_status=500), "whether it was applied", Responsible.TIME),
+        (errors.BadResponseError("", http_status=200), "not have the form that the cloud uses", Responsible.OPERATOR),
         (errors.SignInError("", http_status=401), "could not sign in", Responsible.OPERATOR),
-        (errors.UnreachableError(""), "No connection", Responsible.OPERATOR),
+        (errors.UnreachableError(""), "could not connect", Responsible.OPERATOR),
     ],
 )
 def test_the_status_says_what_happened_and_a_known_code_says_more(
@@ -74,6 +82,26 @@ def test_a_code_means_nothing_under_another_status() -> None:
     explanation = explain(errors.UnavailableError("", http_status=503, error_code="APIGW.0301"))
 
     assert explanation.cause == "The cloud is not available at the moment."
+
+
+@pytest.mark.parametrize(
+    ("responsible", "advice"),
+    [
+        (Responsible.YOU, ""),
+        (Responsible.CLOUD_ADMINISTRATOR, "Ask an administrator of the cloud account."),
+        (Responsible.OPERATOR, "Ask the operator of this dashboard."),
+        (Responsible.PROVIDER, "Ask Huawei Cloud."),
+        (Responsible.TIME, "Wait a moment, then try again."),
+    ],
+)
+def test_the_advice_names_who_can_solve_the_problem(responsible: Responsible, advice: str) -> None:
+    assert Explanation("", responsible).advice == advice
+
+
+def test_the_limits_of_a_list_are_in_the_message() -> None:
+    explanation = explain(errors.ListTooLargeError(""))
+
+    assert explanation.cause == "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists."
 
 
 def test_the_tree_in_the_docstring_has_every_error() -> None:

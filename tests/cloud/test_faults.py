@@ -39,7 +39,7 @@ def refused(error: type[CloudError]) -> Expected:
 FINE = Expected(None, 1, None)
 AWAY = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
 TOO_SLOW = replace(AWAY, is_slow=True)
-NONSENSE = Expected(errors.BadResponseError, 1, errors.OutcomeUnknownError)
+INVALID = Expected(errors.BadResponseError, 1, errors.OutcomeUnknownError)
 TRUNCATED = Expected(errors.BadResponseError, 3, errors.OutcomeUnknownError)
 THROTTLED = Expected(errors.ThrottledError, 3, errors.SendAgainError)
 TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.SendAgainError)
@@ -84,12 +84,12 @@ EXPECTED: dict[str, Expected] = {
     "retry_after_negative": THROTTLED,
     "retry_after_garbage": THROTTLED,
     "throttling": FINE,
-    "html": NONSENSE,
-    "empty": NONSENSE,
-    "not_json": NONSENSE,
+    "html": INVALID,
+    "empty": INVALID,
+    "not_json": INVALID,
     "null": READ_ONLY_NONSENSE,
-    "error_in_200": NONSENSE,
-    "cut_json": NONSENSE,
+    "error_in_200": INVALID,
+    "cut_json": INVALID,
     "duplicate_keys": FINE,
     "wrong_types": FINE,
     "changed_values": replace(FINE, options={"values": {"name": "x"}}),
@@ -99,19 +99,19 @@ EXPECTED: dict[str, Expected] = {
     "null_members": FINE,
     "extra_members": FINE,
     "wrong_count": FINE,
-    "huge": replace(NONSENSE, options={"bytes": 1_000_000}),
-    "gzip_bomb": replace(NONSENSE, options={"bytes": 5_000_000}),
-    "huge_header": NONSENSE,
+    "huge": replace(INVALID, options={"bytes": 1_000_000}),
+    "gzip_bomb": replace(INVALID, options={"bytes": 5_000_000}),
+    "huge_header": INVALID,
     "surplus_bytes": FINE,
-    "broken_gzip": NONSENSE,
+    "broken_gzip": INVALID,
     "bad_utf8": READ_ONLY_NONSENSE,
     "wrong_content_type": FINE,
-    "deep_nesting": NONSENSE,
+    "deep_nesting": INVALID,
     "delay": FINE,
     "slow": TOO_SLOW,
     "drip": TOO_SLOW,
-    "endless": NONSENSE,
-    "not_http": NONSENSE,
+    "endless": INVALID,
+    "not_http": INVALID,
     "stall": TOO_SLOW,
     "silence": TOO_SLOW,
     "silence_after_applying": TOO_SLOW,
@@ -133,7 +133,7 @@ EXPECTED: dict[str, Expected] = {
     "shifting_list": FINE,
     "short_list": FINE,
     "long_list": FINE,
-    "redirect": NONSENSE,
+    "redirect": INVALID,
     "short_lived_token": FINE,
     "revoked_tokens": FINE,
     "skewed_clock": FINE,
@@ -229,8 +229,8 @@ def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("truncated", "the rest did not come"),
-        ("drop_before_answer", "closed by the other side"),
+        ("truncated", "the rest of the response is missing"),
+        ("drop_before_answer", "the cloud closed the connection"),
         ("reset_after", "Connection reset by peer"),
         ("silence", "timed out"),
         ("not_http", "not HTTP: BadStatusLine"),

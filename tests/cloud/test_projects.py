@@ -259,9 +259,9 @@ def test_a_wrong_line_of_the_file_is_named_with_what_is_expected(
     [
         (b"[projects.asia\n", "expected TOML in UTF-8: Expected ']' at the end of a table declaration (at line 1,"),
         (b"\xff\xfe", "expected TOML in UTF-8"),
-        (b"", "line 1: expected tables named [projects.<slug>]"),
-        (b"projects = 1", "line 1: expected tables named [projects.<slug>]"),
-        (b"[other]\n[projects.a]\n", "line 1: expected tables named [projects.<slug>]"),
+        (b"", "line 1: expected only tables named [projects.<slug>]"),
+        (b"projects = 1", "line 1: expected only tables named [projects.<slug>]"),
+        (b"[other]\n[projects.a]\n", "line 1: expected only tables named [projects.<slug>]"),
         (b"[projects]\nasia = 1\n", "auth.kind is missing"),
     ],
 )

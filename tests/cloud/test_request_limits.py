@@ -160,4 +160,4 @@ def test_a_page_without_a_copy_says_that_the_cloud_answers_slowly(
         page: Any = viewer.get(address())
 
     assert page.status_code == 503
-    assert "The cloud answers slowly; try again in a moment." in said(page)
+    assert "The cloud responds slowly. Try again in a moment." in said(page)

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.cloud import errors, resilience
 from dashboard.cloud.client import Client
-from dashboard.cloud.resilience import Breaker, RetryBudget
+from dashboard.cloud.resilience import CircuitBreaker, RetryBudget
 
 from .scripted import GROUP_ID, PATIENT, Act, Received, answer, reset, scripted_cloud
 
@@ -25,13 +25,13 @@ class Clock:
         return self.now
 
 
-def meet(breaker: Breaker, *, is_outage: bool | None, times: int = 1) -> None:
+def meet(breaker: CircuitBreaker, *, is_outage: bool | None, times: int = 1) -> None:
     for _ in range(times):
-        with breaker.watched() as details:
+        with breaker.guarded() as details:
             details.is_outage = is_outage
 
 
-def is_open(breaker: Breaker) -> bool:
+def is_open(breaker: CircuitBreaker) -> bool:
     try:
         meet(breaker, is_outage=None)
     except errors.CircuitOpenError:
@@ -40,7 +40,7 @@ def is_open(breaker: Breaker) -> bool:
 
 
 def test_half_of_the_last_20_calls_opens_the_breaker() -> None:
-    breaker = Breaker("Workspace", Clock())
+    breaker = CircuitBreaker("Workspace", Clock())
     meet(breaker, is_outage=True, times=9)
     before = is_open(breaker)
 
@@ -50,7 +50,7 @@ def test_half_of_the_last_20_calls_opens_the_breaker() -> None:
 
 
 def test_fewer_than_half_leaves_it_closed() -> None:
-    breaker = Breaker("Workspace", Clock())
+    breaker = CircuitBreaker("Workspace", Clock())
     for _ in range(50):
         meet(breaker, is_outage=True, times=9)
         meet(breaker, is_outage=False, times=11)
@@ -60,7 +60,7 @@ def test_fewer_than_half_leaves_it_closed() -> None:
 
 def test_a_breaker_that_closed_again_has_forgotten_the_outage() -> None:
     clock = Clock()
-    breaker = Breaker("Workspace", clock)
+    breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
     clock.now += 15
     meet(breaker, is_outage=False)
@@ -73,16 +73,16 @@ def test_a_breaker_that_closed_again_has_forgotten_the_outage() -> None:
 def test_a_success_pays_into_the_budget() -> None:
     with scripted_cloud(GROUP) as cloud:
         client = cloud.client()
-        while client._budget.take():
+        while client._budget.spend():
             pass
         for _ in range(10):
             client.show_server_group(GROUP_ID)
 
-    assert client._budget.take()
+    assert client._budget.spend()
 
 
 def test_a_call_that_was_never_sent_says_nothing() -> None:
-    breaker = Breaker("Workspace", Clock())
+    breaker = CircuitBreaker("Workspace", Clock())
     meet(breaker, is_outage=None, times=100)
 
     assert not is_open(breaker)
@@ -90,13 +90,13 @@ def test_a_call_that_was_never_sent_says_nothing() -> None:
 
 def test_after_15_seconds_one_probe_goes_through_and_closes_it() -> None:
     clock = Clock()
-    breaker = Breaker("Workspace", clock)
+    breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
     clock.now += 14.9
     still_open = is_open(breaker)
 
     clock.now += 0.1
-    with breaker.watched() as details:
+    with breaker.guarded() as details:
         others_wait = is_open(breaker)
         details.is_outage = False
 
@@ -106,7 +106,7 @@ def test_after_15_seconds_one_probe_goes_through_and_closes_it() -> None:
 @pytest.mark.parametrize("details", [True, None])
 def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, details: bool | None) -> None:
     clock = Clock()
-    breaker = Breaker("Workspace", clock)
+    breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
     clock.now += 15
     meet(breaker, is_outage=details)
@@ -122,10 +122,10 @@ def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, details:
 
 def test_a_probe_that_fails_with_an_exception_lets_the_next_one_try() -> None:
     clock = Clock()
-    breaker = Breaker("Workspace", clock)
+    breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
     clock.now += 15
-    with suppress(errors.SignInError), breaker.watched():
+    with suppress(errors.SignInError), breaker.guarded():
         raise errors.SignInError("paused")
     clock.now += 15
 
@@ -136,8 +136,8 @@ def test_a_probe_that_fails_with_an_exception_lets_the_next_one_try() -> None:
 
 def test_calls_that_end_after_the_breaker_opened_do_not_keep_it_open() -> None:
     clock = Clock()
-    breaker = Breaker("Workspace", clock)
-    with breaker.watched() as late:
+    breaker = CircuitBreaker("Workspace", clock)
+    with breaker.guarded() as late:
         meet(breaker, is_outage=True, times=10)
         clock.now += 10
         late.is_outage = True
@@ -151,29 +151,29 @@ def test_calls_that_end_after_the_breaker_opened_do_not_keep_it_open() -> None:
 def test_an_outage_costs_no_more_retries_than_the_budget() -> None:
     budget = RetryBudget(retries=5)
 
-    assert [budget.take() for _ in range(7)] == [True] * 5 + [False] * 2
+    assert [budget.spend() for _ in range(7)] == [True] * 5 + [False] * 2
 
 
 def test_ten_successes_buy_a_retry_and_never_more_than_the_budget() -> None:
     budget = RetryBudget(retries=2)
     for _ in range(2):
-        budget.take()
+        budget.spend()
     for _ in range(9):
-        budget.give()
-    too_early = budget.take()
-    budget.give()
-    in_time = budget.take()
+        budget.add()
+    too_early = budget.spend()
+    budget.add()
+    in_time = budget.spend()
     for _ in range(1000):
-        budget.give()
+        budget.add()
 
     assert (too_early, in_time) == (False, True)
-    assert [budget.take() for _ in range(3)] == [True, True, False]
+    assert [budget.spend() for _ in range(3)] == [True, True, False]
 
 
 @pytest.mark.parametrize("outage", [BROKEN, reset])
 def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(outage: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held by the retry budget alone: the breaker, which would stop nearly all of them, is kept shut."""
-    monkeypatch.setattr(resilience.Breaker, "WINDOW", 10**9)
+    monkeypatch.setattr(resilience.CircuitBreaker, "WINDOW", 10**9)
     with scripted_cloud(outage) as cloud:
         client = cloud.client(limits=replace(PATIENT, backoff=0.001))
         with ThreadPoolExecutor(8) as threads:
@@ -249,7 +249,7 @@ def test_only_one_of_many_threads_probes() -> None:
 
     with scripted_cloud(route=slowly) as cloud:
         client = cloud.client(limits=PATIENT)
-        breaker = client._breakers[cloud.url] = Breaker("Workspace", clock)
+        breaker = client._breakers[cloud.url] = CircuitBreaker("Workspace", clock)
         meet(breaker, is_outage=True, times=10)
         clock.now += 15
         with ThreadPoolExecutor(1) as prober:

@@ -200,7 +200,7 @@ def test_long_texts_and_lists_of_a_row_are_cut() -> None:
     group = ServerGroup.from_api(row)
 
     assert group is not None
-    assert group.id_problem == "is longer than 128 characters"
+    assert group.id_problem == "The id is longer than 128 characters."
     assert group.description == "é" * 999 + "…"
     assert (len(group.secondary_server_group_ids), len(group.secondary_server_group_ids[0])) == (100, 1000)
     assert (len(group.tags), len(group.tags[0].key)) == (100, 1000)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.cloud.responses import UNREADABLE, MalformedResponseError, error_in, outcome_of, parse
+from dashboard.cloud.responses import UNREADABLE, MalformedResponseError, error_in, parse, result_of
 from dashboard.cloud.rules import CallKind, CallResult
 
 
@@ -40,38 +40,38 @@ def test_a_message_is_one_harmless_line() -> None:
     [
         (CallKind.READ, 200, {"id": "x"}, CallResult.DONE),
         (CallKind.READ, 200, {}, CallResult.DONE),
-        (CallKind.READ, 200, None, CallResult.NONSENSE),
-        (CallKind.READ, 200, [], CallResult.NONSENSE),
-        (CallKind.READ, 200, UNREADABLE, CallResult.NONSENSE),
-        (CallKind.READ, 200, {"error_code": "WKS.1", "error_msg": "no"}, CallResult.NONSENSE),
-        (CallKind.READ, 200, {"error": {"code": 1}}, CallResult.NONSENSE),
-        (CallKind.READ, 202, {"id": "x"}, CallResult.NONSENSE),
-        (CallKind.READ, 204, UNREADABLE, CallResult.NONSENSE),
+        (CallKind.READ, 200, None, CallResult.INVALID),
+        (CallKind.READ, 200, [], CallResult.INVALID),
+        (CallKind.READ, 200, UNREADABLE, CallResult.INVALID),
+        (CallKind.READ, 200, {"error_code": "WKS.1", "error_msg": "no"}, CallResult.INVALID),
+        (CallKind.READ, 200, {"error": {"code": 1}}, CallResult.INVALID),
+        (CallKind.READ, 202, {"id": "x"}, CallResult.INVALID),
+        (CallKind.READ, 204, UNREADABLE, CallResult.INVALID),
         (CallKind.WRITE, 200, None, CallResult.DONE),
         (CallKind.WRITE, 200, {"id": "x"}, CallResult.DONE),
-        (CallKind.WRITE, 200, UNREADABLE, CallResult.NONSENSE),
-        (CallKind.WRITE, 200, False, CallResult.NONSENSE),
-        (CallKind.WRITE, 200, {"error_message": "no"}, CallResult.NONSENSE),
-        (CallKind.WRITE, 202, None, CallResult.NONSENSE),
+        (CallKind.WRITE, 200, UNREADABLE, CallResult.INVALID),
+        (CallKind.WRITE, 200, False, CallResult.INVALID),
+        (CallKind.WRITE, 200, {"error_message": "no"}, CallResult.INVALID),
+        (CallKind.WRITE, 202, None, CallResult.INVALID),
         (CallKind.SIGN_IN, 201, {}, CallResult.DONE),
-        (CallKind.SIGN_IN, 200, {}, CallResult.NONSENSE),
-        (CallKind.READ, 199, {}, CallResult.NONSENSE),
+        (CallKind.SIGN_IN, 200, {}, CallResult.INVALID),
+        (CallKind.READ, 199, {}, CallResult.INVALID),
         (CallKind.READ, 304, UNREADABLE, CallResult.REDIRECTED),
-        (CallKind.READ, 400, {}, CallResult.REFUSED),
-        (CallKind.READ, 494, {}, CallResult.REFUSED),
+        (CallKind.READ, 400, {}, CallResult.REJECTED),
+        (CallKind.READ, 494, {}, CallResult.REJECTED),
         (CallKind.READ, 401, UNREADABLE, CallResult.UNAUTHENTICATED),
         (CallKind.READ, 429, {}, CallResult.THROTTLED),
         (CallKind.READ, 429, {"error_code": "APIGW.0308"}, CallResult.THROTTLED_BY_GATEWAY),
         (CallKind.READ, 429, {"error_code": "APIG.0308"}, CallResult.THROTTLED_BY_GATEWAY),
         (CallKind.READ, 500, {}, CallResult.FAILED),
         (CallKind.READ, 504, UNREADABLE, CallResult.FAILED),
-        (CallKind.READ, 999, {}, CallResult.NONSENSE),
+        (CallKind.READ, 999, {}, CallResult.INVALID),
     ],
 )
 def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
     kind: CallKind, status: int, body: object, expected: CallResult
 ) -> None:
-    assert outcome_of(kind, status, body) is expected
+    assert result_of(kind, status, body) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every outcome x every kind of call, provoked on the wire: the error, and how often the request was sent."""
+"""Every result x every kind of call, provoked on the wire: the error, and how often the request was sent."""
 
 import pytest
 
@@ -10,44 +10,44 @@ from dashboard.cloud.rules import RULES, CallKind, CallResult
 
 from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, raw, reset, scripted_cloud, stall
 
-UNCLEAR = CallResult.REFUSED_UNCLEARLY
+UNCLEAR = CallResult.REJECTED_UNCLEARLY
 THROTTLED = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached."}
 PROVOKED: dict[CallResult, Act] = {
-    CallResult.NO_ANSWER: stall(),
-    CallResult.BROKE_OFF: reset,
+    CallResult.NO_RESPONSE: stall(),
+    CallResult.CONNECTION_LOST: reset,
     CallResult.TRUNCATED: raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": "7b'),
-    CallResult.NONSENSE: answer(200, b"<html>Maintenance</html>"),
+    CallResult.INVALID: answer(200, b"<html>Maintenance</html>"),
     CallResult.REDIRECTED: answer(302, b"", {"Location": "http://127.0.0.1:9/"}),
     CallResult.UNAUTHENTICATED: answer(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
     CallResult.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
     CallResult.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
-    CallResult.REFUSED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
+    CallResult.REJECTED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
     UNCLEAR: answer(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
     CallResult.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
 }
 EXPECTED: list[tuple[CallResult, CallKind, type[CloudError], int]] = [
-    (CallResult.NO_ANSWER, CallKind.READ, errors.UnavailableError, 3),
-    (CallResult.BROKE_OFF, CallKind.READ, errors.UnavailableError, 3),
+    (CallResult.NO_RESPONSE, CallKind.READ, errors.UnavailableError, 3),
+    (CallResult.CONNECTION_LOST, CallKind.READ, errors.UnavailableError, 3),
     (CallResult.TRUNCATED, CallKind.READ, errors.BadResponseError, 3),
-    (CallResult.NONSENSE, CallKind.READ, errors.BadResponseError, 1),
+    (CallResult.INVALID, CallKind.READ, errors.BadResponseError, 1),
     (CallResult.REDIRECTED, CallKind.READ, errors.BadResponseError, 1),
     (CallResult.UNAUTHENTICATED, CallKind.READ, errors.UnauthenticatedError, 1),
     (CallResult.THROTTLED, CallKind.READ, errors.ThrottledError, 3),
     (CallResult.THROTTLED_BY_GATEWAY, CallKind.READ, errors.ThrottledError, 3),
-    (CallResult.REFUSED, CallKind.READ, errors.ForbiddenError, 1),
+    (CallResult.REJECTED, CallKind.READ, errors.ForbiddenError, 1),
     (CallResult.FAILED, CallKind.READ, errors.UnavailableError, 3),
-    (CallResult.NO_ANSWER, CallKind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.BROKE_OFF, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.NO_RESPONSE, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.CONNECTION_LOST, CallKind.WRITE, errors.OutcomeUnknownError, 1),
     (CallResult.TRUNCATED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
-    (CallResult.NONSENSE, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.INVALID, CallKind.WRITE, errors.OutcomeUnknownError, 1),
     (CallResult.REDIRECTED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
     (CallResult.UNAUTHENTICATED, CallKind.WRITE, errors.UnauthenticatedError, 1),
-    (CallResult.REFUSED_UNCLEARLY, CallKind.WRITE, errors.OutcomeUnknownError, 1),
+    (CallResult.REJECTED_UNCLEARLY, CallKind.WRITE, errors.OutcomeUnknownError, 1),
     (CallResult.THROTTLED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
     (CallResult.THROTTLED_BY_GATEWAY, CallKind.WRITE, errors.SendAgainError, 1),
-    (CallResult.REFUSED, CallKind.WRITE, errors.ForbiddenError, 1),
+    (CallResult.REJECTED, CallKind.WRITE, errors.ForbiddenError, 1),
     (CallResult.FAILED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
-    *((outcome, CallKind.SIGN_IN, errors.SignInError, 1) for outcome in PROVOKED if outcome is not UNCLEAR),
+    *((result, CallKind.SIGN_IN, errors.SignInError, 1) for result in PROVOKED if result is not UNCLEAR),
 ]
 
 
@@ -59,21 +59,21 @@ def ask(client: Client, kind: CallKind) -> None:
         client.show_server_group(GROUP_ID)
 
 
-@pytest.mark.parametrize(("outcome", "kind", "error", "sent"), EXPECTED)
+@pytest.mark.parametrize(("result", "kind", "error", "sent"), EXPECTED)
 def test_each_outcome_is_named_for_what_the_reader_can_do_next(
-    outcome: CallResult, kind: CallKind, error: type[CloudError], sent: int
+    result: CallResult, kind: CallKind, error: type[CloudError], sent: int
 ) -> None:
-    with scripted_cloud(PROVOKED[outcome]) as cloud:
+    with scripted_cloud(PROVOKED[result]) as cloud:
         credential = PasswordCredential("example-corp", "ops-bot", "x") if kind is CallKind.SIGN_IN else None
-        client = cloud.client(credential, QUICK if outcome is CallResult.NO_ANSWER else PATIENT)
+        client = cloud.client(credential, QUICK if result is CallResult.NO_RESPONSE else PATIENT)
 
         with pytest.raises(error) as caught:
             ask(client, kind)
 
     assert type(caught.value) is error
-    assert outcome.value in caught.value.summary
+    assert result.value in caught.value.summary
     assert len(cloud.requests) <= sent
-    assert len(cloud.requests) == sent or outcome is CallResult.NO_ANSWER
+    assert len(cloud.requests) == sent or result is CallResult.NO_RESPONSE
 
 
 @pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
@@ -89,12 +89,12 @@ def test_nothing_was_sent_when_the_connection_never_opened(kind: CallKind) -> No
 
 
 def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
-    walked = {(outcome, kind) for outcome, kind, _, _ in EXPECTED}
-    certain = {(outcome, kind) for outcome in (CallResult.DONE, CallResult.NEVER_OPENED) for kind in CallKind}
+    walked = {(result, kind) for result, kind, _, _ in EXPECTED}
+    certain = {(result, kind) for result in (CallResult.DONE, CallResult.NOT_SENT) for kind in CallKind}
     certain |= {(UNCLEAR, CallKind.READ), (UNCLEAR, CallKind.SIGN_IN)}  # only a write can be unclear
 
-    assert walked | certain == {(outcome, kind) for outcome in CallResult for kind in CallKind}
-    assert {(outcome, kind) for kind in RULES for outcome in RULES[kind]} == walked | certain
+    assert walked | certain == {(result, kind) for result in CallResult for kind in CallKind}
+    assert {(result, kind) for kind in RULES for result in RULES[kind]} == walked | certain
 
 
 @pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
@@ -104,8 +104,8 @@ def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: CallKind) -> No
         CallResult.UNAUTHENTICATED,
         CallResult.THROTTLED,
         CallResult.THROTTLED_BY_GATEWAY,
-        CallResult.REFUSED,
-        CallResult.REFUSED_UNCLEARLY,
+        CallResult.REJECTED,
+        CallResult.REJECTED_UNCLEARLY,
     }
 
-    assert {outcome for outcome, rule in RULES[kind].items() if rule.is_outage} == set(CallResult) - alive
+    assert {result for result, rule in RULES[kind].items() if rule.is_outage} == set(CallResult) - alive

@@ -139,7 +139,7 @@ def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(
     simulator: Simulated, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Held by the retry budget alone, without the breaker."""
-    monkeypatch.setattr(resilience.Breaker, "WINDOW", 10**9)
+    monkeypatch.setattr(resilience.CircuitBreaker, "WINDOW", 10**9)
     simulator.inject({"fault": fault})
     client = client_of(simulator)
 

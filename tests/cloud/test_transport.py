@@ -17,7 +17,7 @@ from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.rules import CallKind, CallResult
-from dashboard.cloud.transport import Reply, Transport
+from dashboard.cloud.transport import CallResponse, Transport
 
 from .scripted import (
     GROUP_ID,
@@ -50,7 +50,7 @@ SLOW: dict[str, Act] = {
 }
 
 
-def exchange(cloud: ScriptedCloud) -> Reply:
+def exchange(cloud: ScriptedCloud) -> CallResponse:
     transport = Transport(cloud.project(), PATIENT)
     call = Call("Probe", CallKind.READ, "GET", cloud.url, "/probe")
     return transport.exchange(call, None, Deadline(PATIENT.whole))
@@ -95,43 +95,43 @@ def test_a_list_of_many_pages_has_one_deadline() -> None:
 
 def test_a_body_over_the_limit_is_refused() -> None:
     with scripted_cloud(answer(200, b" " * (PATIENT.body + 1))) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, f"more than {PATIENT.body} bytes")
+    assert (response.result, response.cause) == (CallResult.INVALID, f"more than {PATIENT.body} bytes")
 
 
 def test_a_compressed_body_is_measured_after_decompression() -> None:
     bomb = gzip.compress(b" " * 20_000_000)
     with scripted_cloud(answer(200, bomb, {"Content-Encoding": "gzip"})) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
     assert len(bomb) < PATIENT.body
-    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, f"more than {PATIENT.body} bytes")
+    assert (response.result, response.cause) == (CallResult.INVALID, f"more than {PATIENT.body} bytes")
 
 
 def test_an_endless_body_of_a_redirect_is_not_read_to_its_end() -> None:
     endless = raw(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n" + b" " * 50_000_000)
     with scripted_cloud(endless) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert reply.outcome is CallResult.REDIRECTED
+    assert response.result is CallResult.REDIRECTED
     assert len(cloud.requests) == 1
 
 
 def test_a_compressed_answer_is_read() -> None:
     body = gzip.compress(json.dumps({"id": GROUP_ID, "name": "design-pool"}).encode())
     with scripted_cloud(answer(200, body, {"Content-Encoding": "gzip"})) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert reply.body == {"id": GROUP_ID, "name": "design-pool"}
+    assert response.body == {"id": GROUP_ID, "name": "design-pool"}
     assert cloud.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
 def test_a_body_that_cannot_be_decompressed_makes_no_sense() -> None:
     with scripted_cloud(answer(200, b"not gzip at all", {"Content-Encoding": "gzip"})) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert (reply.outcome, reply.cause) == (CallResult.NONSENSE, "cannot be decompressed")
+    assert (response.result, response.cause) == (CallResult.INVALID, "cannot be decompressed")
 
 
 def test_the_token_does_not_follow_a_redirect_to_another_host() -> None:
@@ -139,7 +139,7 @@ def test_the_token_does_not_follow_a_redirect_to_another_host() -> None:
         cloud.acts.append(answer(307, b"", {"Location": f"{thief.url}/v1/steal"}))
         client = cloud.client()
 
-        with pytest.raises(errors.OutcomeUnknownError, match="redirected"):
+        with pytest.raises(errors.OutcomeUnknownError, match="redirect"):
             client.update_server_group(GROUP_ID, {"name": "TEST"})
 
     assert thief.requests == []
@@ -254,9 +254,9 @@ def test_the_next_address_is_tried_when_the_first_refuses(monkeypatch: pytest.Mo
 )
 def test_retry_after_is_read_as_seconds_or_not_at_all(value: str, seconds: float) -> None:
     with scripted_cloud(answer(503, {}, {"Retry-After": value})) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert reply.retry_after == seconds
+    assert response.retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -269,9 +269,9 @@ def test_retry_after_is_read_as_seconds_or_not_at_all(value: str, seconds: float
 )
 def test_retry_after_may_be_a_date(value: str, at_least: float, at_most: float) -> None:
     with scripted_cloud(answer(503, {}, {"Retry-After": value})) as cloud:
-        reply = exchange(cloud)
+        response = exchange(cloud)
 
-    assert at_least <= reply.retry_after <= at_most
+    assert at_least <= response.retry_after <= at_most
 
 
 def test_a_wait_longer_than_the_deadline_is_not_begun() -> None:
@@ -301,9 +301,9 @@ def test_nothing_is_sent_when_no_time_is_left() -> None:
         transport = Transport(cloud.project(), QUICK)
         call = Call("Probe", CallKind.READ, "GET", cloud.url, "/probe")
 
-        reply = transport.exchange(call, None, Deadline(0))
+        response = transport.exchange(call, None, Deadline(0))
 
-    assert (reply.outcome, reply.cause) == (CallResult.NEVER_OPENED, "no time was left to send it")
+    assert (response.result, response.cause) == (CallResult.NOT_SENT, "no time was left to send it")
     assert cloud.requests == []
 
 

@@ -43,7 +43,7 @@ class Crowd:
 
 
 def is_copy(answer: requests.Response) -> bool:
-    return "The cloud answers slowly; try again in a moment." in answer.text
+    return "The cloud responds slowly. Try again in a moment." in answer.text
 
 
 def test_slow_reads_hold_half_of_the_threads(simulator: Simulated, new_database: NewDatabase, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from django.test import Client, override_settings
 from dashboard.audit.integrity.verification import verify
 from dashboard.audit.ledger.chain import ADVISORY_LOCK
 from dashboard.audit.models import ChangeIntent
-from dashboard.cloud.client import Answer
 from dashboard.cloud.client import Client as CloudClient
+from dashboard.cloud.client import UpdateResponse
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import outcome_check
 from dashboard.server_groups.settling import settle_unsettled
@@ -131,7 +131,7 @@ def test_a_database_that_goes_away_between_intent_and_outcome(
 ) -> None:
     client, real = client_as("administrator"), CloudClient.update_server_group
 
-    def hang_up(self: CloudClient, group_id: str, payload: dict[str, object]) -> Answer:
+    def hang_up(self: CloudClient, group_id: str, payload: dict[str, object]) -> UpdateResponse:
         answer = real(self, group_id, payload)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")

@@ -377,8 +377,8 @@ def test_a_group_that_cannot_be_opened_is_a_row_without_link_and_switch(
 
     page = read(answer)
     (row,) = [row for row in page.all("tr") if "unusable" in row.attrs.get("class", "")]
-    why = "is longer than 128 characters" if len(group_id) > 128 else "holds characters that cannot stand in an address"
-    assert f"This group cannot be opened: its id {why}." in said(answer)
+    too_long, wrong = "is longer than 128 characters", "contains characters that cannot be part of an address"
+    assert f"This group cannot be opened. The id {too_long if len(group_id) > 128 else wrong}." in said(answer)
     assert page.by_class("unusable-id")[0].text == show_direction_marks(group_id)
     assert words(page.by_class("cell-status")[0].text) == "On"
     assert words(page.by_class("cell-clip")[0].text) == simulator_image(simulator)
@@ -531,7 +531,7 @@ def test_a_list_that_is_too_large_leaves_the_last_one_on_show(
     answer = client.get(LIST)
 
     assert names(read(answer)) == before
-    assert "The list has more than 100,000 rows or 160 MB; no more are read." in said(answer)
+    assert "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists." in said(answer)
 
 
 # Beside the list
