@@ -1,4 +1,4 @@
-"""A cloud that misbehaves byte by byte: what the simulator's faults are too polite for, and what needs no simulator."""
+"""A cloud whose responses a test defines byte by byte, for faults that the simulator does not have."""
 
 import json
 import socket
@@ -18,13 +18,15 @@ from dashboard.cloud.projects import Project
 
 GROUP_ID = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 PROJECT_ID = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
-QUICK = Limits(connect=0.3, read=0.25, whole=0.6, body=200_000, backoff=0.01)
-PATIENT = Limits(connect=5, read=5, whole=8, body=200_000, backoff=0.01)  # for what must not depend on a fast machine
+SHORT_LIMITS = Limits(connect=0.3, read=0.25, whole=0.6, body=200_000, backoff=0.01)
+LONG_LIMITS = Limits(
+    connect=5, read=5, whole=8, body=200_000, backoff=0.01
+)  # for tests that a slow machine must pass too
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came; `port` tells the client's connections apart."""
+    """A request that arrived. `port` identifies the connection of the client."""
 
     method: str
     path: str
@@ -37,50 +39,51 @@ class Received:
         return json.loads(self.body)
 
 
-Act = Callable[[socket.socket], bool]  # writes to the connection; True keeps it open for another request
+Responder = Callable[[socket.socket], bool]
+"""Writes a response to the connection. True keeps the connection open for another request."""
 
 
-def answer(status: int = 200, body: object = None, headers: Mapping[str, str] | None = None) -> Act:
-    """A complete answer; `body` is sent as JSON unless it is bytes."""
+def respond(status: int = 200, body: object = None, headers: Mapping[str, str] | None = None) -> Responder:
+    """A complete response. `body` is sent as JSON unless it is bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(data)}", "Content-Type: application/json"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return raw("\r\n".join([*lines, "", ""]).encode() + data, keeps_open=True)
 
 
-def raw(data: bytes, *, keeps_open: bool = False) -> Act:
-    def act(connection: socket.socket) -> bool:
+def raw(data: bytes, *, keeps_open: bool = False) -> Responder:
+    def responder(connection: socket.socket) -> bool:
         connection.sendall(data)
         return keeps_open
 
-    return act
+    return responder
 
 
-def drip(data: bytes, *, seconds: float = 0.02) -> Act:
-    """One byte at a time, for ever."""
+def send_slowly(data: bytes, *, seconds: float = 0.02) -> Responder:
+    """One byte at a time."""
 
-    def act(connection: socket.socket) -> bool:
+    def responder(connection: socket.socket) -> bool:
         for number in range(1000):
             connection.sendall(data[number : number + 1] or b" ")
             time.sleep(seconds)
         return False
 
-    return act
+    return responder
 
 
-def stall(data: bytes = b"", seconds: float = 3.0) -> Act:
-    def act(connection: socket.socket) -> bool:
+def stall(data: bytes = b"", seconds: float = 3.0) -> Responder:
+    def responder(connection: socket.socket) -> bool:
         connection.sendall(data)
         connection.settimeout(seconds)
         with suppress(TimeoutError):
             connection.recv(1)
         return False
 
-    return act
+    return responder
 
 
 def half_close(connection: socket.socket) -> bool:
-    """Says that nothing more will come, and goes on listening."""
+    """Close the sending side of the connection, and continue to read."""
     connection.shutdown(socket.SHUT_WR)
     return stall()(connection)
 
@@ -92,15 +95,15 @@ def reset(connection: socket.socket) -> bool:
 
 @dataclass
 class ScriptedCloud:
-    """Plays its acts in order, the last one for ever, or what its route says. `requests` is all it received."""
+    """Uses its responders in order and repeats the last one, or uses the responder of its route."""
 
     url: str
-    acts: list[Act]
-    route: Callable[[Received], Act] | None = None
+    responders: list[Responder]
+    route: Callable[[Received], Responder] | None = None
     requests: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, auth: Credential | None = None, limits: Limits = PATIENT) -> Client:
+    def client(self, auth: Credential | None = None, limits: Limits = LONG_LIMITS) -> Client:
         return Client(self.project(auth), limits)
 
     def project(self, auth: Credential | None = None) -> Project:
@@ -111,14 +114,14 @@ class ScriptedCloud:
             while received := _read_request(stream, connection.getpeername()[1]):
                 with self.lock:
                     self.requests.append(received)
-                if not self._act_for(received)(connection):
+                if not self._responder_for(received)(connection):
                     break
 
-    def _act_for(self, received: Received) -> Act:
+    def _responder_for(self, received: Received) -> Responder:
         if self.route is not None:
             return self.route(received)
         with self.lock:
-            return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+            return self.responders.pop(0) if len(self.responders) > 1 else self.responders[0]
 
 
 def _secured(connection: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
@@ -139,10 +142,12 @@ def _read_request(stream: BufferedReader, port: int) -> Received | None:
 
 @contextmanager
 def scripted_cloud(
-    *acts: Act, route: Callable[[Received], Act] | None = None, tls: ssl.SSLContext | None = None
+    *responders: Responder, route: Callable[[Received], Responder] | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[ScriptedCloud]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    cloud = ScriptedCloud(f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}", list(acts), route)
+    cloud = ScriptedCloud(
+        f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}", list(responders), route
+    )
 
     def accept() -> None:
         while True:
@@ -162,7 +167,7 @@ def scripted_cloud(
 
 
 def project_at(url: str, auth: Credential) -> Project:
-    """A project whose Workspace, IMS and IAM all answer at one address."""
+    """A project with one address for Workspace, IMS and IAM."""
     return Project(
         slug="test",
         title="Test",
@@ -176,6 +181,6 @@ def project_at(url: str, auth: Credential) -> Project:
 
 
 def closed_port() -> str:
-    """An address where nobody listens."""
+    """An address without a server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

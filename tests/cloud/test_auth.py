@@ -1,4 +1,4 @@
-"""Signing in: once for everybody, in time, and never so often that IAM locks the account."""
+"""Sign-in: one for all threads, before the token expires, and not so often that IAM locks the account."""
 
 import logging
 import threading
@@ -20,33 +20,33 @@ from dashboard.cloud.transport import Transport
 
 from .scripted import (
     GROUP_ID,
-    PATIENT,
+    LONG_LIMITS,
     PROJECT_ID,
-    QUICK,
-    Act,
+    SHORT_LIMITS,
     Received,
+    Responder,
     ScriptedCloud,
-    answer,
     closed_port,
+    respond,
     scripted_cloud,
     stall,
 )
 
 OPS_BOT = PasswordCredential("example-corp", "ops-bot", "canary-password")
-GROUP = answer(200, {"id": GROUP_ID, "name": "design-pool"})
-EXPIRED = answer(401, {"error_code": "APIGW.0307", "error_msg": "The token must be updated."})
-WRONG_PASSWORD = answer(
+GROUP = respond(200, {"id": GROUP_ID, "name": "design-pool"})
+EXPIRED = respond(401, {"error_code": "APIGW.0307", "error_msg": "The token must be updated."})
+WRONG_PASSWORD = respond(
     401, {"error": {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}}
 )
 BACKWARDS = {"token": {"issued_at": "2026-10-21T09:05:22.701000Z", "expires_at": "2026-10-20T09:05:22.701000Z"}}
 
 
-def token(value: str, *, hours: float = 24) -> Act:
+def token(value: str, *, hours: float = 24) -> Responder:
     issued = "2026-10-20T09:05:22.701000Z"
     days, rest = divmod(hours, 24)
     expires = f"2026-10-{20 + int(days)}T{9 + int(rest):02}:05:22.701000Z"
     body = {"token": {"issued_at": issued, "expires_at": expires}}
-    return answer(201, body, {"X-Subject-Token": value})
+    return respond(201, body, {"X-Subject-Token": value})
 
 
 @dataclass
@@ -58,14 +58,14 @@ class Clock:
 
 
 def password_auth(cloud: ScriptedCloud, clock: Callable[[], float]) -> PasswordAuth:
-    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), Transport(cloud.project(), PATIENT), clock)
+    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), Transport(cloud.project(), LONG_LIMITS), clock)
 
 
 def sign_ins(cloud: ScriptedCloud) -> int:
     return sum(request.path.startswith("/v3/auth/tokens") for request in cloud.requests)
 
 
-def test_signs_in_for_the_project_before_the_first_call_and_keeps_the_token() -> None:
+def test_signs_in_before_the_first_call_and_keeps_the_token() -> None:
     with scripted_cloud(token("canary-1"), GROUP) as cloud:
         client = cloud.client(OPS_BOT)
         client.show_server_group(GROUP_ID)
@@ -88,8 +88,8 @@ def test_signs_in_for_the_project_before_the_first_call_and_keeps_the_token() ->
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_401_brings_one_new_token_and_one_replay(method: str) -> None:
-    done = GROUP if method == "GET" else answer(200, None)
+def test_gets_one_new_token_and_sends_again_once_after_a_401(method: str) -> None:
+    done = GROUP if method == "GET" else respond(200, None)
     with scripted_cloud(token("old"), EXPIRED, token("new"), done) as cloud:
         client = cloud.client(OPS_BOT)
         ask(client, method)
@@ -100,7 +100,7 @@ def test_a_401_brings_one_new_token_and_one_replay(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_second_401_is_the_end_of_it(method: str) -> None:
+def test_raises_after_a_second_401(method: str) -> None:
     with scripted_cloud(token("old"), EXPIRED, token("new"), EXPIRED) as cloud:
         client = cloud.client(OPS_BOT)
 
@@ -111,8 +111,8 @@ def test_a_second_401_is_the_end_of_it(method: str) -> None:
     assert (sign_ins(cloud), len(cloud.requests)) == (2, 4)
 
 
-def test_a_403_brings_no_new_token() -> None:
-    with scripted_cloud(token("old"), answer(403, {"error_code": "APIGW.0302", "error_msg": "no"})) as cloud:
+def test_gets_no_new_token_after_a_403() -> None:
+    with scripted_cloud(token("old"), respond(403, {"error_code": "APIGW.0302", "error_msg": "no"})) as cloud:
         client = cloud.client(OPS_BOT)
 
         with pytest.raises(errors.ForbiddenError):
@@ -122,7 +122,7 @@ def test_a_403_brings_no_new_token() -> None:
 
 
 def ask(client: Client, method: str) -> None:
-    """A read, or a write whose caller sends it once more when it may."""
+    """Read, or write and send again after SendAgainError."""
     if method == "GET":
         client.show_server_group(GROUP_ID)
         return
@@ -132,11 +132,11 @@ def ask(client: Client, method: str) -> None:
         client.update_server_group(GROUP_ID, {"name": "TEST"})
 
 
-def test_200_threads_that_meet_a_401_make_one_token_call() -> None:
+def test_200_threads_with_a_401_sign_in_once() -> None:
     everyone = threading.Barrier(200)
     issued: list[str] = []
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         if received.path.startswith("/v3/auth/tokens"):
             issued.append(f"token-{len(issued)}")
             return token(issued[-1])
@@ -156,9 +156,9 @@ def test_200_threads_that_meet_a_401_make_one_token_call() -> None:
     assert len(cloud.requests) == 2 + 200 + 1 + 200
 
 
-def test_those_who_wait_for_a_sign_in_share_its_failure() -> None:
+def test_threads_that_wait_for_a_sign_in_share_its_failure() -> None:
     with scripted_cloud(stall()) as cloud:
-        client = cloud.client(OPS_BOT, QUICK)
+        client = cloud.client(OPS_BOT, SHORT_LIMITS)
         with ThreadPoolExecutor(20) as threads:
             failures = list(threads.map(lambda _: failure_of(client), range(20)))
 
@@ -166,7 +166,7 @@ def test_those_who_wait_for_a_sign_in_share_its_failure() -> None:
     assert sign_ins(cloud) == len(cloud.requests) == 1
 
 
-def test_a_sign_in_that_is_slower_than_the_deadline_of_who_waits_is_not_waited_for() -> None:
+def test_a_thread_waits_for_a_sign_in_until_its_own_deadline() -> None:
     with scripted_cloud(stall(seconds=1)) as cloud, ThreadPoolExecutor(1) as pilot:
         auth = password_auth(cloud, Clock())
         flight = pilot.submit(auth.get_ready, Deadline(5))
@@ -179,21 +179,21 @@ def test_a_sign_in_that_is_slower_than_the_deadline_of_who_waits_is_not_waited_f
     assert isinstance(flight.exception(), errors.SignInError)
 
 
-def test_who_was_refused_with_an_older_token_takes_the_newer_one() -> None:
+def test_uses_the_newer_token_after_an_older_one_was_rejected() -> None:
     with scripted_cloud(token("t-0"), token("t-1")) as cloud:
         auth = password_auth(cloud, Clock())
         auth.get_ready(Deadline(5))
-        refused = auth(Request("GET", cloud.url).prepare())
-        auth.renew(refused, Deadline(5))
+        rejected = auth(Request("GET", cloud.url).prepare())
+        auth.renew(rejected, Deadline(5))
 
-        may_replay = auth.renew(refused, Deadline(5))
+        may_send_again = auth.renew(rejected, Deadline(5))
 
-    assert may_replay
-    assert auth(refused).headers["X-Auth-Token"] == "t-1"
+    assert may_send_again
+    assert auth(rejected).headers["X-Auth-Token"] == "t-1"
     assert sign_ins(cloud) == 2
 
 
-def test_who_comes_just_after_a_sign_in_does_not_sign_in_again() -> None:
+def test_does_not_sign_in_again_right_after_a_sign_in() -> None:
     with scripted_cloud(token("t-0")) as cloud:
         auth = password_auth(cloud, Clock())
         auth.get_ready(Deadline(5))
@@ -211,7 +211,7 @@ def failure_of(client: Client) -> CloudError | None:
     return None
 
 
-def test_two_refusals_pause_signing_in_for_15_minutes() -> None:
+def test_pauses_sign_in_for_15_minutes_after_two_rejections() -> None:
     clock = Clock()
     with scripted_cloud(WRONG_PASSWORD) as cloud:
         auth = password_auth(cloud, clock)
@@ -231,7 +231,7 @@ def test_two_refusals_pause_signing_in_for_15_minutes() -> None:
     assert sign_ins(cloud) == 3
 
 
-def test_a_sign_in_that_succeeds_forgets_earlier_refusals() -> None:
+def test_a_successful_sign_in_resets_the_count_of_rejections() -> None:
     clock = Clock()
     with scripted_cloud(WRONG_PASSWORD, token("t-0", hours=4), WRONG_PASSWORD, token("t-1")) as cloud:
         auth = password_auth(cloud, clock)
@@ -247,9 +247,9 @@ def test_a_sign_in_that_succeeds_forgets_earlier_refusals() -> None:
     assert sign_ins(cloud) == 4
 
 
-def test_an_outage_of_iam_pauses_signing_in_for_a_moment_only() -> None:
+def test_pauses_sign_in_for_5_seconds_after_an_outage_of_iam() -> None:
     clock = Clock()
-    with scripted_cloud(answer(503, {}), token("t")) as cloud:
+    with scripted_cloud(respond(503, {}), token("t")) as cloud:
         auth = password_auth(cloud, clock)
         for _ in range(3):
             with pytest.raises(errors.SignInError):
@@ -263,7 +263,7 @@ def test_an_outage_of_iam_pauses_signing_in_for_a_moment_only() -> None:
 
 
 @pytest.mark.parametrize(("hours", "due"), [(24, 23 * 3600), (4, 3 * 3600), (1, 1800)])
-def test_a_token_is_renewed_an_hour_before_its_end_or_at_half_of_a_short_life(hours: int, due: int) -> None:
+def test_renews_a_token_an_hour_before_its_end_or_after_half_its_life(hours: int, due: int) -> None:
     clock = Clock()
     with scripted_cloud(token("t-0", hours=hours), token("t-1", hours=hours)) as cloud:
         auth = password_auth(cloud, clock)
@@ -278,9 +278,9 @@ def test_a_token_is_renewed_an_hour_before_its_end_or_at_half_of_a_short_life(ho
     assert (before, sign_ins(cloud)) == (1, 2)
 
 
-def test_a_token_is_used_to_its_end_when_iam_is_away() -> None:
+def test_uses_a_token_until_its_end_while_iam_is_unavailable() -> None:
     clock = Clock()
-    with scripted_cloud(token("t-0"), answer(503, {})) as cloud:
+    with scripted_cloud(token("t-0"), respond(503, {})) as cloud:
         auth = password_auth(cloud, clock)
         auth.get_ready(Deadline(5))
         clock.now += 24 * 3600 - 1
@@ -292,8 +292,8 @@ def test_a_token_is_used_to_its_end_when_iam_is_away() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_cloud_that_refuses_every_token_does_not_make_every_call_sign_in(method: str) -> None:
-    def route(received: Received) -> Act:
+def test_does_not_sign_in_for_every_call_if_every_token_is_rejected(method: str) -> None:
+    def route(received: Received) -> Responder:
         return token("t") if received.path.startswith("/v3/auth/tokens") else EXPIRED
 
     with scripted_cloud(route=route) as cloud:
@@ -305,30 +305,30 @@ def test_a_cloud_that_refuses_every_token_does_not_make_every_call_sign_in(metho
     assert sign_ins(cloud) == 2
 
 
-def test_a_refused_token_is_replaced_again_after_a_minute() -> None:
+def test_replaces_a_rejected_token_again_after_a_minute() -> None:
     clock = Clock()
     with scripted_cloud(token("t-0"), token("t-1"), token("t-2")) as cloud:
         auth = password_auth(cloud, clock)
         auth.get_ready(Deadline(5))
-        replaced = [refuse_present_token(auth, cloud)]
+        replaced = [reject_current_token(auth, cloud)]
         for seconds in (59, 1):
             clock.now += seconds
-            replaced.append(refuse_present_token(auth, cloud))
+            replaced.append(reject_current_token(auth, cloud))
 
     assert replaced == [True, False, True]
     assert sign_ins(cloud) == 3
 
 
-def refuse_present_token(auth: PasswordAuth, cloud: ScriptedCloud) -> bool:
+def reject_current_token(auth: PasswordAuth, cloud: ScriptedCloud) -> bool:
     return auth.renew(auth(Request("GET", cloud.url).prepare()), Deadline(5))
 
 
 @pytest.mark.parametrize(
     "lifetime", [{}, {"token": {"issued_at": "soon", "expires_at": 7}}, {"token": "none"}, BACKWARDS]
 )
-def test_a_token_without_a_readable_end_is_taken_for_a_day(lifetime: dict[str, object]) -> None:
+def test_a_token_without_a_readable_end_is_valid_for_a_day(lifetime: dict[str, object]) -> None:
     clock = Clock()
-    with scripted_cloud(answer(201, lifetime, {"X-Subject-Token": "t-0"}), token("t-1")) as cloud:
+    with scripted_cloud(respond(201, lifetime, {"X-Subject-Token": "t-0"}), token("t-1")) as cloud:
         auth = password_auth(cloud, clock)
         auth.get_ready(Deadline(5))
         clock.now += 23 * 3600
@@ -338,17 +338,17 @@ def test_a_token_without_a_readable_end_is_taken_for_a_day(lifetime: dict[str, o
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "invalid",
     [
-        answer(201, {}),
-        answer(201, {}, {"X-Subject-Token": "two words"}),
-        answer(201, b"<html>", {"X-Subject-Token": "t"}),
-        answer(200, {}, {"X-Subject-Token": "t"}),
-        answer(302, {}, {"Location": "/", "X-Subject-Token": "t"}),
+        respond(201, {}),
+        respond(201, {}, {"X-Subject-Token": "two words"}),
+        respond(201, b"<html>", {"X-Subject-Token": "t"}),
+        respond(200, {}, {"X-Subject-Token": "t"}),
+        respond(302, {}, {"Location": "/", "X-Subject-Token": "t"}),
     ],
 )
-def test_a_sign_in_that_gives_no_usable_token_is_a_failed_one(nonsense: Act) -> None:
-    with scripted_cloud(nonsense) as cloud:
+def test_a_sign_in_without_a_usable_token_fails(invalid: Responder) -> None:
+    with scripted_cloud(invalid) as cloud:
         client = cloud.client(OPS_BOT)
 
         with pytest.raises(errors.SignInError):
@@ -357,9 +357,9 @@ def test_a_sign_in_that_gives_no_usable_token_is_a_failed_one(nonsense: Act) -> 
     assert len(cloud.requests) == 1
 
 
-def test_nothing_is_sent_to_the_cloud_while_iam_is_unreachable() -> None:
-    with scripted_cloud(answer(200, None)) as cloud:
-        client = Client(replace(cloud.project(OPS_BOT), iam_endpoint=closed_port()), PATIENT)
+def test_sends_nothing_to_the_cloud_while_iam_is_unreachable() -> None:
+    with scripted_cloud(respond(200, None)) as cloud:
+        client = Client(replace(cloud.project(OPS_BOT), iam_endpoint=closed_port()), LONG_LIMITS)
 
         with pytest.raises(errors.SignInError) as caught:
             client.update_server_group(GROUP_ID, {"name": "TEST"})
@@ -368,8 +368,8 @@ def test_nothing_is_sent_to_the_cloud_while_iam_is_unreachable() -> None:
     assert cloud.requests == []
 
 
-def test_no_secret_is_in_a_message_even_if_the_cloud_repeats_it() -> None:
-    echo = answer(
+def test_removes_secrets_that_the_cloud_repeats_from_messages() -> None:
+    echo = respond(
         401, {"error_code": "APIGW.0301", "error_msg": "ak canary-ak not exist, sk canary-sk, canary-session"}
     )
     with scripted_cloud(echo) as cloud:
@@ -379,12 +379,13 @@ def test_no_secret_is_in_a_message_even_if_the_cloud_repeats_it() -> None:
             client.show_server_group(GROUP_ID)
 
     assert str(caught.value) == (
-        "ShowServerGroup was rejected: the cloud does not accept the credential (APIGW.0301: ak *** not exist, sk ***, ***)"
+        "ShowServerGroup was rejected: the cloud does not accept the credential "
+        "(APIGW.0301: ak *** not exist, sk ***, ***)"
     )
 
 
-def test_an_echoed_token_is_blotted_out_even_when_it_was_replaced_meanwhile() -> None:
-    fail = answer(
+def test_removes_a_repeated_token_that_was_replaced_since() -> None:
+    fail = respond(
         401, {"error_code": "APIGW.0301", "error_msg": "decrypt token fail: canary-0, canary-1, canary-password"}
     )
     with scripted_cloud(token("canary-0"), fail, token("canary-1"), fail) as cloud:
@@ -396,7 +397,7 @@ def test_an_echoed_token_is_blotted_out_even_when_it_was_replaced_meanwhile() ->
     assert caught.value.error_msg == "decrypt token fail: ***, ***, ***"
 
 
-def test_no_secret_is_in_a_repr_or_a_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_repr_or_log_contains_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with scripted_cloud(token("canary-token"), GROUP) as cloud:
         client = cloud.client(OPS_BOT)

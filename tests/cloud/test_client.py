@@ -1,4 +1,4 @@
-"""What each method asks the cloud, and what it makes of the answer."""
+"""The request of each method of the client, and how it reads the response."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ from dashboard.cloud.limits import Limits
 from dashboard.cloud.paging import PAGES_AT_ONCE
 from dashboard.cloud.resources import Server, ServerGroup, ServerGroupState, Session
 
-from .scripted import GROUP_ID, PATIENT, PROJECT_ID, Act, Received, answer, reset, scripted_cloud
+from .scripted import GROUP_ID, LONG_LIMITS, PROJECT_ID, Received, Responder, reset, respond, scripted_cloud
 
 OTHER_ID = "d2a7f6e0-1c3b-4b8a-9f52-0a6b7c8d9e0f"
 
@@ -34,17 +34,17 @@ def rows(count: int) -> list[dict[str, object]]:
     return [{"id": f"group-{number}", "name": f"pool-{number}"} for number in range(count)]
 
 
-def paged(items: list[dict[str, object]]) -> Callable[[Received], Act]:
-    def route(received: Received) -> Act:
+def paged(items: list[dict[str, object]]) -> Callable[[Received], Responder]:
+    def route(received: Received) -> Responder:
         query = query_of(received)
         offset, limit = int(query["offset"]), int(query["limit"])
-        return answer(200, {"count": len(items), "items": items[offset : offset + limit]})
+        return respond(200, {"count": len(items), "items": items[offset : offset + limit]})
 
     return route
 
 
 def test_shows_a_group_of_the_project() -> None:
-    with scripted_cloud(answer(200, {"id": GROUP_ID, "name": "design-pool"})) as cloud:
+    with scripted_cloud(respond(200, {"id": GROUP_ID, "name": "design-pool"})) as cloud:
         group = cloud.client().show_server_group(GROUP_ID)
 
     assert group == ServerGroup(id=GROUP_ID, name="design-pool")
@@ -54,8 +54,8 @@ def test_shows_a_group_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": OTHER_ID}, {"name": "design-pool"}])
-def test_a_shown_group_without_the_id_asked_for_is_a_bad_answer(body: object) -> None:
-    with scripted_cloud(answer(200, body, {"X-Request-Id": "r1"})) as cloud:
+def test_rejects_a_group_with_another_id_than_the_requested_one(body: object) -> None:
+    with scripted_cloud(respond(200, body, {"X-Request-Id": "r1"})) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.BadResponseError, match="not the requested server group") as caught:
@@ -65,8 +65,8 @@ def test_a_shown_group_without_the_id_asked_for_is_a_bad_answer(body: object) ->
 
 
 @pytest.mark.parametrize("group_id", ["", ".", "..", "../x", "a/b", "a?b", "a b", "%2e%2e", "ä", "x" * 129, "a\n"])
-def test_an_id_that_would_lead_elsewhere_is_not_found_without_asking(group_id: str) -> None:
-    with scripted_cloud(answer(200, None)) as cloud:
+def test_does_not_send_an_id_that_cannot_be_part_of_an_address(group_id: str) -> None:
+    with scripted_cloud(respond(200, None)) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.NotFoundError):
@@ -77,9 +77,9 @@ def test_an_id_that_would_lead_elsewhere_is_not_found_without_asking(group_id: s
     assert cloud.requests == []
 
 
-def test_updates_a_group_with_the_payload_and_nothing_else() -> None:
+def test_sends_only_the_payload_in_an_update() -> None:
     payload = {"name": "TEST", "server_group_status": False, "route_policy": {"max_session": 6}}
-    with scripted_cloud(answer(200, None, {"X-Request-Id": "5f0c6b7d"})) as cloud:
+    with scripted_cloud(respond(200, None, {"X-Request-Id": "5f0c6b7d"})) as cloud:
         done = cloud.client().update_server_group(GROUP_ID, payload)
 
     (request,) = cloud.requests
@@ -90,9 +90,9 @@ def test_updates_a_group_with_the_payload_and_nothing_else() -> None:
     assert request.json == payload
 
 
-def test_a_refusal_says_what_the_cloud_said() -> None:
-    refusal = answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission", "request_id": "r2"})
-    with scripted_cloud(refusal) as cloud:
+def test_a_rejection_contains_the_message_of_the_cloud() -> None:
+    rejection = respond(403, {"error_code": "WKS.00081102", "error_msg": "no permission", "request_id": "r2"})
+    with scripted_cloud(rejection) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.ForbiddenError) as caught:
@@ -118,8 +118,10 @@ def test_a_refusal_says_what_the_cloud_said() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, {"error_code": "X", "error_message": "y"}])
-def test_a_4xx_in_the_providers_form_refuses_a_write(status: int, error: type[errors.CloudError], body: object) -> None:
-    with scripted_cloud(answer(status, body)) as cloud:
+def test_a_4xx_in_the_form_of_the_provider_rejects_a_write(
+    status: int, error: type[errors.CloudError], body: object
+) -> None:
+    with scripted_cloud(respond(status, body)) as cloud:
         client = cloud.client()
 
         with pytest.raises(error) as caught:
@@ -130,8 +132,8 @@ def test_a_4xx_in_the_providers_form_refuses_a_write(status: int, error: type[er
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 409, 413, 425, 429, 499])
 @pytest.mark.parametrize("body", [b"<html>no</html>", b"", None, {}, [], {"error_code": 4, "error_msg": "y"}])
-def test_a_4xx_in_another_form_leaves_a_write_unknown(status: int, body: object) -> None:
-    with scripted_cloud(answer(status, body)) as cloud:
+def test_the_outcome_of_a_write_is_unknown_after_a_4xx_in_another_form(status: int, body: object) -> None:
+    with scripted_cloud(respond(status, body)) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.OutcomeUnknownError) as caught:
@@ -151,8 +153,8 @@ def test_a_4xx_in_another_form_leaves_a_write_unknown(status: int, body: object)
     ],
 )
 @pytest.mark.parametrize("body", [{"error_code": "X", "error_msg": "y"}, b"<html>no</html>", b"", None])
-def test_a_4xx_refuses_a_read_whatever_its_body(status: int, error: type[errors.CloudError], body: object) -> None:
-    with scripted_cloud(answer(status, body)) as cloud:
+def test_a_4xx_with_any_body_rejects_a_read(status: int, error: type[errors.CloudError], body: object) -> None:
+    with scripted_cloud(respond(status, body)) as cloud:
         client = cloud.client()
 
         with pytest.raises(error) as caught:
@@ -175,11 +177,11 @@ def test_lists_all_groups_in_order_in_pages_of_100() -> None:
     ]
 
 
-def test_pages_after_the_first_are_read_at_the_same_time() -> None:
+def test_reads_the_pages_after_the_first_at_the_same_time() -> None:
     together = threading.Barrier(9)
     page = paged(rows(1000))
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         if query_of(received)["offset"] != "0":
             together.wait(5)
         return page(received)
@@ -192,11 +194,11 @@ def test_pages_after_the_first_are_read_at_the_same_time() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(300, 300), (300, 301), (301, 300), (300, 0)])
-def test_a_list_of_known_length_is_read_in_one_go(before: int, now: int) -> None:
+def test_reads_all_pages_of_a_known_list_at_the_same_time(before: int, now: int) -> None:
     together = threading.Barrier(-(-before // 100))
     length = before
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         if length == now and int(query_of(received)["offset"]) < before and client._last_list:
             together.wait(5)
         return paged(rows(length))(received)
@@ -212,7 +214,7 @@ def test_a_list_of_known_length_is_read_in_one_go(before: int, now: int) -> None
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
-def test_a_list_ends_where_its_count_says(count: int) -> None:
+def test_a_list_ends_at_its_count(count: int) -> None:
     with scripted_cloud(route=paged(rows(count))) as cloud:
         reading = cloud.client().list_server_groups()
 
@@ -220,12 +222,12 @@ def test_a_list_ends_where_its_count_says(count: int) -> None:
     assert len(cloud.requests) == (2 if count > 100 else 1)
 
 
-def test_a_list_that_shifted_between_pages_is_read_again() -> None:
+def test_reads_a_list_again_after_rows_moved_between_pages() -> None:
     first = rows(150)
     shifted: list[dict[str, object]] = [{"id": "new", "name": "new"}, *first]
     asked: list[str] = []
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         asked.append(query_of(received)["offset"])
         return paged(first if len(asked) == 1 else shifted)(received)
 
@@ -236,9 +238,9 @@ def test_a_list_that_shifted_between_pages_is_read_again() -> None:
     assert [group.id for group in reading.value] == [row["id"] for row in shifted]
 
 
-def test_a_list_that_keeps_shifting_is_taken_with_each_row_once() -> None:
+def test_accepts_a_list_with_repeated_rows_once_after_a_second_read() -> None:
     endless = [{"id": "same"}] * 100
-    with scripted_cloud(answer(200, {"count": 200, "items": endless})) as cloud:
+    with scripted_cloud(respond(200, {"count": 200, "items": endless})) as cloud:
         reading = cloud.client().list_server_groups()
 
     assert [group.id for group in reading.value] == ["same"]
@@ -246,8 +248,8 @@ def test_a_list_that_keeps_shifting_is_taken_with_each_row_once() -> None:
     assert len(cloud.requests) == 4
 
 
-def test_items_without_an_id_are_counted_as_unreadable() -> None:
-    with scripted_cloud(answer(200, {"count": 4, "items": [{"id": "a"}, {"name": "b"}, None, "c"]})) as cloud:
+def test_counts_items_without_an_id_as_unreadable() -> None:
+    with scripted_cloud(respond(200, {"count": 4, "items": [{"id": "a"}, {"name": "b"}, None, "c"]})) as cloud:
         reading = cloud.client().list_server_groups()
 
     assert reading.value == (ServerGroup(id="a"),)
@@ -256,21 +258,21 @@ def test_items_without_an_id_are_counted_as_unreadable() -> None:
 
 
 @pytest.mark.parametrize("group_id", ["a/b", "..", "a b", "a?b", "\N{ZERO WIDTH SPACE}", "a" * 129])
-def test_a_group_whose_id_cannot_stand_in_an_address_is_read_and_marked(group_id: str) -> None:
-    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": group_id, "name": "pool"}]})) as cloud:
+def test_reads_and_marks_a_group_with_an_unusable_id(group_id: str) -> None:
+    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": group_id, "name": "pool"}]})) as cloud:
         reading = cloud.client().list_server_groups()
 
     assert [(group.id, group.name, bool(group.id_problem)) for group in reading.value] == [(group_id, "pool", True)]
     assert reading.is_complete
 
 
-# Short lists
+# Incomplete lists
 
 
-def test_a_short_list_is_incomplete_and_keeps_the_last_complete_one() -> None:
+def test_an_incomplete_list_keeps_the_last_complete_one() -> None:
     full, short = rows(150), {"count": 150, "items": rows(15)}
-    acts = [answer(200, {"count": 150, "items": full[:100]}), answer(200, {"count": 150, "items": full[100:]})]
-    with scripted_cloud(*acts, answer(200, short)) as cloud:
+    responders = [respond(200, {"count": 150, "items": full[:100]}), respond(200, {"count": 150, "items": full[100:]})]
+    with scripted_cloud(*responders, respond(200, short)) as cloud:
         client = cloud.client()
         good = client.list_server_groups()
 
@@ -283,10 +285,10 @@ def test_a_short_list_is_incomplete_and_keeps_the_last_complete_one() -> None:
         assert [group.id for group in reading.older] == [row["id"] for row in full[15:]]
 
 
-def test_a_complete_list_after_a_short_one_forgets_what_is_gone() -> None:
+def test_a_complete_list_replaces_an_incomplete_one() -> None:
     before, after = ({"count": count, "items": rows(count)} for count in (3, 2))
     short = {"count": 3, "items": rows(1)}
-    with scripted_cloud(answer(200, before), answer(200, short), answer(200, short), answer(200, after)) as cloud:
+    with scripted_cloud(respond(200, before), respond(200, short), respond(200, short), respond(200, after)) as cloud:
         client = cloud.client()
         readings = [client.list_server_groups() for _ in range(3)]
 
@@ -295,8 +297,8 @@ def test_a_complete_list_after_a_short_one_forgets_what_is_gone() -> None:
     assert readings[-1].complete is None
 
 
-def test_without_a_complete_list_a_short_one_stands_alone() -> None:
-    with scripted_cloud(answer(200, {"count": 300, "items": rows(15)})) as cloud:
+def test_an_incomplete_list_can_be_the_first_list() -> None:
+    with scripted_cloud(respond(200, {"count": 300, "items": rows(15)})) as cloud:
         client = cloud.client()
         readings = [client.list_server_groups() for _ in range(2)]
 
@@ -304,9 +306,9 @@ def test_without_a_complete_list_a_short_one_stands_alone() -> None:
         assert (len(reading.value), reading.total, reading.complete, reading.older) == (15, 300, None, ())
 
 
-def test_an_outage_after_a_short_list_keeps_the_complete_one_too() -> None:
+def test_an_outage_after_an_incomplete_list_keeps_the_complete_one() -> None:
     full, short = ({"count": 3, "items": rows(count)} for count in (3, 1))
-    with scripted_cloud(answer(200, full), answer(200, short), answer(200, short), answer(503, {})) as cloud:
+    with scripted_cloud(respond(200, full), respond(200, short), respond(200, short), respond(503, {})) as cloud:
         client = cloud.client()
         _, incomplete, copy = (client.list_server_groups() for _ in range(3))
 
@@ -314,10 +316,10 @@ def test_an_outage_after_a_short_list_keeps_the_complete_one_too() -> None:
     assert (copy.value, copy.complete, len(copy.older)) == (incomplete.value, incomplete.complete, 2)
 
 
-def test_a_group_that_appears_between_two_pages_is_no_reason_to_call_the_list_incomplete() -> None:
-    def route(received: Received) -> Act:
+def test_a_list_is_complete_with_a_group_that_was_added_between_pages() -> None:
+    def route(received: Received) -> Responder:
         offset = int(query_of(received)["offset"])
-        return answer(200, {"count": 150 + (offset > 0), "items": rows(151)[offset : offset + 100]})
+        return respond(200, {"count": 150 + (offset > 0), "items": rows(151)[offset : offset + 100]})
 
     with scripted_cloud(route=route) as cloud:
         reading = cloud.client().list_server_groups()
@@ -326,8 +328,8 @@ def test_a_group_that_appears_between_two_pages_is_no_reason_to_call_the_list_in
 
 
 @pytest.mark.parametrize("items", [rows(15), [*rows(15), {"name": "no id"}]])
-def test_servers_and_sessions_are_not_counted_from_a_short_list(items: list[dict[str, object]]) -> None:
-    with scripted_cloud(answer(200, {"count": 16, "items": items})) as cloud:
+def test_rejects_an_incomplete_list_of_servers_or_sessions(items: list[dict[str, object]]) -> None:
+    with scripted_cloud(respond(200, {"count": 16, "items": items})) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.IncompleteListError, match="15 of 16 rows of ListServers could be read"):
@@ -336,11 +338,11 @@ def test_servers_and_sessions_are_not_counted_from_a_short_list(items: list[dict
             client.list_sessions(GROUP_ID)
 
 
-# Bounds over all pages
+# Limits for all pages
 
 
-def test_a_list_with_more_rows_than_are_read_is_refused_by_its_count() -> None:
-    with scripted_cloud(answer(200, {"count": 100_001, "items": rows(100)})) as cloud:
+def test_rejects_a_list_whose_count_exceeds_the_limit() -> None:
+    with scripted_cloud(respond(200, {"count": 100_001, "items": rows(100)})) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.ListTooLargeError, match="has more than 100,000 rows"):
@@ -349,9 +351,9 @@ def test_a_list_with_more_rows_than_are_read_is_refused_by_its_count() -> None:
     assert len(cloud.requests) == 1
 
 
-def test_pages_with_more_rows_than_the_count_says_are_bounded_too() -> None:
-    with scripted_cloud(answer(200, {"count": 300, "items": rows(400)})) as cloud:
-        client = cloud.client(limits=replace(PATIENT, list_rows=1000))
+def test_rejects_pages_with_more_rows_than_the_limit() -> None:
+    with scripted_cloud(respond(200, {"count": 300, "items": rows(400)})) as cloud:
+        client = cloud.client(limits=replace(LONG_LIMITS, list_rows=1000))
 
         with pytest.raises(errors.ListTooLargeError, match="has more than 1,000 rows"):
             client.list_server_groups()
@@ -359,9 +361,9 @@ def test_pages_with_more_rows_than_the_count_says_are_bounded_too() -> None:
     assert len(cloud.requests) == 3
 
 
-def test_no_page_is_asked_for_once_the_bytes_of_all_pages_are_too_many() -> None:
+def test_requests_no_more_pages_after_the_limit_of_bytes() -> None:
     big = [{"id": f"group-{number}", "description": "x" * 48_000} for number in range(100)]
-    page = answer(200, {"count": 100_000, "items": big})
+    page = respond(200, {"count": 100_000, "items": big})
     limits = Limits(connect=5, read=5, whole=30, list_bytes=40_000_000)
     tracemalloc.start()
     try:
@@ -373,23 +375,23 @@ def test_no_page_is_asked_for_once_the_bytes_of_all_pages_are_too_many() -> None
     finally:
         tracemalloc.stop()
 
-    assert 9 <= len(cloud.requests) <= 9 + PAGES_AT_ONCE  # nine of 4.8 MB pass the bound; others may be under way
+    assert 9 <= len(cloud.requests) <= 9 + PAGES_AT_ONCE  # nine pages of 4.8 MB exceed the limit; others may have begun
     assert peak < 250_000_000
 
 
-def test_the_last_list_stays_when_the_next_one_is_too_large() -> None:
+def test_keeps_the_last_list_if_the_next_one_is_too_large() -> None:
     too_large = {"count": 2, "items": [{"id": "a", "description": "x" * 60_000}, {"id": "b"}]}
-    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), answer(200, too_large)) as cloud:
-        client = cloud.client(limits=replace(PATIENT, list_bytes=50_000))
+    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), respond(200, too_large)) as cloud:
+        client = cloud.client(limits=replace(LONG_LIMITS, list_bytes=50_000))
         good, copy = (client.list_server_groups() for _ in range(2))
 
     assert copy.value == good.value
     assert isinstance(copy.problem, errors.ListTooLargeError)
 
 
-def test_each_reading_of_a_shifting_list_has_the_whole_volume() -> None:
-    with scripted_cloud(answer(200, {"count": 4, "items": rows(3)})) as cloud:
-        reading = cloud.client(limits=replace(PATIENT, list_rows=5)).list_server_groups()
+def test_the_limits_apply_to_each_read_of_a_list_separately() -> None:
+    with scripted_cloud(respond(200, {"count": 4, "items": rows(3)})) as cloud:
+        reading = cloud.client(limits=replace(LONG_LIMITS, list_rows=5)).list_server_groups()
 
     assert len(reading.value) == 3
     assert len(cloud.requests) == 2
@@ -406,16 +408,16 @@ def test_each_reading_of_a_shifting_list_has_the_whole_volume() -> None:
         {"count": 1, "items": {"id": "a"}},
     ],
 )
-def test_a_list_that_cannot_be_told_complete_is_a_bad_answer(body: object) -> None:
-    with scripted_cloud(answer(200, body)) as cloud:
+def test_rejects_a_list_without_a_valid_count(body: object) -> None:
+    with scripted_cloud(respond(200, body)) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.BadResponseError, match="not a list with its count"):
             client.list_server_groups()
 
 
-def test_the_last_good_copy_is_shown_with_its_age_while_the_cloud_is_away() -> None:
-    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), reset) as cloud:
+def test_returns_the_last_list_while_the_cloud_is_unavailable() -> None:
+    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), reset) as cloud:
         client = cloud.client()
         good = client.list_server_groups()
 
@@ -426,8 +428,8 @@ def test_the_last_good_copy_is_shown_with_its_age_while_the_cloud_is_away() -> N
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refused_list_is_no_reason_to_show_a_copy(status: int) -> None:
-    with scripted_cloud(answer(200, {"count": 1, "items": [{"id": "a"}]}), answer(status, {})) as cloud:
+def test_raises_if_the_cloud_rejects_the_list(status: int) -> None:
+    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), respond(status, {})) as cloud:
         client = cloud.client()
         client.list_server_groups()
 
@@ -435,18 +437,18 @@ def test_a_refused_list_is_no_reason_to_show_a_copy(status: int) -> None:
             client.list_server_groups()
 
 
-def test_without_a_copy_the_error_is_raised() -> None:
-    with scripted_cloud(answer(503, {"error_code": "WKS.00050902", "error_msg": "unavailable"})) as cloud:
+def test_raises_if_there_is_no_last_list() -> None:
+    with scripted_cloud(respond(503, {"error_code": "WKS.00050902", "error_msg": "unavailable"})) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.UnavailableError, match=r"WKS\.00050902"):
             client.list_server_groups()
 
 
-def test_the_list_recovers_after_an_outage() -> None:
+def test_returns_the_current_list_after_an_outage() -> None:
     first, second = ({"count": 1, "items": [{"id": name}]} for name in "ab")
-    broken = [answer(503, {})] * 3
-    with scripted_cloud(answer(200, first), *broken, answer(200, second)) as cloud:
+    broken = [respond(503, {})] * 3
+    with scripted_cloud(respond(200, first), *broken, respond(200, second)) as cloud:
         client = cloud.client()
         readings = [client.list_server_groups() for _ in range(3)]
 
@@ -455,7 +457,7 @@ def test_the_list_recovers_after_an_outage() -> None:
 
 
 def test_counts_the_servers_of_a_group_by_status() -> None:
-    with scripted_cloud(answer(200, {"aps_status": {"REGISTERED": 2, "NONE": 0}})) as cloud:
+    with scripted_cloud(respond(200, {"aps_status": {"REGISTERED": 2, "NONE": 0}})) as cloud:
         state = cloud.client().show_server_group_state(GROUP_ID)
 
     assert state == ServerGroupState({"REGISTERED": 2, "NONE": 0})
@@ -468,7 +470,7 @@ def test_counts_the_servers_of_a_group_by_status() -> None:
 )
 def test_lists_the_servers_of_a_group_or_of_the_project(group_id: str | None, expected: dict[str, str]) -> None:
     item = {"id": "s", "status": "REGISTERED", "session_count": 4, "image_id": "i", "server_group_id": GROUP_ID}
-    with scripted_cloud(answer(200, {"count": 1, "items": [item]})) as cloud:
+    with scripted_cloud(respond(200, {"count": 1, "items": [item]})) as cloud:
         servers = cloud.client().list_servers(group_id)
 
     assert servers == (Server("s", status="REGISTERED", session_count=4, image_id="i", server_group_id=GROUP_ID),)
@@ -478,7 +480,7 @@ def test_lists_the_servers_of_a_group_or_of_the_project(group_id: str | None, ex
 
 def test_lists_the_open_sessions_of_a_group_with_both_time_bounds() -> None:
     item = {"id": "x", "login_user": "mlee", "session_state": "Active", "start_time": "2026-10-19T12:40:03Z"}
-    with scripted_cloud(answer(200, {"count": 1, "items": [item]})) as cloud:
+    with scripted_cloud(respond(200, {"count": 1, "items": [item]})) as cloud:
         sessions = cloud.client().list_sessions(GROUP_ID)
 
     started = datetime(2026, 10, 19, 12, 40, 3, tzinfo=UTC)
@@ -494,14 +496,14 @@ def test_lists_the_open_sessions_of_a_group_with_both_time_bounds() -> None:
     }
 
 
-def test_reads_the_ceilings_the_disk_types_and_whether_a_name_is_free() -> None:
-    def route(received: Received) -> Act:
-        answers = {
-            "restrict": answer(200, {"max_session": 100, "max_group_count": 50}),
-            "volume-type": answer(200, {"volume_types": [{"volume_type": "SSD"}, {}]}),
-            "validate": answer(200, {"result": False, "validate_rule": "duplicate"}),
+def test_reads_limits_disk_types_and_the_check_of_a_name() -> None:
+    def route(received: Received) -> Responder:
+        responders = {
+            "restrict": respond(200, {"max_session": 100, "max_group_count": 50}),
+            "volume-type": respond(200, {"volume_types": [{"volume_type": "SSD"}, {}]}),
+            "validate": respond(200, {"result": False, "validate_rule": "duplicate"}),
         }
-        return answers[received.path.rpartition("/")[2]]
+        return responders[received.path.rpartition("/")[2]]
 
     with scripted_cloud(route=route) as cloud:
         client = cloud.client()
@@ -511,8 +513,8 @@ def test_reads_the_ceilings_the_disk_types_and_whether_a_name_is_free() -> None:
     assert (cloud.requests[2].method, cloud.requests[2].json) == ("POST", {"name": "design-pool"})
 
 
-def test_asking_whether_a_name_is_free_is_a_read_and_may_be_asked_again() -> None:
-    with scripted_cloud(answer(500, {}), answer(200, {"result": True})) as cloud:
+def test_retries_the_check_of_a_name() -> None:
+    with scripted_cloud(respond(500, {}), respond(200, {"result": True})) as cloud:
         details = cloud.client().validate_name("x")
 
     assert details == NameCheck(is_valid=True)
@@ -528,8 +530,8 @@ def test_asking_whether_a_name_is_free_is_a_read_and_may_be_asked_again() -> Non
         ("shared", {"__imagetype": "shared", "visibility": "shared", "member_status": "accepted"}),
     ],
 )
-def test_asks_ims_in_its_own_words_for_the_images_of_a_type(image_type: str, expected: dict[str, str]) -> None:
-    with scripted_cloud(answer(200, {"images": [{"id": "i", "name": "cad", "min_disk": 60}, {}]})) as cloud:
+def test_requests_the_images_of_a_type_with_the_names_of_ims(image_type: str, expected: dict[str, str]) -> None:
+    with scripted_cloud(respond(200, {"images": [{"id": "i", "name": "cad", "min_disk": 60}, {}]})) as cloud:
         images = cloud.client().list_images(image_type)
 
     assert images == (Image("i", image_type, name="cad", min_disk=60),)
@@ -537,10 +539,10 @@ def test_asks_ims_in_its_own_words_for_the_images_of_a_type(image_type: str, exp
     assert query_of(cloud.requests[0]) == {"status": "active", "__os_type": "Windows", "limit": "500", **expected}
 
 
-def test_images_are_read_on_from_the_last_one_until_a_page_brings_fewer() -> None:
-    def route(received: Received) -> Act:
+def test_reads_pages_of_images_until_one_is_not_full() -> None:
+    def route(received: Received) -> Responder:
         begin = int(query_of(received).get("marker", "-1")) + 1
-        return answer(200, {"images": [{"id": str(number)} for number in range(begin, min(begin + 500, 700))]})
+        return respond(200, {"images": [{"id": str(number)} for number in range(begin, min(begin + 500, 700))]})
 
     with scripted_cloud(route=route) as cloud:
         images = cloud.client().list_images("public")
@@ -549,20 +551,20 @@ def test_images_are_read_on_from_the_last_one_until_a_page_brings_fewer() -> Non
     assert [query_of(request).get("marker") for request in cloud.requests] == [None, "499"]
 
 
-def test_a_page_of_images_that_comes_for_ever_is_no_endless_loop() -> None:
-    with scripted_cloud(answer(200, {"images": [{"id": str(number)} for number in range(500)]})) as cloud:
+def test_stops_if_a_page_of_images_repeats() -> None:
+    with scripted_cloud(respond(200, {"images": [{"id": str(number)} for number in range(500)]})) as cloud:
         images = cloud.client().list_images("public")
 
     assert len(images) == 500
     assert len(cloud.requests) == 2
 
 
-def test_more_images_than_anyone_can_choose_from_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_no_more_than_the_limit_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "MOST_IMAGES", 1000)
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         begin = int(query_of(received).get("marker", "-1")) + 1
-        return answer(200, {"images": [{"id": str(number)} for number in range(begin, begin + 500)]})
+        return respond(200, {"images": [{"id": str(number)} for number in range(begin, begin + 500)]})
 
     with scripted_cloud(route=route) as cloud:
         images = cloud.client().list_images("public")
@@ -570,24 +572,24 @@ def test_more_images_than_anyone_can_choose_from_are_cut_off(monkeypatch: pytest
     assert len(images) == 1000
 
 
-def test_every_call_leaves_a_line_with_its_request_id(caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_every_call_with_its_request_id(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "dashboard.cloud")
-    forged = answer(403, {"error_code": "WKS.1", "error_msg": "no\nINFO all is well"}, {"X-Request-Id": "r2\x1b[2J"})
-    with scripted_cloud(answer(200, {"id": GROUP_ID}, {"X-Request-Id": "r1"}), forged) as cloud:
+    forged = respond(403, {"error_code": "WKS.1", "error_msg": "no\nINFO all is well"}, {"X-Request-Id": "r2\x1b[2J"})
+    with scripted_cloud(respond(200, {"id": GROUP_ID}, {"X-Request-Id": "r1"}), forged) as cloud:
         client = cloud.client()
         client.show_server_group(GROUP_ID)
         with pytest.raises(errors.ForbiddenError):
             client.show_server_group(GROUP_ID)
 
-    took, refused = (record.getMessage() for record in caplog.records)
-    assert re.fullmatch(r"ShowServerGroup took \d+ ms, request id r1", took)
+    success, rejection = (record.getMessage() for record in caplog.records)
+    assert re.fullmatch(r"ShowServerGroup took \d+ ms, request id r1", success)
     assert re.fullmatch(
-        r"ShowServerGroup was rejected \(WKS.1: no INFO all is well\) in \d+ ms, request id r2 \[2J", refused
+        r"ShowServerGroup was rejected \(WKS.1: no INFO all is well\) in \d+ ms, request id r2 \[2J", rejection
     )
 
 
 def test_all_threads_share_the_client_of_a_project() -> None:
-    with scripted_cloud(answer()) as cloud:
+    with scripted_cloud(respond()) as cloud:
         project, other = cloud.project(TokenCredential("a")), cloud.project(TokenCredential("b"))
         with ThreadPoolExecutor(8) as threads:
             clients = set(threads.map(client_for, [project, cloud.project(TokenCredential("a"))] * 50))

@@ -1,4 +1,4 @@
-"""An error in words: the cause, who can mend it, whether trying again is safe."""
+"""Messages for cloud errors: the cause, who can solve the problem, whether it is safe to try again."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from dashboard.cloud.errors import CloudError
 
 def test_a_forbidden_update_names_both_actions_to_grant() -> None:
     error = errors.ForbiddenError(
-        "refused", http_status=403, error_code="WKS.00081102", error_msg="no permission", call="UpdateServerGroup"
+        "rejected", http_status=403, error_code="WKS.00081102", error_msg="no permission", call="UpdateServerGroup"
     )
 
     assert explain(error) == Explanation(
@@ -24,11 +24,11 @@ def test_a_forbidden_update_names_both_actions_to_grant() -> None:
     )
 
 
-def test_an_unknown_outcome_is_the_only_one_that_is_not_safe_to_send_again() -> None:
-    suspended = errors.CircuitOpenError("", retry_at=datetime.now(UTC))
+def test_only_a_change_with_an_unknown_outcome_is_not_safe_to_retry() -> None:
+    not_sent = errors.CircuitOpenError("", retry_at=datetime.now(UTC))
     others = [kind("") for kind in BY_ERROR if kind is not errors.CircuitOpenError]
 
-    unsafe = {type(error) for error in (suspended, *others) if not explain(error).is_retry_safe}
+    unsafe = {type(error) for error in (not_sent, *others) if not explain(error).is_retry_safe}
 
     assert unsafe == {errors.OutcomeUnknownError}
 
@@ -63,7 +63,7 @@ def test_an_unknown_outcome_is_the_only_one_that_is_not_safe_to_send_again() -> 
         (errors.UnreachableError(""), "could not connect", Responsible.OPERATOR),
     ],
 )
-def test_the_status_says_what_happened_and_a_known_code_says_more(
+def test_the_status_decides_the_cause_and_a_known_code_adds_detail(
     error: CloudError, cause: str, responsible: Responsible
 ) -> None:
     explanation = explain(error)
@@ -72,13 +72,13 @@ def test_the_status_says_what_happened_and_a_known_code_says_more(
     assert explanation.responsible is responsible
 
 
-def test_a_code_that_stands_in_no_table_is_shown_as_it_came() -> None:
+def test_shows_an_unknown_code_unchanged() -> None:
     explanation = explain(errors.InvalidError("", http_status=400, error_code="WKS.9", error_msg="Something new."))
 
     assert (explanation.code, explanation.message) == ("WKS.9", "Something new.")
 
 
-def test_a_code_means_nothing_under_another_status() -> None:
+def test_ignores_a_code_with_another_status() -> None:
     explanation = explain(errors.UnavailableError("", http_status=503, error_code="APIGW.0301"))
 
     assert explanation.cause == "The cloud is not available at the moment."
@@ -104,7 +104,7 @@ def test_the_limits_of_a_list_are_in_the_message() -> None:
     assert explanation.cause == "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists."
 
 
-def test_the_tree_in_the_docstring_has_every_error() -> None:
+def test_the_docstring_lists_every_error() -> None:
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CloudError)}
 
     assert {kind.__name__ for kind in kinds} <= set((errors.__doc__ or "").replace("─", " ").split())

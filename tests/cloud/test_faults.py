@@ -1,4 +1,4 @@
-"""Every bad day the simulator can play: the typed error, in time, the right number of requests, no secret shown."""
+"""Each fault of the simulator: the error of the client, the time limit, the number of requests, no secret."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from dashboard.cloud.errors import CloudError
 from dashboard.simulator.faults import KINDS
 from tests.conftest import Simulated
 
-from .scripted import GROUP_ID, PATIENT, QUICK, project_at
+from .scripted import GROUP_ID, LONG_LIMITS, SHORT_LIMITS, project_at
 
 MARGIN = 0.5
 TOKEN = TokenCredential("simulator-token")
@@ -22,7 +22,7 @@ KEY = KeyCredential("SIMULATORACCESSKEY01", "simulator-secret-key-01")
 
 @dataclass(frozen=True)
 class Expected:
-    """What becomes of a read and of a write, and how many requests of each arrive; None is success."""
+    """The error of a read and of a write (None: success), and the number of requests of each."""
 
     read: type[CloudError] | None
     reads: int
@@ -32,116 +32,116 @@ class Expected:
     options: dict[str, object] = field(default_factory=dict)
 
 
-def refused(error: type[CloudError]) -> Expected:
+def rejected(error: type[CloudError]) -> Expected:
     return Expected(error, 1, error)
 
 
-FINE = Expected(None, 1, None)
-AWAY = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
-TOO_SLOW = replace(AWAY, is_slow=True)
+SUCCESS = Expected(None, 1, None)
+UNAVAILABLE = Expected(errors.UnavailableError, 3, errors.OutcomeUnknownError)
+SLOW = replace(UNAVAILABLE, is_slow=True)
 INVALID = Expected(errors.BadResponseError, 1, errors.OutcomeUnknownError)
 TRUNCATED = Expected(errors.BadResponseError, 3, errors.OutcomeUnknownError)
 THROTTLED = Expected(errors.ThrottledError, 3, errors.SendAgainError)
-TOLD_TO_WAIT = Expected(errors.ThrottledError, 1, errors.SendAgainError)
+LONG_RETRY_AFTER = Expected(errors.ThrottledError, 1, errors.SendAgainError)
 UNCLEAR = Expected(errors.RejectedError, 1, errors.OutcomeUnknownError)
-READ_ONLY_NONSENSE = Expected(errors.BadResponseError, 1, None)
+INVALID_FOR_A_READ = Expected(errors.BadResponseError, 1, None)
 
 EXPECTED: dict[str, Expected] = {
-    "status": AWAY,
-    "bad_request": refused(errors.InvalidError),
-    "unauthorized": refused(errors.UnauthenticatedError),
-    "expired_token": refused(errors.UnauthenticatedError),
-    "forbidden": refused(errors.ForbiddenError),
-    "gateway_forbidden": refused(errors.ForbiddenError),
-    "not_found": refused(errors.NotFoundError),
-    "method_not_allowed": refused(errors.RejectedError),
+    "status": UNAVAILABLE,
+    "bad_request": rejected(errors.InvalidError),
+    "unauthorized": rejected(errors.UnauthenticatedError),
+    "expired_token": rejected(errors.UnauthenticatedError),
+    "forbidden": rejected(errors.ForbiddenError),
+    "gateway_forbidden": rejected(errors.ForbiddenError),
+    "not_found": rejected(errors.NotFoundError),
+    "method_not_allowed": rejected(errors.RejectedError),
     "request_timeout": UNCLEAR,
     "conflict": UNCLEAR,
     "too_early": UNCLEAR,
     "client_closed_request": UNCLEAR,
-    "too_large": refused(errors.RejectedError),
-    "unsupported_type": refused(errors.RejectedError),
+    "too_large": rejected(errors.RejectedError),
+    "unsupported_type": rejected(errors.RejectedError),
     "throttled": THROTTLED,
-    "internal_error": AWAY,
-    "bad_gateway": AWAY,
-    "unavailable": AWAY,
-    "gateway_timeout": AWAY,
-    "error_html": AWAY,
-    "error_empty": AWAY,
-    "error_not_json": AWAY,
-    "error_null": AWAY,
-    "error_list": AWAY,
-    "error_message": AWAY,
-    "error_nested": AWAY,
-    "error_wrong_types": AWAY,
-    "error_control_characters": AWAY,
-    "error_bidi_controls": AWAY,
-    "error_echoes_credential": refused(errors.UnauthenticatedError),
-    "error_encoded": replace(refused(errors.ForbiddenError), options={"status": 403}),
-    "retry_after_seconds": replace(TOLD_TO_WAIT, options={"seconds": 60}),
-    "retry_after_date": replace(TOLD_TO_WAIT, options={"seconds": 60}),
-    "retry_after_absurd": TOLD_TO_WAIT,
+    "internal_error": UNAVAILABLE,
+    "bad_gateway": UNAVAILABLE,
+    "unavailable": UNAVAILABLE,
+    "gateway_timeout": UNAVAILABLE,
+    "error_html": UNAVAILABLE,
+    "error_empty": UNAVAILABLE,
+    "error_not_json": UNAVAILABLE,
+    "error_null": UNAVAILABLE,
+    "error_list": UNAVAILABLE,
+    "error_message": UNAVAILABLE,
+    "error_nested": UNAVAILABLE,
+    "error_wrong_types": UNAVAILABLE,
+    "error_control_characters": UNAVAILABLE,
+    "error_bidi_controls": UNAVAILABLE,
+    "error_echoes_credential": rejected(errors.UnauthenticatedError),
+    "error_encoded": replace(rejected(errors.ForbiddenError), options={"status": 403}),
+    "retry_after_seconds": replace(LONG_RETRY_AFTER, options={"seconds": 60}),
+    "retry_after_date": replace(LONG_RETRY_AFTER, options={"seconds": 60}),
+    "retry_after_absurd": LONG_RETRY_AFTER,
     "retry_after_negative": THROTTLED,
     "retry_after_garbage": THROTTLED,
-    "throttling": FINE,
+    "throttling": SUCCESS,
     "html": INVALID,
     "empty": INVALID,
     "not_json": INVALID,
-    "null": READ_ONLY_NONSENSE,
+    "null": INVALID_FOR_A_READ,
     "error_in_200": INVALID,
     "cut_json": INVALID,
-    "duplicate_keys": FINE,
-    "wrong_types": FINE,
-    "changed_values": replace(FINE, options={"values": {"name": "x"}}),
-    "bidi_controls": FINE,
-    "unknown_enums": FINE,
-    "missing_members": FINE,
-    "null_members": FINE,
-    "extra_members": FINE,
-    "wrong_count": FINE,
+    "duplicate_keys": SUCCESS,
+    "wrong_types": SUCCESS,
+    "changed_values": replace(SUCCESS, options={"values": {"name": "x"}}),
+    "bidi_controls": SUCCESS,
+    "unknown_enums": SUCCESS,
+    "missing_members": SUCCESS,
+    "null_members": SUCCESS,
+    "extra_members": SUCCESS,
+    "wrong_count": SUCCESS,
     "huge": replace(INVALID, options={"bytes": 1_000_000}),
     "gzip_bomb": replace(INVALID, options={"bytes": 5_000_000}),
     "huge_header": INVALID,
-    "surplus_bytes": FINE,
+    "surplus_bytes": SUCCESS,
     "broken_gzip": INVALID,
-    "bad_utf8": READ_ONLY_NONSENSE,
-    "wrong_content_type": FINE,
+    "bad_utf8": INVALID_FOR_A_READ,
+    "wrong_content_type": SUCCESS,
     "deep_nesting": INVALID,
-    "delay": FINE,
-    "slow": TOO_SLOW,
-    "drip": TOO_SLOW,
+    "delay": SUCCESS,
+    "slow": SLOW,
+    "drip": SLOW,
     "endless": INVALID,
     "not_http": INVALID,
-    "stall": TOO_SLOW,
-    "silence": TOO_SLOW,
-    "silence_after_applying": TOO_SLOW,
+    "stall": SLOW,
+    "silence": SLOW,
+    "silence_after_applying": SLOW,
     "truncated": TRUNCATED,
     "half_closed": TRUNCATED,
-    "close_after_answer": FINE,
-    "drop_before_answer": AWAY,
-    "drop_after_applying": AWAY,
-    "reset_before": AWAY,
-    "reset_during": AWAY,
-    "reset_after": AWAY,
-    "reset_after_applying": AWAY,
+    "close_after_answer": SUCCESS,
+    "drop_before_answer": UNAVAILABLE,
+    "drop_after_applying": UNAVAILABLE,
+    "reset_before": UNAVAILABLE,
+    "reset_during": UNAVAILABLE,
+    "reset_after": UNAVAILABLE,
+    "reset_after_applying": UNAVAILABLE,
     "reset_in_answer": TRUNCATED,
-    "late": replace(AWAY, options={"after_ms": 10}),
-    "stale_reads": FINE,
-    "partial": AWAY,
-    "ignored": READ_ONLY_NONSENSE,
-    "overtaken": FINE,
-    "shifting_list": FINE,
-    "short_list": FINE,
-    "long_list": FINE,
+    "late": replace(UNAVAILABLE, options={"after_ms": 10}),
+    "stale_reads": SUCCESS,
+    "partial": UNAVAILABLE,
+    "ignored": INVALID_FOR_A_READ,
+    "overtaken": SUCCESS,
+    "shifting_list": SUCCESS,
+    "short_list": SUCCESS,
+    "long_list": SUCCESS,
     "redirect": INVALID,
-    "short_lived_token": FINE,
-    "revoked_tokens": FINE,
-    "skewed_clock": FINE,
+    "short_lived_token": SUCCESS,
+    "revoked_tokens": SUCCESS,
+    "skewed_clock": SUCCESS,
 }
 
 
 def client_of(simulator: Simulated, credential: Credential = TOKEN, *, is_slow: bool = False) -> Client:
-    return Client(project_at(simulator.url, credential), QUICK if is_slow else PATIENT)
+    return Client(project_at(simulator.url, credential), SHORT_LIMITS if is_slow else LONG_LIMITS)
 
 
 def failure_of(client: Client, method: str) -> CloudError | None:
@@ -158,19 +158,19 @@ def failure_of(client: Client, method: str) -> CloudError | None:
 
 
 def arrived(simulator: Simulated, method: str, expected: int) -> int:
-    """How many requests the simulator wrote down; after a reset it may be a moment behind."""
-    patience = time.monotonic() + 0.3
-    while len(simulator.requests(method)) < expected and time.monotonic() < patience:
+    """The number of requests in the simulator's list, which can be late after a reset."""
+    give_up = time.monotonic() + 0.3
+    while len(simulator.requests(method)) < expected and time.monotonic() < give_up:
         time.sleep(0.01)
     return len(simulator.requests(method))
 
 
-def test_every_fault_of_the_simulator_is_expected() -> None:
+def test_the_table_has_every_fault_of_the_simulator() -> None:
     assert set(EXPECTED) == set(KINDS)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_read_meets_a_fault(simulator: Simulated, name: str) -> None:
+def test_a_read_with_an_injected_fault(simulator: Simulated, name: str) -> None:
     expected = EXPECTED[name]
     simulator.inject({"fault": name, **expected.options})
     begun = time.monotonic()
@@ -179,14 +179,14 @@ def test_a_read_meets_a_fault(simulator: Simulated, name: str) -> None:
 
     elapsed = time.monotonic() - begun
     assert (type(failure) if failure else None) is expected.read
-    assert elapsed < (QUICK if expected.is_slow else PATIENT).whole + MARGIN
+    assert elapsed < (SHORT_LIMITS if expected.is_slow else LONG_LIMITS).whole + MARGIN
     requests = arrived(simulator, "GET", expected.reads)
     assert requests <= expected.reads
     assert requests == expected.reads or expected.is_slow
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_write_meets_a_fault(simulator: Simulated, name: str) -> None:
+def test_a_write_with_an_injected_fault(simulator: Simulated, name: str) -> None:
     expected = EXPECTED[name]
     simulator.inject({"fault": name, **expected.options})
     begun = time.monotonic()
@@ -194,13 +194,13 @@ def test_a_write_meets_a_fault(simulator: Simulated, name: str) -> None:
     failure = failure_of(client_of(simulator, is_slow=expected.is_slow), "PATCH")
 
     assert (type(failure) if failure else None) is expected.write
-    assert time.monotonic() - begun < (QUICK if expected.is_slow else PATIENT).whole + MARGIN
+    assert time.monotonic() - begun < (SHORT_LIMITS if expected.is_slow else LONG_LIMITS).whole + MARGIN
     assert arrived(simulator, "PATCH", expected.writes) == expected.writes
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("credential", [TOKEN, KEY])
-def test_no_secret_shows_on_a_bad_day(
+def test_no_fault_reveals_a_secret(
     simulator: Simulated, name: str, credential: Credential, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -214,15 +214,15 @@ def test_no_secret_shows_on_a_bad_day(
     assert "SIMULATORACCESSKEY" not in shown
 
 
-def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator: Simulated) -> None:
+def test_a_write_on_a_connection_that_the_cloud_closed_is_not_unknown(simulator: Simulated) -> None:
     simulator.inject({"fault": "close_after_answer", "times": 1})
     client = client_of(simulator)
     client.show_server_group(GROUP_ID)
     time.sleep(0.1)
 
-    answer = client.update_server_group(GROUP_ID, {"description": "Changed"})
+    response = client.update_server_group(GROUP_ID, {"description": "Changed"})
 
-    assert answer.http_status == 200
+    assert response.http_status == 200
     assert len(simulator.patches) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_connection_that_was_closed_meanwhile_makes_no_write_unknown(simulator
         ("huge_header", "not HTTP: LineTooLong"),
     ],
 )
-def test_a_lost_answer_is_explained_in_the_words_of_the_system(simulator: Simulated, name: str, cause: str) -> None:
+def test_the_error_of_a_lost_response_names_the_cause(simulator: Simulated, name: str, cause: str) -> None:
     simulator.inject({"fault": name})
 
     failure = failure_of(client_of(simulator, is_slow=True), "PATCH")
@@ -245,7 +245,7 @@ def test_a_lost_answer_is_explained_in_the_words_of_the_system(simulator: Simula
     assert f"[{cause}]" in str(failure)
 
 
-def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(simulator: Simulated) -> None:
+def test_bytes_after_a_response_are_not_part_of_the_next_one(simulator: Simulated) -> None:
     simulator.inject({"fault": "surplus_bytes", "times": 1})
     client = client_of(simulator)
     client.show_server_group(GROUP_ID)
@@ -256,7 +256,7 @@ def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(simulator:
     assert len(simulator.requests("GET")) == 4
 
 
-def test_an_encoded_reason_is_kept_for_the_administrator(simulator: Simulated) -> None:
+def test_keeps_the_encoded_reason_of_a_rejection(simulator: Simulated) -> None:
     simulator.inject({"fault": "error_encoded", "status": 403})
 
     failure = failure_of(client_of(simulator), "GET")

@@ -1,4 +1,4 @@
-"""Which projects a deployment serves, and what somebody who wrote them down wrongly is told."""
+"""The projects of a deployment, and the errors of a wrong configuration."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ sk = "file:{secret}"
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
+def project_file(tmp_path: Path) -> Path:
     secret = tmp_path / "secret"
     secret.write_text("canary-sk\n")
     path = tmp_path / "projects.toml"
@@ -47,27 +47,27 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
-def complaint(environ: dict[str, str]) -> str:
+def error_message(environ: dict[str, str]) -> str:
     with pytest.raises(ImproperlyConfigured) as caught:
         load_projects(environ)
     assert "canary" not in str(caught.value)
     return str(caught.value)
 
 
-def complaint_about(path: Path, old: str, new: str) -> str:
+def error_message_about(path: Path, old: str, new: str) -> str:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    message = complaint({"STREAMWARDEN_PROJECTS": str(path), "ASIA_PASSWORD": "canary-password"})
+    message = error_message({"STREAMWARDEN_PROJECTS": str(path), "ASIA_PASSWORD": "canary-password"})
     assert message.startswith(f"{path}, line ")
     return message.removeprefix(f"{path}, ")
 
 
-def test_no_project_is_an_empty_deployment() -> None:
+def test_a_deployment_without_configuration_has_no_project() -> None:
     assert load_projects({"PATH": "/bin", "CLOUD_PROXY": ""}) == ()
 
 
-def test_the_variables_make_one_project_with_the_regions_addresses() -> None:
+def test_reads_one_project_with_the_endpoints_of_its_region() -> None:
     assert load_projects(TOKEN) == (
         Project(
             slug="default",
@@ -97,14 +97,14 @@ def test_the_variables_make_one_project_with_the_regions_addresses() -> None:
         ),
     ],
 )
-def test_the_variables_say_which_credential_is_meant(variables: dict[str, str], credential: object) -> None:
+def test_the_variables_decide_the_kind_of_credential(variables: dict[str, str], credential: object) -> None:
     (project,) = load_projects({**SINGLE, **variables})
 
     assert project.auth == credential
 
 
-def test_a_file_makes_several_projects_and_looks_secrets_up(written: Path) -> None:
-    environ = {"STREAMWARDEN_PROJECTS": str(written), "ASIA_PASSWORD": "canary-password", **TOKEN}
+def test_reads_several_projects_and_their_secrets_from_a_file(project_file: Path) -> None:
+    environ = {"STREAMWARDEN_PROJECTS": str(project_file), "ASIA_PASSWORD": "canary-password", **TOKEN}
 
     asia, africa = load_projects(environ)
 
@@ -124,8 +124,8 @@ def test_a_file_makes_several_projects_and_looks_secrets_up(written: Path) -> No
     )
 
 
-def test_a_secret_is_in_no_repr(written: Path) -> None:
-    environ = {"STREAMWARDEN_PROJECTS": str(written), "ASIA_PASSWORD": "canary-password"}
+def test_no_repr_contains_a_secret(project_file: Path) -> None:
+    environ = {"STREAMWARDEN_PROJECTS": str(project_file), "ASIA_PASSWORD": "canary-password"}
     environ["CLOUD_PROXY"] = "http://me:canary-proxy@proxy.example.com:3128"
 
     projects = load_projects(environ)
@@ -156,20 +156,20 @@ def test_a_secret_is_in_no_repr(written: Path) -> None:
         ("moon-1", None),
     ],
 )
-def test_a_region_has_its_addresses(region: str, endpoints: Endpoints | None) -> None:
+def test_each_region_has_its_endpoints(region: str, endpoints: Endpoints | None) -> None:
     assert endpoints_of(region) == endpoints
     assert len(REGIONS) == 17
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8001", "http://localhost:8001", "http://[::1]:8001"])
-def test_beside_a_simulator_the_neighbours_are_the_simulator_too(address: str) -> None:
+def test_ims_and_iam_of_a_simulated_project_are_the_simulator(address: str) -> None:
     (project,) = load_projects({**TOKEN, "WORKSPACE_ENDPOINT": address})
 
     assert project.is_simulated
     assert {project.workspace_endpoint, project.ims_endpoint, project.iam_endpoint} == {address}
 
 
-def test_the_real_cloud_is_no_simulator() -> None:
+def test_a_project_of_the_real_cloud_is_not_simulated() -> None:
     (project,) = load_projects(TOKEN)
 
     assert not project.is_simulated
@@ -226,8 +226,8 @@ def test_the_real_cloud_is_no_simulator() -> None:
         ({"CLOUD_PROXY": "proxy:canary"}, "CLOUD_PROXY: expected an address"),
     ],
 )
-def test_a_wrong_variable_is_named_with_what_is_expected(variables: dict[str, str], expected: str) -> None:
-    assert complaint({**TOKEN, **variables}).startswith(expected)
+def test_names_a_wrong_variable_and_the_expectation(variables: dict[str, str], expected: str) -> None:
+    assert error_message({**TOKEN, **variables}).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ def test_a_wrong_variable_is_named_with_what_is_expected(variables: dict[str, st
         ("[projects.asia]", "[projects.Asia_1]", "line 1, Asia_1: expected a name of lower-case letters"),
     ],
 )
-def test_a_wrong_line_of_the_file_is_named_with_what_is_expected(
-    written: Path, old: str, new: str, expected: str
+def test_names_a_wrong_line_of_the_file_and_the_expectation(
+    project_file: Path, old: str, new: str, expected: str
 ) -> None:
-    assert complaint_about(written, old, new).startswith(expected)
+    assert error_message_about(project_file, old, new).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -265,22 +265,22 @@ def test_a_wrong_line_of_the_file_is_named_with_what_is_expected(
         (b"[projects]\nasia = 1\n", "auth.kind is missing"),
     ],
 )
-def test_a_file_that_is_no_list_of_projects_is_refused(tmp_path: Path, text: bytes, expected: str) -> None:
+def test_rejects_a_file_without_valid_projects(tmp_path: Path, text: bytes, expected: str) -> None:
     path = tmp_path / "projects.toml"
     path.write_bytes(text)
 
-    assert expected in complaint({"STREAMWARDEN_PROJECTS": str(path)})
+    assert expected in error_message({"STREAMWARDEN_PROJECTS": str(path)})
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "nowhere.toml"
 
-    assert complaint({"STREAMWARDEN_PROJECTS": str(path)}) == (
+    assert error_message({"STREAMWARDEN_PROJECTS": str(path)}) == (
         f"STREAMWARDEN_PROJECTS: {path}: No such file or directory"
     )
 
 
-def test_a_project_is_found_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finds_a_project_by_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
     projects = load_projects(TOKEN)
     monkeypatch.setattr("dashboard.cloud.projects.settings", SimpleNamespace(CLOUD_PROJECTS=projects))
 

@@ -1,4 +1,4 @@
-"""How many requests wait for the cloud at a time, and for how long: with one slot, and through the real client."""
+"""How many requests wait for the cloud at a time, and for how long."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def slot_in_use(project: Project, simulator: Simulated) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_a_request_that_reads_in_several_threads_needs_one_slot(project: Project) -> None:
+def test_a_request_with_several_threads_needs_one_slot(project: Project) -> None:
     with limited_request():
         overview, images, checks = read_overview(project, DESIGN_POOL), read_images(project), check_project(project)
     with limited_request():
@@ -60,7 +60,7 @@ def test_a_request_that_reads_in_several_threads_needs_one_slot(project: Project
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_without_a_slot_the_list_is_the_last_copy(project: Project, simulator: Simulated) -> None:
+def test_returns_the_last_list_without_a_slot(project: Project, simulator: Simulated) -> None:
     good = client_for(project).list_server_groups()
 
     with slot_in_use(project, simulator), limited_request():
@@ -73,7 +73,7 @@ def test_without_a_slot_the_list_is_the_last_copy(project: Project, simulator: S
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_without_a_slot_nothing_is_sent(project: Project, simulator: Simulated) -> None:
+def test_sends_nothing_without_a_slot(project: Project, simulator: Simulated) -> None:
     with slot_in_use(project, simulator), limited_request():
         known = len(simulator.requests())
         with pytest.raises(NotSentError, match="UpdateServerGroup was not sent: too many pages wait for the cloud"):
@@ -84,7 +84,7 @@ def test_without_a_slot_nothing_is_sent(project: Project, simulator: Simulated) 
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_outside_of_a_request_there_is_no_limit(project: Project, simulator: Simulated) -> None:
+def test_there_is_no_limit_outside_of_a_request(project: Project, simulator: Simulated) -> None:
     with slot_in_use(project, simulator):
         group = client_for(project).show_server_group(DESIGN_POOL)
 
@@ -93,29 +93,29 @@ def test_outside_of_a_request_there_is_no_limit(project: Project, simulator: Sim
 
 @pytest.mark.usefixtures("_one_slot")
 def test_a_write_keeps_its_slot_for_the_reads_that_verify_it(project: Project) -> None:
-    refused: list[bool] = []
+    rejected: list[bool] = []
 
-    def ask() -> None:
+    def read_group() -> None:
         with limited_request():
             try:
                 client_for(project).show_server_group(DESIGN_POOL)
             except SlowCloudError:
-                refused.append(True)
+                rejected.append(True)
             else:
-                refused.append(False)
+                rejected.append(False)
 
-    def ask_in_another_thread() -> None:
-        other = threading.Thread(target=ask)
+    def read_in_another_thread() -> None:
+        other = threading.Thread(target=read_group)
         other.start()
         other.join()
 
     with limited_request():
         client_for(project).update_server_group(DESIGN_POOL, {"name": "TEST"})
-        ask_in_another_thread()
+        read_in_another_thread()
         group = client_for(project).show_server_group(DESIGN_POOL)
-    ask_in_another_thread()
+    read_in_another_thread()
 
-    assert (refused, group.name) == ([True, False], "TEST")
+    assert (rejected, group.name) == ([True, False], "TEST")
 
 
 def test_all_reads_of_a_request_share_a_deadline(
@@ -151,7 +151,7 @@ def test_a_change_is_verified_and_recorded_after_the_deadline_of_its_request(
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_a_page_without_a_copy_says_that_the_cloud_answers_slowly(
+def test_a_page_without_a_last_list_says_that_the_cloud_is_slow(
     project: Project, simulator: Simulated, client_as: Callable[[str], Browser]
 ) -> None:
     viewer = client_as("viewer")

@@ -1,4 +1,4 @@
-"""A cloud in trouble is left alone, and asked again when its time has come."""
+"""The retry budget and the circuit breaker."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +11,10 @@ from dashboard.cloud import errors, resilience
 from dashboard.cloud.client import Client
 from dashboard.cloud.resilience import CircuitBreaker, RetryBudget
 
-from .scripted import GROUP_ID, PATIENT, Act, Received, answer, reset, scripted_cloud
+from .scripted import GROUP_ID, LONG_LIMITS, Received, Responder, reset, respond, scripted_cloud
 
-GROUP = answer(200, {"id": GROUP_ID})
-BROKEN = answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"})
+GROUP = respond(200, {"id": GROUP_ID})
+BROKEN = respond(500, {"error_code": "WKS.00211401", "error_msg": "failed"})
 
 
 @dataclass
@@ -39,7 +39,7 @@ def is_open(breaker: CircuitBreaker) -> bool:
     return False
 
 
-def test_half_of_the_last_20_calls_opens_the_breaker() -> None:
+def test_opens_after_outages_in_half_of_the_last_20_calls() -> None:
     breaker = CircuitBreaker("Workspace", Clock())
     meet(breaker, is_outage=True, times=9)
     before = is_open(breaker)
@@ -49,7 +49,7 @@ def test_half_of_the_last_20_calls_opens_the_breaker() -> None:
     assert (before, is_open(breaker)) == (False, True)
 
 
-def test_fewer_than_half_leaves_it_closed() -> None:
+def test_stays_closed_after_fewer_outages() -> None:
     breaker = CircuitBreaker("Workspace", Clock())
     for _ in range(50):
         meet(breaker, is_outage=True, times=9)
@@ -58,7 +58,7 @@ def test_fewer_than_half_leaves_it_closed() -> None:
     assert not is_open(breaker)
 
 
-def test_a_breaker_that_closed_again_has_forgotten_the_outage() -> None:
+def test_forgets_the_outage_after_it_closed() -> None:
     clock = Clock()
     breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
@@ -70,7 +70,7 @@ def test_a_breaker_that_closed_again_has_forgotten_the_outage() -> None:
     assert not is_open(breaker)
 
 
-def test_a_success_pays_into_the_budget() -> None:
+def test_a_success_adds_a_token() -> None:
     with scripted_cloud(GROUP) as cloud:
         client = cloud.client()
         while client._budget.spend():
@@ -81,14 +81,14 @@ def test_a_success_pays_into_the_budget() -> None:
     assert client._budget.spend()
 
 
-def test_a_call_that_was_never_sent_says_nothing() -> None:
+def test_does_not_count_a_call_that_was_not_sent() -> None:
     breaker = CircuitBreaker("Workspace", Clock())
     meet(breaker, is_outage=None, times=100)
 
     assert not is_open(breaker)
 
 
-def test_after_15_seconds_one_probe_goes_through_and_closes_it() -> None:
+def test_closes_after_a_successful_probe_15_seconds_later() -> None:
     clock = Clock()
     breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
@@ -104,7 +104,7 @@ def test_after_15_seconds_one_probe_goes_through_and_closes_it() -> None:
 
 
 @pytest.mark.parametrize("details", [True, None])
-def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, details: bool | None) -> None:
+def test_opens_for_15_more_seconds_after_a_probe_without_success(*, details: bool | None) -> None:
     clock = Clock()
     breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
@@ -120,7 +120,7 @@ def test_a_probe_that_proves_nothing_opens_it_for_another_15_seconds(*, details:
     assert not is_open(breaker)
 
 
-def test_a_probe_that_fails_with_an_exception_lets_the_next_one_try() -> None:
+def test_admits_another_probe_after_an_exception_in_the_first() -> None:
     clock = Clock()
     breaker = CircuitBreaker("Workspace", clock)
     meet(breaker, is_outage=True, times=10)
@@ -134,7 +134,7 @@ def test_a_probe_that_fails_with_an_exception_lets_the_next_one_try() -> None:
     assert not is_open(breaker)
 
 
-def test_calls_that_end_after_the_breaker_opened_do_not_keep_it_open() -> None:
+def test_does_not_count_calls_that_end_after_it_opened() -> None:
     clock = Clock()
     breaker = CircuitBreaker("Workspace", clock)
     with breaker.guarded() as late:
@@ -148,13 +148,13 @@ def test_calls_that_end_after_the_breaker_opened_do_not_keep_it_open() -> None:
     assert not is_open(breaker)
 
 
-def test_an_outage_costs_no_more_retries_than_the_budget() -> None:
+def test_an_outage_costs_at_most_the_retries_of_the_budget() -> None:
     budget = RetryBudget(retries=5)
 
     assert [budget.spend() for _ in range(7)] == [True] * 5 + [False] * 2
 
 
-def test_ten_successes_buy_a_retry_and_never_more_than_the_budget() -> None:
+def test_ten_successes_pay_one_retry_up_to_the_capacity() -> None:
     budget = RetryBudget(retries=2)
     for _ in range(2):
         budget.spend()
@@ -171,11 +171,13 @@ def test_ten_successes_buy_a_retry_and_never_more_than_the_budget() -> None:
 
 
 @pytest.mark.parametrize("outage", [BROKEN, reset])
-def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(outage: Act, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held by the retry budget alone: the breaker, which would stop nearly all of them, is kept shut."""
+def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(
+    outage: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the retry budget limits the requests: the circuit breaker stays closed."""
     monkeypatch.setattr(resilience.CircuitBreaker, "WINDOW", 10**9)
     with scripted_cloud(outage) as cloud:
-        client = cloud.client(limits=replace(PATIENT, backoff=0.001))
+        client = cloud.client(limits=replace(LONG_LIMITS, backoff=0.001))
         with ThreadPoolExecutor(8) as threads:
             failures = list(threads.map(lambda _: failure_of(client), range(1000)))
 
@@ -191,7 +193,7 @@ def failure_of(client: Client) -> type[errors.CloudError] | None:
     return None
 
 
-def test_with_the_breaker_an_outage_of_1000_calls_makes_a_handful() -> None:
+def test_an_outage_of_1000_calls_makes_at_most_30_requests() -> None:
     with scripted_cloud(BROKEN) as cloud:
         client = cloud.client()
         failures = [failure_of(client) for _ in range(1000)]
@@ -200,7 +202,7 @@ def test_with_the_breaker_an_outage_of_1000_calls_makes_a_handful() -> None:
     assert len(cloud.requests) <= 30
 
 
-def test_a_suspended_write_is_not_sent_and_says_when_to_try_again() -> None:
+def test_an_open_breaker_stops_a_write_and_names_the_time_to_retry() -> None:
     with scripted_cloud(BROKEN) as cloud:
         client = cloud.client()
         for _ in range(10):
@@ -216,17 +218,17 @@ def test_a_suspended_write_is_not_sent_and_says_when_to_try_again() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429])
-def test_refusals_are_no_outage(status: int) -> None:
-    with scripted_cloud(answer(status, {})) as cloud:
+def test_rejections_are_not_outages(status: int) -> None:
+    with scripted_cloud(respond(status, {})) as cloud:
         client = cloud.client()
         failures = {failure_of(client) for _ in range(25)}
 
     assert errors.CircuitOpenError not in failures
 
 
-def test_an_outage_of_ims_does_not_stop_the_server_groups() -> None:
+def test_an_outage_of_ims_does_not_stop_calls_for_server_groups() -> None:
     with scripted_cloud(BROKEN) as ims, scripted_cloud(GROUP) as cloud:
-        client = Client(replace(cloud.project(), ims_endpoint=ims.url), PATIENT)
+        client = Client(replace(cloud.project(), ims_endpoint=ims.url), LONG_LIMITS)
         for _ in range(12):
             with suppress(errors.CloudError):
                 client.list_images("public")
@@ -237,18 +239,18 @@ def test_an_outage_of_ims_does_not_stop_the_server_groups() -> None:
     assert len(ims.requests) < 36
 
 
-def test_only_one_of_many_threads_probes() -> None:
+def test_only_one_of_many_threads_sends_the_probe() -> None:
     clock = Clock()
     in_flight = threading.Event()
     done = threading.Event()
 
-    def slowly(_: Received) -> Act:
+    def slowly(_: Received) -> Responder:
         in_flight.set()
         done.wait(5)
         return GROUP
 
     with scripted_cloud(route=slowly) as cloud:
-        client = cloud.client(limits=PATIENT)
+        client = cloud.client(limits=LONG_LIMITS)
         breaker = client._breakers[cloud.url] = CircuitBreaker("Workspace", clock)
         meet(breaker, is_outage=True, times=10)
         clock.now += 15

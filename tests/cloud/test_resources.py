@@ -1,4 +1,4 @@
-"""What the cloud sent, read without trusting it."""
+"""Resources from valid and invalid JSON of the cloud."""
 
 from datetime import UTC, datetime
 
@@ -86,7 +86,7 @@ READERS = [
 ]
 
 
-def test_a_group_is_read_with_all_it_says() -> None:
+def test_reads_all_members_of_a_group() -> None:
     assert ServerGroup.from_api(SHOWN) == ServerGroup(
         id=GROUP_ID,
         name="design-pool",
@@ -115,7 +115,7 @@ def test_a_group_is_read_with_all_it_says() -> None:
 
 
 @pytest.mark.parametrize("path", EDITABLE)
-def test_each_editable_value_is_found_by_its_path(path: str) -> None:
+def test_finds_each_editable_value_by_its_path(path: str) -> None:
     group = ServerGroup.from_api(SHOWN)
     expected: object = SHOWN
     for step in path.split("."):
@@ -127,14 +127,14 @@ def test_each_editable_value_is_found_by_its_path(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", EDITABLE)
-def test_what_the_cloud_left_out_is_not_said(path: str) -> None:
+def test_an_absent_value_is_none(path: str) -> None:
     group = ServerGroup(id=GROUP_ID)
 
     assert group.value(path) is None
 
 
-@pytest.mark.parametrize("path", ["tags", "route_policy", "nonsense"])
-def test_a_path_of_no_single_value_is_a_mistake_of_ours(path: str) -> None:
+@pytest.mark.parametrize("path", ["tags", "route_policy", "unknown"])
+def test_raises_for_a_path_that_is_not_a_single_value(path: str) -> None:
     group = ServerGroup.from_api(SHOWN)
     assert group is not None
 
@@ -161,14 +161,14 @@ def test_a_path_of_no_single_value_is_a_mistake_of_ours(path: str) -> None:
         ("create_time", "0001-01-01T00:00:00+14:00"),
     ],
 )
-def test_a_wrongly_typed_member_is_not_said(member: str, sent: object) -> None:
+def test_a_value_of_a_wrong_type_is_none(member: str, sent: object) -> None:
     group = ServerGroup.from_api({**SHOWN, member: sent})
 
     assert group is not None
     assert getattr(group, member) is None
 
 
-def test_an_unknown_word_is_kept() -> None:
+def test_keeps_an_unknown_enum_value() -> None:
     group = ServerGroup.from_api({**SHOWN, "app_type": "HOLOGRAM"})
 
     assert group is not None
@@ -182,14 +182,14 @@ def test_a_time_without_a_zone_is_utc() -> None:
     assert group.create_time == datetime(2026, 3, 4, 8, 15, 27, tzinfo=UTC)
 
 
-def test_text_that_no_page_or_database_can_hold_is_mended() -> None:
+def test_replaces_characters_that_cannot_be_stored() -> None:
     group = ServerGroup.from_api({**SHOWN, "name": "a\ud800b\x00c"})
 
     assert group is not None
     assert group.name == "a?b\N{REPLACEMENT CHARACTER}c"
 
 
-def test_long_texts_and_lists_of_a_row_are_cut() -> None:
+def test_cuts_long_texts_and_lists_of_a_row() -> None:
     row = {
         "id": "i" * 5000,
         "description": "é" * 5000,
@@ -206,7 +206,7 @@ def test_long_texts_and_lists_of_a_row_are_cut() -> None:
     assert (len(group.tags), len(group.tags[0].key)) == (100, 1000)
 
 
-def test_ids_of_partners_are_text_that_a_page_can_show() -> None:
+def test_ids_of_partners_are_storable_text() -> None:
     group = ServerGroup.from_api({**SHOWN, "secondary_server_group_ids": ["a\ud800b", "", 7, None, "../x"]})
 
     assert group is not None
@@ -216,31 +216,31 @@ def test_ids_of_partners_are_text_that_a_page_can_show() -> None:
 @pytest.mark.parametrize(
     "group_id", ["..", ".", "", "a/b", "a b", "a\n", "a%2Fb", "a?b", "a#b", "ä", "\u202e", "a" * 129]
 )
-def test_an_id_that_cannot_stand_in_an_address_has_a_problem(group_id: str) -> None:
+def test_an_id_that_cannot_be_part_of_an_address_has_a_problem(group_id: str) -> None:
     assert id_problem(group_id)
 
 
 @pytest.mark.parametrize("group_id", [GROUP_ID, "a", "A.b-c_d", "-", "a" * 128])
-def test_an_id_that_can_stand_in_an_address_has_none(group_id: str) -> None:
+def test_an_id_that_can_be_part_of_an_address_has_no_problem(group_id: str) -> None:
     assert id_problem(group_id) == ""
 
 
 @pytest.mark.parametrize("data", [None, [], "group", 7, {}, {"id": None}, {"id": ""}, {"id": 7}])
-def test_an_item_without_a_usable_id_is_nothing(data: object) -> None:
+def test_an_item_without_an_id_is_none(data: object) -> None:
     assert ServerGroup.from_api(data) is None
     assert Server.from_api(data) is None
     assert Session.from_api(data) is None
     assert Image.from_api(data, "gold") is None
 
 
-def test_a_state_counts_what_it_can_count() -> None:
+def test_a_state_ignores_counts_of_a_wrong_type() -> None:
     state = ServerGroupState.from_api({"aps_status": {"REGISTERED": 2, "MAINTAINING": 1, "NEW": 4, "NONE": "many"}})
 
     assert state == ServerGroupState({"REGISTERED": 2, "MAINTAINING": 1, "NEW": 4})
     assert state.total == 7
 
 
-def test_a_marketplace_image_brings_its_product() -> None:
+def test_a_marketplace_image_has_its_product_id() -> None:
     data = {"id": "i", "name": "cad", "__productcode": "00301-884211-0--0", "min_disk": 60, "__is_offshelved": "true"}
 
     assert Image.from_api(data, "gold") == Image(
@@ -248,7 +248,7 @@ def test_a_marketplace_image_brings_its_product() -> None:
     )
 
 
-def test_a_disk_type_knows_its_zones() -> None:
+def test_a_disk_type_has_its_zones() -> None:
     data = {
         "volume_type": "SAS",
         "name": [{"language": "zh-cn", "value": "高IO"}, {"language": "en-us", "value": "High I/O"}],
@@ -260,14 +260,14 @@ def test_a_disk_type_knows_its_zones() -> None:
 
 @settings(deadline=None)
 @given(json_values, st.sampled_from(READERS))
-def test_no_json_crashes_a_reader(data: object, read: object) -> None:
+def test_no_json_raises_an_error_in_a_reader(data: object, read: object) -> None:
     assert callable(read)
     read(data)
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(SHOWN)), json_values))
-def test_no_wrongly_typed_member_crashes_a_group(members: dict[str, object]) -> None:
+def test_no_member_of_a_wrong_type_raises_an_error(members: dict[str, object]) -> None:
     group = ServerGroup.from_api({**SHOWN, **members, "id": GROUP_ID})
 
     assert group is not None

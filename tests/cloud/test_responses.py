@@ -1,4 +1,4 @@
-"""Every shape in which the cloud fails, and what counts as success."""
+"""The error formats of the cloud, and the results of responses."""
 
 import pytest
 
@@ -23,11 +23,11 @@ from dashboard.cloud.rules import CallKind, CallResult
         (UNREADABLE, ("", "")),
     ],
 )
-def test_an_error_is_found_in_whichever_shape_it_came(body: object, expected: tuple[str, str]) -> None:
+def test_finds_the_error_in_every_format(body: object, expected: tuple[str, str]) -> None:
     assert error_in(body) == expected
 
 
-def test_a_message_is_one_harmless_line() -> None:
+def test_a_message_is_one_line_without_control_characters() -> None:
     _, message = error_in({"error_msg": "first\r\nsecond\x1b[31m\u2028third\x00" + "x" * 1000})
 
     assert message.startswith("first second [31m third")
@@ -68,7 +68,7 @@ def test_a_message_is_one_harmless_line() -> None:
         (CallKind.READ, 999, {}, CallResult.INVALID),
     ],
 )
-def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
+def test_the_status_and_then_the_body_decide_the_result(
     kind: CallKind, status: int, body: object, expected: CallResult
 ) -> None:
     assert result_of(kind, status, body) is expected
@@ -85,10 +85,10 @@ def test_an_answer_is_judged_by_its_status_and_then_by_its_body(
         (b"1" * 5000, "not JSON"),
     ],
 )
-def test_a_body_that_is_no_json_is_spoiled(body: bytes, cause: str) -> None:
+def test_a_body_without_valid_json_is_malformed(body: bytes, cause: str) -> None:
     with pytest.raises(MalformedResponseError, match=cause):
         parse(body)
 
 
-def test_a_member_sent_twice_counts_as_its_last_mention() -> None:
+def test_the_last_of_repeated_members_counts() -> None:
     assert parse(b'{"name": "old", "name": "new"}') == {"name": "new"}

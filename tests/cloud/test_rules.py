@@ -1,4 +1,4 @@
-"""Every result x every kind of call, provoked on the wire: the error, and how often the request was sent."""
+"""Each result with each kind of call: the error, and the number of requests."""
 
 import pytest
 
@@ -8,22 +8,22 @@ from dashboard.cloud.credentials import PasswordCredential
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.rules import RULES, CallKind, CallResult
 
-from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, raw, reset, scripted_cloud, stall
+from .scripted import GROUP_ID, LONG_LIMITS, SHORT_LIMITS, Responder, raw, reset, respond, scripted_cloud, stall
 
 UNCLEAR = CallResult.REJECTED_UNCLEARLY
 THROTTLED = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has been reached."}
-PROVOKED: dict[CallResult, Act] = {
+RESPONDERS: dict[CallResult, Responder] = {
     CallResult.NO_RESPONSE: stall(),
     CallResult.CONNECTION_LOST: reset,
     CallResult.TRUNCATED: raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": "7b'),
-    CallResult.INVALID: answer(200, b"<html>Maintenance</html>"),
-    CallResult.REDIRECTED: answer(302, b"", {"Location": "http://127.0.0.1:9/"}),
-    CallResult.UNAUTHENTICATED: answer(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
-    CallResult.THROTTLED: answer(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
-    CallResult.THROTTLED_BY_GATEWAY: answer(429, THROTTLED),
-    CallResult.REJECTED: answer(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
-    UNCLEAR: answer(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
-    CallResult.FAILED: answer(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
+    CallResult.INVALID: respond(200, b"<html>Maintenance</html>"),
+    CallResult.REDIRECTED: respond(302, b"", {"Location": "http://127.0.0.1:9/"}),
+    CallResult.UNAUTHENTICATED: respond(401, {"error_code": "APIGW.0301", "error_msg": "token expires"}),
+    CallResult.THROTTLED: respond(429, {"error_code": "WKS.0429", "error_msg": "slow down"}),
+    CallResult.THROTTLED_BY_GATEWAY: respond(429, THROTTLED),
+    CallResult.REJECTED: respond(403, {"error_code": "WKS.00081102", "error_msg": "no permission"}),
+    UNCLEAR: respond(409, {"error_code": "WKS.00211103", "error_msg": "conflict"}),
+    CallResult.FAILED: respond(500, {"error_code": "WKS.00211401", "error_msg": "failed"}),
 }
 EXPECTED: list[tuple[CallResult, CallKind, type[CloudError], int]] = [
     (CallResult.NO_RESPONSE, CallKind.READ, errors.UnavailableError, 3),
@@ -47,12 +47,12 @@ EXPECTED: list[tuple[CallResult, CallKind, type[CloudError], int]] = [
     (CallResult.THROTTLED_BY_GATEWAY, CallKind.WRITE, errors.SendAgainError, 1),
     (CallResult.REJECTED, CallKind.WRITE, errors.ForbiddenError, 1),
     (CallResult.FAILED, CallKind.WRITE, errors.OutcomeUnknownError, 1),
-    *((result, CallKind.SIGN_IN, errors.SignInError, 1) for result in PROVOKED if result is not UNCLEAR),
+    *((result, CallKind.SIGN_IN, errors.SignInError, 1) for result in RESPONDERS if result is not UNCLEAR),
 ]
 
 
 def ask(client: Client, kind: CallKind) -> None:
-    """A write, or a read, which is also what leads to a sign-in."""
+    """Write, or read. A read also leads to a sign-in."""
     if kind is CallKind.WRITE:
         client.update_server_group(GROUP_ID, {"name": "TEST"})
     else:
@@ -60,12 +60,12 @@ def ask(client: Client, kind: CallKind) -> None:
 
 
 @pytest.mark.parametrize(("result", "kind", "error", "sent"), EXPECTED)
-def test_each_outcome_is_named_for_what_the_reader_can_do_next(
+def test_each_result_raises_its_error_after_its_number_of_requests(
     result: CallResult, kind: CallKind, error: type[CloudError], sent: int
 ) -> None:
-    with scripted_cloud(PROVOKED[result]) as cloud:
+    with scripted_cloud(RESPONDERS[result]) as cloud:
         credential = PasswordCredential("example-corp", "ops-bot", "x") if kind is CallKind.SIGN_IN else None
-        client = cloud.client(credential, QUICK if result is CallResult.NO_RESPONSE else PATIENT)
+        client = cloud.client(credential, SHORT_LIMITS if result is CallResult.NO_RESPONSE else LONG_LIMITS)
 
         with pytest.raises(error) as caught:
             ask(client, kind)
@@ -77,8 +77,8 @@ def test_each_outcome_is_named_for_what_the_reader_can_do_next(
 
 
 @pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
-def test_nothing_was_sent_when_the_connection_never_opened(kind: CallKind) -> None:
-    with scripted_cloud(answer()) as cloud:
+def test_sends_nothing_if_the_connection_never_opens(kind: CallKind) -> None:
+    with scripted_cloud(respond()) as cloud:
         client = cloud.client()
 
     with pytest.raises(errors.UnreachableError) as caught:
@@ -88,17 +88,17 @@ def test_nothing_was_sent_when_the_connection_never_opened(kind: CallKind) -> No
     assert cloud.requests == []
 
 
-def test_the_table_has_a_rule_for_every_outcome_of_every_kind() -> None:
-    walked = {(result, kind) for result, kind, _, _ in EXPECTED}
+def test_the_table_has_a_rule_for_every_result_of_every_kind() -> None:
+    covered = {(result, kind) for result, kind, _, _ in EXPECTED}
     certain = {(result, kind) for result in (CallResult.DONE, CallResult.NOT_SENT) for kind in CallKind}
     certain |= {(UNCLEAR, CallKind.READ), (UNCLEAR, CallKind.SIGN_IN)}  # only a write can be unclear
 
-    assert walked | certain == {(result, kind) for result in CallResult for kind in CallKind}
-    assert {(result, kind) for kind in RULES for result in RULES[kind]} == walked | certain
+    assert covered | certain == {(result, kind) for result in CallResult for kind in CallKind}
+    assert {(result, kind) for kind in RULES for result in RULES[kind]} == covered | certain
 
 
 @pytest.mark.parametrize("kind", [CallKind.READ, CallKind.WRITE])
-def test_an_outage_is_whatever_is_neither_done_nor_refused(kind: CallKind) -> None:
+def test_every_result_without_a_valid_response_is_an_outage(kind: CallKind) -> None:
     alive = {
         CallResult.DONE,
         CallResult.UNAUTHENTICATED,

@@ -1,4 +1,4 @@
-"""Our signature beside the official SDK's, for requests of many shapes."""
+"""Our signature is equal to that of the official SDK, for many random requests."""
 
 import random
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ ALPHABET = "abcXYZ0189-_.~!*'()&=+$,;:@%/ ?#äöü中文字\t\"<>[]{}|\\^`"
 
 
 def vector(seed: int) -> tuple[KeyCredential, str, requests.PreparedRequest]:
-    """A credential, a project and a request, the same for the same seed."""
-    dice = random.Random(seed)  # noqa: S311 - shapes of requests, no secret
+    """A credential, a project and a request. They depend only on the seed."""
+    dice = random.Random(seed)  # noqa: S311 (makes requests, no secret)
 
     def text(longest: int) -> str:
         return "".join(dice.choices(ALPHABET, k=dice.randint(1, longest)))
@@ -37,7 +37,7 @@ def vector(seed: int) -> tuple[KeyCredential, str, requests.PreparedRequest]:
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_signs_as_the_official_sdk_does(seed: int) -> None:
+def test_signs_like_the_official_sdk(seed: int) -> None:
     credential, project_id, request = vector(seed)
     parts = urlsplit(str(request.url))
 
@@ -58,7 +58,7 @@ def test_signs_as_the_official_sdk_does(seed: int) -> None:
     assert urlsplit(str(request.url)).query == (official.uri.partition("?")[2])
 
 
-def test_names_what_it_signed_and_never_the_secret() -> None:
+def test_the_signature_names_its_headers_and_not_the_secret() -> None:
     request = requests.Request("PATCH", "https://workspace.example.com/v1/p/app-server-groups/g", json={}).prepare()
 
     sign(request, KeyCredential("AKID", "canary-secret", "canary-session"), "p", SIGNED_AT)

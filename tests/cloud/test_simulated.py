@@ -1,4 +1,4 @@
-"""The client and the simulator, each written from the documents alone, agree."""
+"""The client with the simulator. Each was written from the documents alone."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from dashboard.cloud.error_messages import explain
 from dashboard.cloud.resources import RoutePolicy
 from tests.conftest import Simulated
 
-from .scripted import GROUP_ID, PATIENT, project_at
+from .scripted import GROUP_ID, LONG_LIMITS, project_at
 
 TOKEN = TokenCredential("simulator-token")
 PASSWORD = PasswordCredential("example-corp", "ops-bot", "simulator")
@@ -32,7 +32,7 @@ ALL_FIELDS: dict[str, object] = {
 
 
 def client_of(simulator: Simulated, credential: Credential = TOKEN) -> Client:
-    return Client(project_at(simulator.url, credential), PATIENT)
+    return Client(project_at(simulator.url, credential), LONG_LIMITS)
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
@@ -40,12 +40,12 @@ def test_lists_shows_and_updates_with_each_credential(simulator: Simulated, cred
     client = client_of(simulator, credential)
 
     listed = client.list_server_groups()
-    answer = client.update_server_group(GROUP_ID, ALL_FIELDS)
+    response = client.update_server_group(GROUP_ID, ALL_FIELDS)
     group = client.show_server_group(GROUP_ID)
 
     assert len(listed.value) == 42
-    assert answer.http_status == 200
-    assert len(answer.request_id) == 32
+    assert response.http_status == 200
+    assert len(response.request_id) == 32
     assert simulator.patches == [ALL_FIELDS]
     policy = ALL_FIELDS["route_policy"]
     assert group.route_policy == RoutePolicy.from_api(policy)
@@ -55,7 +55,7 @@ def test_lists_shows_and_updates_with_each_credential(simulator: Simulated, cred
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
-def test_reads_all_that_stands_around_a_group(simulator: Simulated, credential: Credential) -> None:
+def test_reads_servers_sessions_and_choices_of_a_group(simulator: Simulated, credential: Credential) -> None:
     client = client_of(simulator, credential)
 
     servers = client.list_servers(GROUP_ID)
@@ -80,7 +80,7 @@ def test_finds_images_of_each_type(simulator: Simulated, image_type: str) -> Non
     assert {bool(image.product_id) for image in images} == {image_type == "gold"}
 
 
-def test_a_read_only_key_may_read_and_is_told_what_it_lacks(simulator: Simulated) -> None:
+def test_a_read_only_key_can_read_and_lacks_actions_for_a_change(simulator: Simulated) -> None:
     client = client_of(simulator, READ_ONLY)
     group = client.show_server_group(GROUP_ID)
 
@@ -99,7 +99,7 @@ def test_a_read_only_key_may_read_and_is_told_what_it_lacks(simulator: Simulated
         KeyCredential("CANARYNOBODY", "canary-wrong"),
     ],
 )
-def test_a_wrong_credential_is_refused_once(simulator: Simulated, credential: Credential) -> None:
+def test_sends_a_wrong_credential_once(simulator: Simulated, credential: Credential) -> None:
     client = client_of(simulator, credential)
 
     with pytest.raises(errors.UnauthenticatedError) as caught:
@@ -110,7 +110,7 @@ def test_a_wrong_credential_is_refused_once(simulator: Simulated, credential: Cr
     assert len(simulator.requests()) == 1
 
 
-def test_a_wrong_password_is_refused_twice_and_then_not_tried(simulator: Simulated) -> None:
+def test_sends_a_wrong_password_at_most_twice(simulator: Simulated) -> None:
     client = client_of(simulator, replace(PASSWORD, password="canary-wrong"))
     for _ in range(5):
         with pytest.raises(errors.SignInError):
@@ -119,7 +119,7 @@ def test_a_wrong_password_is_refused_twice_and_then_not_tried(simulator: Simulat
     assert [request["path"] for request in simulator.requests()] == ["/v3/auth/tokens"] * 2
 
 
-def test_200_threads_whose_token_was_voided_make_one_token_call(simulator: Simulated) -> None:
+def test_200_threads_with_a_revoked_token_sign_in_once(simulator: Simulated) -> None:
     client = client_of(simulator, PASSWORD)
     client.show_server_group(GROUP_ID)
     simulator.control("POST", "tokens/expire")
@@ -138,7 +138,7 @@ def test_200_threads_whose_token_was_voided_make_one_token_call(simulator: Simul
 def test_a_total_outage_of_1000_calls_makes_at_most_1050_requests(
     simulator: Simulated, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Held by the retry budget alone, without the breaker."""
+    """Only the retry budget limits the requests: the circuit breaker stays closed."""
     monkeypatch.setattr(resilience.CircuitBreaker, "WINDOW", 10**9)
     simulator.inject({"fault": fault})
     client = client_of(simulator)
@@ -159,18 +159,18 @@ def failure_of(client: Client) -> type[errors.CloudError] | None:
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
-def test_a_check_finds_nothing_wrong(simulator: Simulated, credential: Credential) -> None:
-    checks = check_project(project_at(simulator.url, credential), PATIENT)
+def test_the_check_of_a_working_project_is_good(simulator: Simulated, credential: Credential) -> None:
+    checks = check_project(project_at(simulator.url, credential), LONG_LIMITS)
 
     assert [check.title for check in checks if check.result is not Result.GOOD] == ["UpdateServerGroup"]
     assert policy_to_grant(checks) == ""
     assert simulator.patches == []
 
 
-def test_a_check_names_the_action_that_was_taken_away(simulator: Simulated) -> None:
+def test_the_check_names_a_missing_action(simulator: Simulated) -> None:
     simulator.control("PUT", f"permissions/{KEY.ak}", {"taken": ["workspace:server:list"]})
 
-    checks = check_project(project_at(simulator.url, KEY), PATIENT)
+    checks = check_project(project_at(simulator.url, KEY), LONG_LIMITS)
 
     assert json.loads(policy_to_grant(checks)) == {
         "Version": "5.0",
@@ -178,9 +178,9 @@ def test_a_check_names_the_action_that_was_taken_away(simulator: Simulated) -> N
     }
 
 
-def test_a_check_notices_that_our_clock_is_an_hour_off(simulator: Simulated) -> None:
+def test_the_check_reports_a_clock_that_differs_by_an_hour(simulator: Simulated) -> None:
     simulator.inject({"fault": "skewed_clock", "seconds": 3600})
 
-    checks = check_project(project_at(simulator.url, TOKEN), PATIENT)
+    checks = check_project(project_at(simulator.url, TOKEN), LONG_LIMITS)
 
     assert [check.title for check in checks if check.result is Result.BAD] == ["Clock"]

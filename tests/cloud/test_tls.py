@@ -1,4 +1,4 @@
-"""The same promises over TLS, which is how the real cloud is reached."""
+"""Deadlines and certificates of connections with TLS, as to the real cloud."""
 
 import socket
 import ssl
@@ -12,7 +12,7 @@ import pytest
 from dashboard.cloud import errors
 from dashboard.cloud.client import Client
 
-from .scripted import GROUP_ID, PATIENT, QUICK, Act, answer, drip, scripted_cloud, stall
+from .scripted import GROUP_ID, LONG_LIMITS, SHORT_LIMITS, Responder, respond, scripted_cloud, send_slowly, stall
 
 PEM = Path(__file__).with_name("localhost.pem")
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"
@@ -25,19 +25,21 @@ def tls() -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_of_our_own_authority_is_trusted(tls: ssl.SSLContext) -> None:
-    with scripted_cloud(answer(200, {"id": GROUP_ID}), tls=tls) as cloud:
-        client = Client(replace(cloud.project(), ca_bundle=str(PEM)), PATIENT)
+def test_trusts_a_certificate_of_the_configured_authority(tls: ssl.SSLContext) -> None:
+    with scripted_cloud(respond(200, {"id": GROUP_ID}), tls=tls) as cloud:
+        client = Client(replace(cloud.project(), ca_bundle=str(PEM)), LONG_LIMITS)
 
         group = client.show_server_group(GROUP_ID)
 
     assert group.id == GROUP_ID
 
 
-def test_nothing_is_told_to_whom_we_do_not_trust(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sends_nothing_to_a_server_with_an_untrusted_certificate(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(PEM))
     monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
-    with scripted_cloud(answer(200, None), tls=tls) as cloud:
+    with scripted_cloud(respond(200, None), tls=tls) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.UnreachableError, match="certificate not trusted: self-signed certificate"):
@@ -46,13 +48,13 @@ def test_nothing_is_told_to_whom_we_do_not_trust(tls: ssl.SSLContext, monkeypatc
     assert cloud.requests == []
 
 
-def test_a_certificate_for_another_host_is_not_trusted(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    with scripted_cloud(answer(200, None), tls=tls) as cloud:
+def test_does_not_trust_a_certificate_for_another_host(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted_cloud(respond(200, None), tls=tls) as cloud:
         port = urlsplit(cloud.url).port
         here = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [here])
         elsewhere = f"https://workspace.example.com:{port}"
-        client = Client(replace(cloud.project(), ca_bundle=str(PEM), workspace_endpoint=elsewhere), PATIENT)
+        client = Client(replace(cloud.project(), ca_bundle=str(PEM), workspace_endpoint=elsewhere), LONG_LIMITS)
 
         with pytest.raises(errors.UnreachableError, match="certificate not trusted: Hostname mismatch"):
             client.update_server_group(GROUP_ID, {"name": "TEST"})
@@ -60,14 +62,14 @@ def test_a_certificate_for_another_host_is_not_trusted(tls: ssl.SSLContext, monk
     assert cloud.requests == []
 
 
-@pytest.mark.parametrize("act", [drip(HEAD), drip(b"HTTP/1.1 200 OK\r\nX-"), stall(), stall(HEAD)])
-def test_the_deadline_holds_over_tls(tls: ssl.SSLContext, act: Act) -> None:
-    with scripted_cloud(act, tls=tls) as cloud:
-        client = Client(replace(cloud.project(), ca_bundle=str(PEM)), QUICK)
+@pytest.mark.parametrize("responder", [send_slowly(HEAD), send_slowly(b"HTTP/1.1 200 OK\r\nX-"), stall(), stall(HEAD)])
+def test_the_deadline_holds_over_tls(tls: ssl.SSLContext, responder: Responder) -> None:
+    with scripted_cloud(responder, tls=tls) as cloud:
+        client = Client(replace(cloud.project(), ca_bundle=str(PEM)), SHORT_LIMITS)
         begun = time.monotonic()
 
         with pytest.raises(errors.OutcomeUnknownError):
             client.update_server_group(GROUP_ID, {"name": "TEST"})
 
-    assert time.monotonic() - begun < QUICK.whole + 0.5
+    assert time.monotonic() - begun < SHORT_LIMITS.whole + 0.5
     assert len(cloud.requests) == 1

@@ -17,7 +17,7 @@ from dashboard.audit.models import ChangeIntent
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
-from tests.cloud.scripted import Act, Received, answer, project_at, scripted_cloud
+from tests.cloud.scripted import Received, Responder, project_at, respond, scripted_cloud
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.markup import read
 from tests.server_groups.test_switch import OFF, switch
@@ -40,13 +40,13 @@ def echoing(simulator: Simulated, settings: Settings) -> Iterator[Project]:
     group = simulator.group() | {"description": f"Accepts {TOKEN}"}
     echo = {"error_code": f"WKS.{TOKEN[:40]}", "error_msg": f"The token {TOKEN} is not accepted.", "request_id": TOKEN}
 
-    def route(received: Received) -> Act:
+    def route(received: Received) -> Responder:
         path = received.path.partition("?")[0]
         if received.method == "PATCH" or path.endswith("/volume-type"):
-            return answer(403, echo, {"X-Request-Id": TOKEN[1000:]})
+            return respond(403, echo, {"X-Request-Id": TOKEN[1000:]})
         if path.endswith("/app-server-groups"):
-            return answer(200, {"items": [group], "count": 1})
-        return answer(200, group if path.endswith(DESIGN_POOL) else {"items": [], "count": 0})
+            return respond(200, {"items": [group], "count": 1})
+        return respond(200, group if path.endswith(DESIGN_POOL) else {"items": [], "count": 0})
 
     with scripted_cloud(route=route) as cloud:
         project = project_at(cloud.url, TokenCredential(TOKEN))

@@ -19,8 +19,7 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project, load_projects
 from dashboard.simulator.server import SimulatorServer
 from dashboard.text import show_direction_marks
-from tests.cloud.scripted import answer as answer_with
-from tests.cloud.scripted import scripted_cloud
+from tests.cloud.scripted import respond, scripted_cloud
 from tests.conftest import PROJECT_ID, Simulated, address
 from tests.markup import Page, read, said, words
 from tests.server_groups.conftest import GROUP_IDS
@@ -449,7 +448,7 @@ def scripted(settings: Settings) -> Iterator[Callable[..., None]]:
     with ExitStack() as stack:
 
         def answering(*bodies: object) -> None:
-            cloud = stack.enter_context(scripted_cloud(*(answer_with(200, body) for body in bodies)))
+            cloud = stack.enter_context(scripted_cloud(*(respond(200, body) for body in bodies)))
             settings.CLOUD_PROJECTS = load_projects(
                 {
                     "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,

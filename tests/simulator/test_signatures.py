@@ -53,7 +53,7 @@ class TestSignatures:
         assert cloud.history() == []
 
     @pytest.mark.parametrize(("minutes", "status"), [(-16, 401), (-14, 200), (14, 200), (16, 401)])
-    def test_a_clock_may_be_15_minutes_off(self, cloud: Cloud, minutes: int, status: int) -> None:
+    def test_the_clocks_may_differ_by_15_minutes(self, cloud: Cloud, minutes: int, status: int) -> None:
         moment = datetime.now(UTC) + timedelta(minutes=minutes)
 
         response = signed_call(cloud, headers={"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
