@@ -1,6 +1,6 @@
-"""How gunicorn serves the dashboard. It reads this file when it starts in this directory: `gunicorn`.
+"""gunicorn configuration. `gunicorn` reads this file from the current directory.
 
-Options on the command line win, for example `gunicorn --bind 0.0.0.0:8080 --threads 16`.
+Options of the command override it, for example `gunicorn --bind 0.0.0.0:8080 --threads 16`.
 """
 
 import os
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 wsgi_app = "dashboard.wsgi"
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
 threads = 8
-"""Half of them may wait for the cloud at a time."""
+"""Half of the threads may wait for the cloud at a time."""
 timeout = 30
-"""Seconds after which a process that does not respond at all is replaced. It does not limit a request."""
+"""Seconds without a heartbeat after which gunicorn replaces a process. It does not limit a request."""
 graceful_timeout = 60
-"""Seconds for the requests that run when gunicorn stops. A change needs up to 50 if the cloud answers slowly."""
+"""Seconds for the current requests when gunicorn stops. With a slow cloud, a change takes up to 50."""
 limit_request_line = 4094
 limit_request_fields = 50
 limit_request_field_size = 8190
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (gunicorn removes its file at once)
-"""In memory: a process whose heartbeat waits for a full or slow disk would be killed."""
+"""In memory: gunicorn would kill a process whose heartbeat waits for a full or slow disk."""
 control_socket_disable = True
 
 

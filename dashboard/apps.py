@@ -2,7 +2,7 @@ from django.contrib.staticfiles.apps import StaticFilesConfig
 
 
 class StaticFiles(StaticFilesConfig):
-    """Of the wheels that carry Bootstrap, htmx and the sign-in, only what a page loads is collected and compressed."""
+    """Collects only the files that pages load, and not the other files of Bootstrap, htmx and allauth."""
 
     ignore_patterns = [
         *StaticFilesConfig.ignore_patterns,

@@ -26,16 +26,16 @@ def start_web_process(*, threads: int) -> None:
 def collect_garbage() -> None:
     """Run the garbage collector between requests instead of during them.
 
-    The entries of an activity page refer to each other. If Python chose the moment, it would collect the garbage of
-    thirty pages in the middle of one, which then takes twice as long. `gc.freeze()` keeps it away from the modules.
+    The entries of an activity page refer to each other. Otherwise, Python collects the garbage of thirty pages during
+    one request, which then takes twice as long. `gc.freeze()` excludes the objects of the modules.
     """
     gc.collect(1)
 
 
 def _hold_sqlite_open() -> None:
-    """Keep one connection open: SQLite needs free space on the disk to open a database that no process has open.
+    """Keep one connection open, so that pages can be read while the disk is full.
 
-    So pages can still be read while the disk is full.
+    SQLite needs free space on the disk to open a database that no process has open.
     """
     if connection.vendor == "sqlite":
         with suppress(OperationalError):

@@ -1,4 +1,4 @@
-"""The settings of every deployment. Environment variables hold what differs; docs/operation.md lists them."""
+"""Settings. Environment variables configure a deployment; docs/operation.md lists them."""
 
 import os
 from contextlib import suppress
@@ -28,7 +28,7 @@ if not SECRET_KEY:
     raise ImproperlyConfigured("STREAMWARDEN_SECRET_KEY is missing; production does not start without it")
 ALLOWED_HOSTS = env.list("STREAMWARDEN_ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["localhost", "127.0.0.1"])
 if not ALLOWED_HOSTS or (IS_PRODUCTION and "*" in ALLOWED_HOSTS):
-    raise ImproperlyConfigured("STREAMWARDEN_ALLOWED_HOSTS must name the hosts this dashboard answers for")
+    raise ImproperlyConfigured("STREAMWARDEN_ALLOWED_HOSTS must list the host names of this dashboard")
 AUDIT_KEY = env.str("STREAMWARDEN_AUDIT_KEY", "" if IS_PRODUCTION else "development-only")
 if AUDIT_KEY.startswith("file:"):
     try:
@@ -36,11 +36,11 @@ if AUDIT_KEY.startswith("file:"):
     except OSError as error:
         raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
 if not AUDIT_KEY:
-    raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it the ledger could be written anew")
+    raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it, a forged ledger could pass as genuine")
 CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", "var/checkpoints")
 if CHECKPOINT_DIRECTORY:
     CHECKPOINT_DIRECTORY = str(BASE_DIR / CHECKPOINT_DIRECTORY)
-    with suppress(OSError):  # each checkpoint that cannot be written says so
+    with suppress(OSError):  # the log reports every checkpoint that cannot be written
         Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
 CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
 WORKER = env.str("STREAMWARDEN_WORKER", "embedded")
@@ -108,7 +108,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
 
-# Packages do not know the packages above them. Their pages find the addresses of those here.
+# A package does not import the packages above it. Their views are configured here.
 NAVIGATION: list[dict[str, Any]] = [
     {"view": "server-groups:list", "label": _("Server groups"), "permission": VIEW},
     {"view": "activity:list", "label": _("Activity"), "permission": VIEW_LEDGER},
@@ -149,15 +149,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
-        # A write takes its lock at BEGIN, so that two writers queue instead of one failing half-way;
-        # FULL, because an intent must survive a power cut before the PATCH leaves; without recursive triggers an
-        # INSERT OR REPLACE would pass the ledger's guards.
+        # IMMEDIATE: a write locks the database at BEGIN, so that a second writer waits and does not fail later.
+        # FULL: an intent must survive a power failure before the PATCH is sent. Without recursive triggers, INSERT OR
+        # REPLACE would bypass the guards of the ledger.
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;",
         "timeout": 10,
     }
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # Who waits for the ledger is told after a while, as SQLite's writers are, instead of holding a thread for ever.
+    # As with SQLite, a write fails after 10 s of waiting for the ledger, so that it does not hold a thread for ever.
     limits = {"connect_timeout": 5, "options": "-c lock_timeout=10s"}
     DATABASES["default"]["OPTIONS"] = limits | DATABASES["default"].get("OPTIONS", {})
 CACHES = {"default": env.cache("CACHE_URL", default="locmem://")}
@@ -224,8 +224,8 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # urllib3 warns of response headers that it cannot parse, and repeats them; a response can repeat our token.
-    # Django's own handlers mail a server error or print it only under DEBUG; one line on stderr serves both.
+    # urllib3 logs response headers that it cannot parse, and a response can repeat our token.
+    # Django's handlers send server errors by mail, or print them only with DEBUG. Here they go to stderr.
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "urllib3": {"level": "ERROR"},

@@ -6,7 +6,7 @@ from dashboard.web import pages
 
 
 class ProjectConverter:
-    """Convert between the short name in an address and the project. An unknown name is a 404."""
+    """Converts between the slug in an address and the project. The page of an unknown slug is a 404."""
 
     regex = "[a-z0-9][a-z0-9-]{0,62}"
 
@@ -17,7 +17,7 @@ class ProjectConverter:
             raise ValueError(slug) from error
 
     def to_url(self, project: Project | str) -> str:
-        """The short name. The ledger knows a project only by that name."""
+        """The slug. The ledger stores only the slug of a project."""
         return project if isinstance(project, str) else project.slug
 
 

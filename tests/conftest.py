@@ -1,4 +1,4 @@
-"""What every test may use: the simulator over loopback, a project that points at it, and people of each role."""
+"""Fixtures for all tests: the simulator over loopback, a project that uses it, and people with each role."""
 
 import json
 import urllib.request
@@ -28,15 +28,15 @@ ROLES = ("viewer", "help desk", "administrator", "auditor")
 
 @dataclass(frozen=True)
 class Simulated:
-    """The simulator's own controls, as a test needs them."""
+    """The control interface of the simulator."""
 
     url: str
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_simulator/{path}", data, method=method)  # noqa: S310 (loopback)
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (loopback)
-            text = answer.read()
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 (loopback)
+            text = response.read()
         return json.loads(text) if text else None
 
     def requests(self, method: str | None = None) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class Simulated:
         return shown
 
     def change(self, group_id: str = DESIGN_POOL, **members: object) -> None:
-        """Change a group behind the dashboard's back."""
+        """Change a group without the dashboard."""
         self.control("PUT", f"groups/{group_id}", members)
 
 
@@ -68,7 +68,7 @@ def simulator_server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def simulator(simulator_server: SimulatorServer) -> Iterator[Simulated]:
-    """The simulator as seeded: 42 groups, an empty request log, no faults."""
+    """The simulator in its initial state: 42 groups, an empty request log, no faults."""
     simulated = Simulated(simulator_server.url)
     simulated.control("POST", "reset")
     yield simulated
@@ -77,7 +77,7 @@ def simulator(simulator_server: SimulatorServer) -> Iterator[Simulated]:
 
 @pytest.fixture
 def project(simulator: Simulated, settings: Settings) -> Iterator[Project]:
-    """The one project of the deployment, served by the simulator, with a client that no other test has used."""
+    """The only project of the deployment, in the simulator, with a new client."""
     environ = {
         "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
         "HUAWEICLOUD_SDK_REGION": "ap-southeast-3",
@@ -93,7 +93,7 @@ def project(simulator: Simulated, settings: Settings) -> Iterator[Project]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ladder of settling reads keeps its rungs, but a test does not stand on each for seconds."""
+    """Keep the number of verifying reads, with short waits between them."""
     monkeypatch.setattr(outcome_check, "WAITS", (0.01, 0.02, 0.04, 0.08))
     monkeypatch.setattr(outcome_check, "WAITS_IN_REQUEST", (0.01, 0.02))
 
@@ -106,7 +106,7 @@ def _fresh_cache() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _ledger_after_a_flush(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A test with real transactions ends by emptying the database; of the ledger that wants its guards off."""
+    """Empty the ledger after a test with real transactions. Its guards must be off for that."""
     yield
     mark = request.node.get_closest_marker("django_db")
     if {"transactional_db", "live_server"} & set(request.fixturenames) or (mark and mark.kwargs.get("transaction")):
@@ -116,18 +116,18 @@ def _ledger_after_a_flush(request: pytest.FixtureRequest, django_db_blocker: Dja
 
 @pytest.fixture(autouse=True)
 def _roles_after_a_flush(request: pytest.FixtureRequest) -> None:
-    """The roles come from a migration; a test with real transactions ends by emptying the database, roles and all."""
+    """Create the roles of the migration again, because a test with real transactions empties all tables."""
     uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
     if not uses_database and request.node.get_closest_marker("django_db") is None:
         return
     request.getfixturevalue("_django_db_helper")
     if not Group.objects.exists():
-        import_module("dashboard.accounts.migrations.0001_initial").make_roles(apps, None)
+        import_module("dashboard.accounts.migrations.0001_initial").create_roles(apps, None)
 
 
 @pytest.fixture
 def person(db: None) -> Callable[[str], User]:
-    """Makes someone with a role, called like it."""
+    """Creates a user with a role. The name of the user is that of the role."""
 
     def make(role: str) -> User:
         user, _ = User.objects.get_or_create(username=role.replace(" ", "-"))
@@ -144,7 +144,7 @@ def acting(person: Callable[[str], User]) -> Callable[[str], Actor]:
 
 @pytest.fixture
 def client_as(person: Callable[[str], User]) -> Callable[[str], Client]:
-    """A browser without JavaScript, signed in as someone with the role."""
+    """A browser without JavaScript, signed in as a user with the role."""
 
     def sign_in(role: str) -> Client:
         client = Client()

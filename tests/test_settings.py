@@ -1,4 +1,4 @@
-"""Production refuses to start with an unsafe setting, and says which; a sound one is as tight as it can be."""
+"""Settings: errors name an unsafe setting, and the settings of production are strict."""
 
 import os
 import subprocess
@@ -8,29 +8,29 @@ from pathlib import Path
 import pytest
 
 SECRET = "k" * 30 + "0123456789abcdefghijklmnopqrstuvwxyz"
-SOUND = {
+VALID = {
     "STREAMWARDEN_ENV": "production",
     "STREAMWARDEN_SECRET_KEY": SECRET,
     "STREAMWARDEN_ALLOWED_HOSTS": "streamwarden.example",
-    "STREAMWARDEN_AUDIT_KEY": "an audit key that nobody can guess",
+    "STREAMWARDEN_AUDIT_KEY": "an audit key that is not guessable",
 }
 SHOW = "from django.conf import settings as s; print(*(getattr(s, name) for name in '{}'.split()))"
-ASK = """
+REQUEST = """
 import django
 django.setup()
 from django.test import Client
-answer = Client().get("{}", headers={{"host": "{}", "x-forwarded-proto": "{}"}})
-print(answer.status_code, answer.headers.get("Location"), answer.headers.get("Strict-Transport-Security"))
+response = Client().get("{}", headers={{"host": "{}", "x-forwarded-proto": "{}"}})
+print(response.status_code, response.headers.get("Location"), response.headers.get("Strict-Transport-Security"))
 """
 
 
 def run(code: str, **changed: str | None) -> subprocess.CompletedProcess[str]:
-    """Python with a clean environment and production's settings, some of them changed or left out."""
-    environ = {"DATABASE_URL": "sqlite:///:memory:", **SOUND, **changed}
+    """Run Python with the settings of production, changed or (None) removed, and no other environment."""
+    environ = {"DATABASE_URL": "sqlite:///:memory:", **VALID, **changed}
     environ |= {"DJANGO_SETTINGS_MODULE": "dashboard.settings", "PATH": os.environ["PATH"]}
-    set_ones = {name: value for name, value in environ.items() if value is not None}
+    variables = {name: value for name, value in environ.items() if value is not None}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=set_ones, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (ours)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (ours)
 
 
 def show(names: str, **changed: str | None) -> list[str]:
@@ -42,13 +42,13 @@ def show(names: str, **changed: str | None) -> list[str]:
     [
         ({"STREAMWARDEN_SECRET_KEY": None}, "STREAMWARDEN_SECRET_KEY is missing; production does not start without it"),
         ({"STREAMWARDEN_SECRET_KEY": ""}, "STREAMWARDEN_SECRET_KEY is missing; production does not start without it"),
-        # Without a word production is meant, so that nobody serves a development by mistake.
+        # The default is production, so that no one runs a development server by mistake.
         (
             {"STREAMWARDEN_ENV": None, "STREAMWARDEN_SECRET_KEY": None},
             "STREAMWARDEN_SECRET_KEY is missing; production does not start without it",
         ),
         *(
-            ({"STREAMWARDEN_ALLOWED_HOSTS": hosts}, "STREAMWARDEN_ALLOWED_HOSTS must name the hosts")
+            ({"STREAMWARDEN_ALLOWED_HOSTS": hosts}, "STREAMWARDEN_ALLOWED_HOSTS must list the host names")
             for hosts in (None, "", ",", "*", "streamwarden.example,*")
         ),
         ({"STREAMWARDEN_AUDIT_KEY": None}, "STREAMWARDEN_AUDIT_KEY is missing"),
@@ -66,16 +66,16 @@ def show(names: str, **changed: str | None) -> list[str]:
         ({"STREAMWARDEN_PROJECTS": "/nowhere/projects.toml"}, "STREAMWARDEN_PROJECTS"),
     ],
 )
-def test_an_unsafe_or_half_setting_is_named(changed: dict[str, str | None], words: str) -> None:
-    refused = run("from django.conf import settings; settings.DEBUG", **changed)
+def test_names_an_unsafe_or_incomplete_setting(changed: dict[str, str | None], words: str) -> None:
+    failed = run("from django.conf import settings; settings.DEBUG", **changed)
 
-    assert refused.returncode == 1
-    assert refused.stderr.strip().splitlines()[-1].startswith("django.core.exceptions.ImproperlyConfigured: ")
-    assert words in refused.stderr.strip().splitlines()[-1]
-    assert SECRET not in refused.stderr
+    assert failed.returncode == 1
+    assert failed.stderr.strip().splitlines()[-1].startswith("django.core.exceptions.ImproperlyConfigured: ")
+    assert words in failed.stderr.strip().splitlines()[-1]
+    assert SECRET not in failed.stderr
 
 
-def test_production_has_cookies_for_this_host_over_tls_only() -> None:
+def test_cookies_in_production_are_for_this_host_over_tls_only() -> None:
     shown = show(
         "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY "
         "CSRF_COOKIE_HTTPONLY SESSION_COOKIE_DOMAIN CSRF_COOKIE_DOMAIN SESSION_COOKIE_PATH CSRF_COOKIE_PATH"
@@ -84,19 +84,19 @@ def test_production_has_cookies_for_this_host_over_tls_only() -> None:
     assert shown == ["__Host-session", "__Host-csrf", *["True"] * 4, "None", "None", "/", "/"]
 
 
-def test_no_environment_shows_traces() -> None:
+def test_debug_is_off_in_every_environment() -> None:
     shown = [show("DEBUG IS_PRODUCTION", STREAMWARDEN_ENV=name) for name in ("production", "development")]
 
     assert shown == [["False", "True"], ["False", "False"]]
 
 
-def test_a_development_starts_without_a_word() -> None:
+def test_development_needs_no_settings() -> None:
     changed = {"STREAMWARDEN_ENV": "development", "STREAMWARDEN_SECRET_KEY": None, "STREAMWARDEN_ALLOWED_HOSTS": None}
 
     assert show("ALLOWED_HOSTS SESSION_COOKIE_NAME", **changed) == ["['localhost',", "'127.0.0.1']", "sessionid"]
 
 
-def test_a_file_database_waits_its_turn_and_survives_a_power_cut(tmp_path: Path) -> None:
+def test_sqlite_waits_for_locks_and_survives_a_power_failure(tmp_path: Path) -> None:
     place = tmp_path / "made" / "when-needed.sqlite3"
 
     shown = run(SHOW.format("DATABASES"), DATABASE_URL=f"sqlite:///{place}").stdout
@@ -106,14 +106,14 @@ def test_a_file_database_waits_its_turn_and_survives_a_power_cut(tmp_path: Path)
     assert place.parent.is_dir()
 
 
-def test_who_waits_for_postgresql_is_told_after_a_while() -> None:
+def test_postgresql_has_timeouts_for_connections_and_locks() -> None:
     shown = run(SHOW.format("DATABASES"), DATABASE_URL="postgres://app@db/streamwarden?sslmode=require").stdout
 
     for option in ("'connect_timeout': 5", "'options': '-c lock_timeout=10s'", "'sslmode': 'require'"):
         assert option in shown
 
 
-def test_checkpoints_go_to_a_folder_that_is_made_unless_none_is_wanted(tmp_path: Path) -> None:
+def test_creates_the_checkpoint_directory_if_there_is_one(tmp_path: Path) -> None:
     place = tmp_path / "made" / "when-needed"
 
     assert show("CHECKPOINT_DIRECTORY", STREAMWARDEN_CHECKPOINTS=str(place)) == [str(place)]
@@ -124,7 +124,7 @@ def test_checkpoints_go_to_a_folder_that_is_made_unless_none_is_wanted(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("path", "host", "scheme", "answer"),
+    ("path", "host", "scheme", "expected"),
     [
         ("/accounts/login/", "streamwarden.example", "http", "301 https://streamwarden.example/accounts/login/ None"),
         (
@@ -136,13 +136,13 @@ def test_checkpoints_go_to_a_folder_that_is_made_unless_none_is_wanted(tmp_path:
         ("/healthz", "streamwarden.example", "http", "200 None None"),
     ],
 )
-def test_production_is_served_over_tls_to_its_own_hosts(path: str, host: str, scheme: str, answer: str) -> None:
-    asked = run(ASK.format(path, host, scheme))
+def test_production_needs_tls(path: str, host: str, scheme: str, expected: str) -> None:
+    completed = run(REQUEST.format(path, host, scheme))
 
-    assert (asked.stdout.strip(), asked.returncode) == (answer, 0)
+    assert (completed.stdout.strip(), completed.returncode) == (expected, 0)
 
 
-def test_the_deployment_check_finds_nothing() -> None:
+def test_the_deployment_check_has_no_findings() -> None:
     check = (
         "import django; django.setup(); from django.core.management import call_command as c; "
         "c('check', deploy=True, fail_level='WARNING')"

@@ -2,18 +2,22 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractUser
 
+from dashboard.accounts.roles import ROLE_LABELS
+
 
 class User(AbstractUser):
-    """Someone who may sign in; what they may do comes from the roles in `roles.py`."""
+    """A person who can sign in. The permissions come from the roles in `roles.py`."""
 
     @property
     def role_names(self) -> str:
-        return ", ".join(self.groups.values_list("name", flat=True))
+        """The labels of the roles, for pages."""
+        names = self.groups.values_list("name", flat=True)
+        return ", ".join(str(ROLE_LABELS.get(name, name)) for name in names)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, and from which address: what a service needs to allow it and the ledger to record it."""
+    """The person who acts, and the address, for permission checks and the ledger."""
 
     user: User
     address: str

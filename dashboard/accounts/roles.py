@@ -1,4 +1,6 @@
-"""The table of roles. Views and services name permissions, never roles."""
+"""The table of roles. Views and services use permissions, never roles."""
+
+from django.utils.translation import gettext_lazy as _
 
 VIEW = "server_groups.view_servergroup"
 SWITCH = "server_groups.switch_servergroup"
@@ -10,4 +12,11 @@ ROLES = {
     "help desk": (VIEW, SWITCH, VIEW_LEDGER),
     "administrator": (VIEW, SWITCH, EDIT, VIEW_LEDGER),
     "auditor": (VIEW, VIEW_LEDGER),
+}
+
+ROLE_LABELS = {
+    "viewer": _("viewer"),
+    "help desk": _("help desk"),
+    "administrator": _("administrator"),
+    "auditor": _("auditor"),
 }

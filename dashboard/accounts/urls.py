@@ -1,4 +1,4 @@
-"""The doors of allauth that are open here: no sign-up, no mailed links, since people are made by an administrator."""
+"""The pages of allauth in use. Sign-up and links by e-mail are left out: an operator creates the accounts."""
 
 from allauth.account import views
 from django.urls import path

@@ -20,7 +20,7 @@ class NavigationLink:
     address: str
     is_current: bool
     count: int | None
-    """Shown beside the label; None where the page counts nothing."""
+    """The number beside the label, or None."""
 
 
 def page_frame(request: HttpRequest) -> dict[str, object]:
@@ -43,7 +43,7 @@ def page_frame(request: HttpRequest) -> dict[str, object]:
 def _links(
     pages: Iterable[Mapping[str, Any]], request: HttpRequest, project: Project | None
 ) -> Iterator[NavigationLink]:
-    """The pages that the person may open. A page that counts something is left out while the count is 0."""
+    """Links to the pages that the person may open. A page with a count of 0 is left out."""
     current = _current_view(request.resolver_match)
     for page in pages:
         if project is None or not request.user.has_perm(page["permission"]):
@@ -54,7 +54,7 @@ def _links(
 
 
 def _current_view(match: ResolverMatch | None) -> str:
-    """The page of the navigation that is open. A page that is not in it belongs to the first one of its app."""
+    """The navigation view of the current page. Other pages belong to the first navigation view of their app."""
     views: list[str] = [page["view"] for page in settings.NAVIGATION]
     if match is None or match.view_name in views:
         return match.view_name if match else ""

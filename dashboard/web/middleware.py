@@ -25,21 +25,21 @@ MAX_KEPT = 20_000
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Require a sign-in for every page that is not marked as open.
+    """Require a sign-in for every page except those with `login_not_required`.
 
-    When the session has expired, an htmx request sends the whole browser to the sign-in page and back to the page it
-    is on. The sign-in form must not appear inside a table row.
+    An htmx request without a session redirects the whole page to the sign-in, and later back. The sign-in form must
+    not appear inside a table row.
     """
 
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
-        """Open pages must work when sessions cannot be read, so they do not read `request.user`."""
+        """Do not read `request.user` for pages without sign-in: they work without the session table."""
         if not getattr(view_func, "login_required", True):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(  # type: ignore[override]  # a redirect that htmx follows, where htmx asked
+    def handle_no_permission(  # type: ignore[override]  # also returns a redirect for htmx
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:
         data = request.POST.urlencode() if getattr(view_func, "keeps_input", False) else ""
@@ -53,10 +53,10 @@ class SignInRequired(LoginRequiredMiddleware):
 
 
 class BehindProxies:
-    """Take the client address from X-Forwarded-For when proxies stand in front.
+    """Read the client address from X-Forwarded-For, in a deployment with proxies.
 
-    Each proxy appends the address that called it. Only the last `settings.PROXIES` entries are from our own proxies;
-    the client can send anything before them.
+    Each proxy appends the address of its client. Our own proxies wrote only the last `settings.PROXIES` entries. The
+    client can forge the others.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -72,7 +72,7 @@ class BehindProxies:
 
 
 class PrivatePages:
-    """Forbid browsers and proxies to store pages, and other sites to read them: pages depend on the person."""
+    """Tell browsers and proxies not to store pages, and browsers not to give them to other sites."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

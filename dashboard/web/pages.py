@@ -1,4 +1,4 @@
-"""Pages that belong to no app: home, health, theme, server error."""
+"""Pages that belong to no other app: home, health, theme, server error."""
 
 import sys
 
@@ -28,9 +28,9 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page for what nobody foresaw, and for a database that nothing can be done without, such as signing in.
+    """The page for an unexpected error, or for an unavailable database. It needs no database.
 
-    Nothing on it needs the database. Django calls it while the exception is being handled.
+    Django calls the view while it handles the exception.
     """
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError | InterfaceError | ProgrammingError):
@@ -41,11 +41,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_not_required
 def choose_theme(request: HttpRequest) -> HttpResponseBase:
-    wanted, back = request.POST.get("theme", ""), request.POST.get("next", "/")
-    # Not redirect(): it would look up an address without a slash as the name of a view.
+    theme, back = request.POST.get("theme", ""), request.POST.get("next", "/")
+    # redirect() would treat an address without a slash as the name of a view.
     response = HttpResponseRedirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/")
-    if wanted in THEMES:
+    if theme in THEMES:
         response.set_cookie(
-            "theme", wanted, max_age=60 * 60 * 24 * 365, samesite="Lax", secure=request.is_secure(), httponly=True
+            "theme", theme, max_age=60 * 60 * 24 * 365, samesite="Lax", secure=request.is_secure(), httponly=True
         )
     return response

@@ -1,4 +1,4 @@
-"""The request as views receive it: who is signed in, what they may do, and input kept through an expired sign-in."""
+"""The request of a view: the person, the permissions, and input that was kept after an expired sign-in."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -26,7 +26,7 @@ class SignedInRequest(HttpRequest):
 
 
 class Project(Protocol):
-    """What pages show of the cloud project in their address."""
+    """The values of a cloud project that pages show."""
 
     @property
     def slug(self) -> str: ...
@@ -44,7 +44,7 @@ class Project(Protocol):
 def requires(
     permission: str,
 ) -> Callable[[Callable[Concatenate[SignedInRequest, P], R]], Callable[Concatenate[SignedInRequest, P], R]]:
-    """Decorate a view that answers 403 to everyone without `permission`."""
+    """Decorate a view that responds with 403 to a person without `permission`."""
 
     def decorate(
         view: Callable[Concatenate[SignedInRequest, P], R],
@@ -65,13 +65,13 @@ def actor(request: SignedInRequest) -> Actor:
 
 
 def keeps_input(view: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a view whose posted form is kept when the sign-in has expired."""
+    """Decorate a view whose posted form is kept if the sign-in has expired."""
     view.keeps_input = True  # type: ignore[attr-defined]  # read by SignInRequired
     return view
 
 
 def take_kept_input(request: HttpRequest) -> QueryDict | None:
-    """The form that was posted to this page, or below it, when the sign-in had expired. It is returned once."""
+    """Return the kept form of this page, or of a page below it, and delete it. None if there is none."""
     path, data = request.session.get(KEPT_INPUT, ("", ""))
     if not path.startswith(request.path):
         return None

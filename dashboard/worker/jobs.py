@@ -1,8 +1,8 @@
 """The background work: settle unknown changes, publish checkpoints, verify the ledger, delete expired sessions.
 
-Each job runs in a thread of its own, in every web process or in `manage.py worker`. Threads need no second service
-such as a task queue. Leases in the database keep several processes from doing the same work. A job that one process
-does not finish is found by the next one, because the list of work is in the database.
+Each job runs in its own thread, in every web process or in `manage.py worker`. Threads need no second service such as
+a task queue. Leases in the database prevent that several processes do the same work. The list of work is in the
+database, so another process finds the work that a process did not finish.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 15.0
 YOUNG = timedelta(minutes=10)
-"""Changes younger than this are tried in every round, older ones every `OLD_EVERY_SECONDS`."""
+"""Every round tries to settle changes younger than this. Older ones follow every `OLD_EVERY_SECONDS`."""
 OLD_EVERY_SECONDS = 600.0
 HOOK_EVERY_SECONDS = 45.0
 """With EVERY_SECONDS added, the hook gets a checkpoint within a minute."""
@@ -66,10 +66,10 @@ class Worker:
             thread.join(max(0.0, give_up - time.monotonic()))
 
     def settle(self) -> None:
-        is_time_for_old_ones = time.monotonic() - self._old_at >= OLD_EVERY_SECONDS
-        for tried in settle_unsettled(younger_than=None if is_time_for_old_ones else YOUNG):
+        includes_old = time.monotonic() - self._old_at >= OLD_EVERY_SECONDS
+        for tried in settle_unsettled(younger_than=None if includes_old else YOUNG):
             logger.info("Change %s: %s", tried.intent.number, tried.problem or tried.intent.last_outcome)
-        if is_time_for_old_ones:
+        if includes_old:
             self._old_at = time.monotonic()
 
     def observe(self) -> None:
@@ -80,7 +80,7 @@ class Worker:
     def write_checkpoint(self) -> None:
         """Write the head to the checkpoint file if the process that committed it could not.
 
-        Nobody can ask the log which checkpoints it has, so the first round always writes one.
+        The log cannot be asked for its checkpoints, so the first round always writes one.
         """
         head = read_head()
         if head.number and (self._is_new or not has_checkpoint(head)):

@@ -1,4 +1,4 @@
-"""The roles as the database has them after migrating, held against the table they are described in."""
+"""The roles in the database after the migration are those of the table."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 ALL = (VIEW, SWITCH, EDIT, VIEW_LEDGER)
 
 
-def test_the_migration_makes_the_roles_of_the_table_and_nothing_else() -> None:
+def test_the_migration_creates_exactly_the_roles_of_the_table() -> None:
     made = {
         group.name: {
             f"{p.content_type.app_label}.{p.codename}" for p in group.permissions.select_related("content_type")
@@ -22,7 +22,7 @@ def test_the_migration_makes_the_roles_of_the_table_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("permission", ALL)
-def test_each_permission_stands_in_the_database_once(permission: str) -> None:
+def test_the_database_has_each_permission_once(permission: str) -> None:
     app_label, _, codename = permission.partition(".")
 
     (made,) = Permission.objects.filter(codename=codename)
@@ -31,7 +31,7 @@ def test_each_permission_stands_in_the_database_once(permission: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "may"),
+    ("role", "permissions"),
     [
         ("viewer", [VIEW]),
         ("help desk", [VIEW, SWITCH, VIEW_LEDGER]),
@@ -40,23 +40,23 @@ def test_each_permission_stands_in_the_database_once(permission: str) -> None:
         (None, []),
     ],
 )
-def test_an_actor_may_what_the_role_says(role: str | None, may: list[str]) -> None:
+def test_an_actor_has_the_permissions_of_the_role(role: str | None, permissions: list[str]) -> None:
     user = User.objects.create_user("someone")
     user.groups.set(Group.objects.filter(name=role))
 
     actor = Actor(user, "192.0.2.7")
 
-    assert [permission for permission in ALL if actor.may(permission)] == may
+    assert [permission for permission in ALL if actor.may(permission)] == permissions
 
 
-def test_an_account_that_was_closed_may_nothing() -> None:
+def test_a_closed_account_has_no_permissions() -> None:
     user = User.objects.create_user("someone", is_active=False)
     user.groups.set(Group.objects.all())
 
     assert [permission for permission in ALL if Actor(user, "").may(permission)] == []
 
 
-def test_the_names_of_all_roles_are_shown() -> None:
+def test_role_names_lists_all_roles() -> None:
     user = User.objects.create_user("someone")
     user.groups.set(Group.objects.filter(name__in=["viewer", "auditor"]))
 

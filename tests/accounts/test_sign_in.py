@@ -1,4 +1,4 @@
-"""The door: who comes in, where they land, and what is not open at all."""
+"""Sign-in, sign-out and change of password. Other pages of allauth do not exist."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,90 +28,90 @@ def sign_in(client: Client, **fields: str) -> Any:
     return client.post(LOGIN, {"login": "someone", "password": PASSWORD, **fields})
 
 
-def test_signing_in_leads_to_the_groups(someone: User, project: Project) -> None:
-    answer = Client().post(LOGIN, {"login": "someone", "password": PASSWORD}, follow=True)
+def test_sign_in_leads_to_the_server_groups(someone: User, project: Project) -> None:
+    response = Client().post(LOGIN, {"login": "someone", "password": PASSWORD}, follow=True)
 
-    assert answer.redirect_chain == [("/", 302), (address(group_id=None), 302)]
-    assert "Server groups" in said(answer)
+    assert response.redirect_chain == [("/", 302), (address(group_id=None), 302)]
+    assert "Server groups" in said(response)
 
 
-def test_signing_in_leads_back_to_where_one_was_going(someone: User, project: Project) -> None:
+def test_sign_in_leads_back_to_the_requested_page(someone: User, project: Project) -> None:
     client = Client()
 
-    asked = client.get(address("edit/"))
-    page = read(client.get(asked.headers["Location"]))
+    redirect = client.get(address("edit/"))
+    page = read(client.get(redirect.headers["Location"]))
     (form,) = [form for form in page.forms if "login" in form.fields]
-    answer = client.post(LOGIN, form.fields | {"login": "someone", "password": PASSWORD})
+    response = client.post(LOGIN, form.fields | {"login": "someone", "password": PASSWORD})
 
-    assert asked.headers["Location"] == f"{LOGIN}?next={address('edit/')}"
-    assert answer.headers["Location"] == address("edit/")
+    assert redirect.headers["Location"] == f"{LOGIN}?next={address('edit/')}"
+    assert response.headers["Location"] == address("edit/")
 
 
 @pytest.mark.parametrize("to", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", "\\\\x"])
-def test_signing_in_leads_nowhere_else(someone: User, to: str) -> None:
+def test_sign_in_does_not_lead_to_another_site(someone: User, to: str) -> None:
     assert sign_in(Client(), next=to).headers["Location"] == "/"
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"password": "wrong"}, "The username and/or password you specified are not correct."),
-        ({"login": "nobody"}, "The username and/or password you specified are not correct."),
+        ({"login": "unknown"}, "The username and/or password you specified are not correct."),
         ({"login": ""}, "This field is required."),
         ({"password": ""}, "This field is required."),
         ({"login": "someone\x00"}, "Null characters are not allowed."),
     ],
 )
-def test_a_wrong_sign_in_stays_outside(someone: User, fields: dict[str, str], told: str) -> None:
+def test_a_wrong_sign_in_is_rejected(someone: User, fields: dict[str, str], message: str) -> None:
     client = Client()
 
-    answer = sign_in(client, **fields)
+    response = sign_in(client, **fields)
 
-    assert answer.status_code == 200
-    assert told in said(answer)
-    assert PASSWORD not in answer.content.decode()
+    assert response.status_code == 200
+    assert message in said(response)
+    assert PASSWORD not in response.content.decode()
     assert "_auth_user_id" not in client.session
 
 
-def test_a_wrong_name_is_told_in_the_same_words_as_a_wrong_password(someone: User) -> None:
-    answers = [said(sign_in(Client(), **fields)) for fields in ({"password": "wrong"}, {"login": "nobody"})]
+def test_a_wrong_name_and_a_wrong_password_get_the_same_message(someone: User) -> None:
+    messages = [said(sign_in(Client(), **fields)) for fields in ({"password": "wrong"}, {"login": "unknown"})]
 
-    assert "The username and/or password you specified are not correct." in answers[0]
-    assert answers[0] == answers[1]
+    assert "The username and/or password you specified are not correct." in messages[0]
+    assert messages[0] == messages[1]
 
 
-def test_guessing_is_slowed_down(someone: User) -> None:
+def test_limits_failed_sign_ins(someone: User) -> None:
     client = Client()
     for _ in range(5):
         sign_in(client, password="wrong")
 
-    answer = sign_in(client)
+    response = sign_in(client)
 
-    assert "Too many failed login attempts." in said(answer)
+    assert "Too many failed login attempts." in said(response)
     assert client.get("/").headers["Location"].startswith(LOGIN)
 
 
-def test_an_account_that_was_closed_stays_outside(someone: User) -> None:
+def test_a_closed_account_cannot_sign_in(someone: User) -> None:
     User.objects.update(is_active=False)
     client = Client()
 
-    answer = client.post(LOGIN, {"login": "someone", "password": PASSWORD}, follow=True)
+    response = client.post(LOGIN, {"login": "someone", "password": PASSWORD}, follow=True)
 
-    assert "This account is closed" in said(answer)
+    assert "This account is closed" in said(response)
     assert client.get("/").headers["Location"].startswith(LOGIN)
 
 
-def test_signing_out_asks_and_then_ends_the_session(client_as: Callable[[str], Client], project: Project) -> None:
+def test_sign_out_asks_and_then_ends_the_session(client_as: Callable[[str], Client], project: Project) -> None:
     client = client_as("viewer")
 
-    asked, ended = said(client.get("/accounts/logout/")), client.post("/accounts/logout/")
+    question, ended = said(client.get("/accounts/logout/")), client.post("/accounts/logout/")
 
-    assert "Sign out?" in asked
+    assert "Sign out?" in question
     assert ended.headers["Location"] == LOGIN
     assert client.get(address()).headers["Location"].startswith(LOGIN)
 
 
-def test_a_password_is_changed_by_who_knows_it(someone: User, project: Project) -> None:
+def test_a_change_of_password_needs_the_current_one(someone: User, project: Project) -> None:
     client = Client()
     sign_in(client)
     new = "another one, just as long"
@@ -131,10 +131,10 @@ def test_a_password_is_changed_by_who_knows_it(someone: User, project: Project) 
 
 
 @pytest.mark.parametrize(
-    "door", ["signup/", "password/reset/", "email/", "confirm-email/", "3rdparty/", "2fa/", "login/code/", ""]
+    "page", ["signup/", "password/reset/", "email/", "confirm-email/", "3rdparty/", "2fa/", "login/code/", ""]
 )
-def test_no_other_door_is_there(door: str) -> None:
-    assert Client().get(f"/accounts/{door}").status_code == 404
+def test_the_other_pages_of_allauth_do_not_exist(page: str) -> None:
+    assert Client().get(f"/accounts/{page}").status_code == 404
 
 
 def test_there_is_no_admin_site() -> None:

@@ -1,4 +1,7 @@
-"""Accounts, and the roles as Django groups. The table is repeated here: a migration must not change with the code."""
+"""Accounts, and the roles as Django groups.
+
+The migration has its own table of roles, because it must not change with the code.
+"""
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
@@ -17,7 +20,7 @@ ROLES = {
 }
 
 
-def make_roles(apps, schema_editor):
+def create_roles(apps, schema_editor):
     ContentType = apps.get_model("contenttypes", "ContentType")
     Permission = apps.get_model("auth", "Permission")
     Group = apps.get_model("auth", "Group")
@@ -121,5 +124,5 @@ class Migration(migrations.Migration):
                 ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
-        migrations.RunPython(make_roles, migrations.RunPython.noop),
+        migrations.RunPython(create_roles, migrations.RunPython.noop),
     ]

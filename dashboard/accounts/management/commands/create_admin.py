@@ -1,4 +1,4 @@
-"""`manage.py create_admin`: the first administrator. There is no default account, and no default password."""
+"""`manage.py create_admin`: create an administrator. There is no default account and no default password."""
 
 import getpass
 import os
@@ -15,33 +15,33 @@ from dashboard.accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Makes an administrator. The password is asked for, or comes from STREAMWARDEN_ADMIN_PASSWORD."
+    help = "Creates an administrator. Asks for the password, or reads it from STREAMWARDEN_ADMIN_PASSWORD."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
 
     def handle(self, *_args: Any, username: str, **_options: Any) -> None:
         if User.objects.filter(username=username).exists():
-            raise CommandError(f"There is a user called {username} already.")
+            raise CommandError(f"The user {username} already exists.")
         user = User(username=username)
-        password = os.environ.get("STREAMWARDEN_ADMIN_PASSWORD") or _ask()
+        password = os.environ.get("STREAMWARDEN_ADMIN_PASSWORD") or _ask_for_password()
         try:
             user.clean_fields(exclude=["password"])
             validate_password(password, user)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         user.set_password(password)
-        with transaction.atomic():  # a role that the ledger cannot take leaves no account behind
+        with transaction.atomic():  # if the ledger cannot record the role, no account is created
             user.save()
             user.groups.add(Group.objects.get(name="administrator"))
         self.stdout.write(f"{username} is an administrator.")
 
 
-def _ask() -> str:
+def _ask_for_password() -> str:
     try:
-        password, again = getpass.getpass("Password: "), getpass.getpass("Again: ")
+        password, repeated = getpass.getpass("Password: "), getpass.getpass("Password again: ")
     except EOFError as error:
-        raise CommandError("No password given; none is made up.") from error
-    if password != again:
+        raise CommandError("Enter a password, or set STREAMWARDEN_ADMIN_PASSWORD.") from error
+    if password != repeated:
         raise CommandError("The two passwords differ.")
     return password

@@ -1,4 +1,4 @@
-"""`make demo`: the whole product on this machine, against the simulator, with people to sign in as."""
+"""`make demo`: run the dashboard on this machine, with the simulator and accounts for all roles."""
 
 import os
 import secrets
@@ -18,27 +18,27 @@ from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.accounts.models import User
 
-PEOPLE = {"helpdesk": "help desk", "admin": "administrator", "auditor": "auditor", "viewer": "viewer"}
+ACCOUNTS = {"helpdesk": "help desk", "admin": "administrator", "auditor": "auditor", "viewer": "viewer"}
 HOST = "127.0.0.1"
 STARTS_WITHIN = 30.0
 
 
 class Command(BaseCommand):
-    help = "Serves the dashboard and the simulator on this machine, with demo people, until Ctrl-C."
+    help = "Runs the dashboard and the simulator on this machine, with demo accounts, until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--simulator-port", type=int, default=8001)
-        parser.add_argument("--password", default="", help="one password for all four; otherwise one is made up each")
+        parser.add_argument("--password", default="", help="password of all accounts (default: random)")
 
     def handle(self, *_args: Any, port: int, simulator_port: int, password: str, **_options: Any) -> None:
         if settings.IS_PRODUCTION:
-            raise CommandError("The demo makes accounts with printed passwords; it does not run in production.")
+            raise CommandError("The demo prints the passwords of its accounts, so it does not run in production.")
         call_command("migrate", verbosity=0)
         call_command("collectstatic", verbosity=0, interactive=False)
-        passwords = {name: password or secrets.token_urlsafe(9) for name in PEOPLE}
-        for name, role in PEOPLE.items():
-            _make_person(name, role, passwords[name])
+        passwords = {name: password or secrets.token_urlsafe(9) for name in ACCOUNTS}
+        for name, role in ACCOUNTS.items():
+            _create_account(name, role, passwords[name])
         _stop_on_signals()
         servers: list[subprocess.Popen[bytes]] = []
         try:
@@ -46,20 +46,20 @@ class Command(BaseCommand):
             _wait_for(f"http://{HOST}:{simulator_port}/_simulator/requests", servers[-1], "simulator", simulator_port)
             servers.append(_start(_dashboard(port)))
             _wait_for(f"http://{HOST}:{port}/healthz", servers[-1], "dashboard", port)
-            self._greet(port, simulator_port, passwords)
+            self._print_addresses(port, simulator_port, passwords)
             _until_one_stops(servers)
         except KeyboardInterrupt:
-            self.stdout.write("\nStopped. The data is kept; `make demo-reset` starts over.")
+            self.stdout.write("\nStopped. The data is kept. `make demo-reset` deletes it.")
         finally:
             _stop(servers)
 
-    def _greet(self, port: int, simulator_port: int, passwords: dict[str, str]) -> None:
+    def _print_addresses(self, port: int, simulator_port: int, passwords: dict[str, str]) -> None:
         lines = [
             "",
             f"Streamwarden   http://{HOST}:{port}/   (this machine only)",
-            f"Simulator      http://{HOST}:{simulator_port}/   (stands in for the cloud)",
+            f"Simulator      http://{HOST}:{simulator_port}/   (instead of the cloud)",
             "",
-            *(f"  {name:<10} {passwords[name]:<14} {role}" for name, role in PEOPLE.items()),
+            *(f"  {name:<10} {passwords[name]:<14} {role}" for name, role in ACCOUNTS.items()),
             "",
             "Ctrl-C stops both.",
         ]
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _make_person(name: str, role: str, password: str) -> None:
+def _create_account(name: str, role: str, password: str) -> None:
     user, _ = User.objects.get_or_create(username=name)
     user.set_password(password)
     user.save()
@@ -82,8 +82,8 @@ def _dashboard(port: int) -> list[str]:
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """Its own process group: Ctrl-C reaches only this command, which then stops both in order."""
-    environ = {**os.environ, "STREAMWARDEN_WORKER": "embedded"}  # nobody starts `manage.py worker` beside the demo
+    """Start a process in its own process group, so that Ctrl-C reaches only this command."""
+    environ = {**os.environ, "STREAMWARDEN_WORKER": "embedded"}  # the demo starts no `manage.py worker`
     return subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, start_new_session=True)  # noqa: S603 (our own commands)
 
 
@@ -98,7 +98,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], name: str, port: in
         except OSError:
             time.sleep(0.1)
     raise CommandError(
-        f"The {name} did not start. Is port {port} taken? Choose others: make demo PORT=9000 SIMULATOR_PORT=9001"
+        f"The {name} did not start. If port {port} is in use, choose others: make demo PORT=9000 SIMULATOR_PORT=9001"
     )
 
 
@@ -113,7 +113,7 @@ def _stop_on_signals() -> None:
 def _until_one_stops(servers: list[subprocess.Popen[bytes]]) -> None:
     while all(server.poll() is None for server in servers):
         time.sleep(0.2)
-    raise CommandError("One of the two servers stopped; its last words are above.")
+    raise CommandError("One of the two servers stopped. Its last output is above.")
 
 
 def _stop(servers: list[subprocess.Popen[bytes]]) -> None:

@@ -8,7 +8,7 @@ from dashboard.worker.jobs import Worker
 
 
 class Command(BaseCommand):
-    help = "Does the background work until SIGTERM or Ctrl-C. Use it with STREAMWARDEN_WORKER=separate."
+    help = "Runs the background work until SIGTERM or Ctrl-C. Use it with STREAMWARDEN_WORKER=separate."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         self.check(databases=["default"])
