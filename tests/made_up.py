@@ -1,4 +1,4 @@
-"""A ledger as it could have grown: what is common and what is rare, two projects, and system events."""
+"""Generate a ledger with common and rare changes, two projects, and system events."""
 
 import hmac
 from collections.abc import Iterator, Mapping
@@ -46,17 +46,17 @@ FIELDS = {
 }
 FIELD_WEIGHTS = (1_000, 2_000, 5_000, 1_500, 500, 1)
 STATUS = ("server_group_status", "Status")
-OF_THE_HOUSE = 0.02
+SYSTEM_EVENT_SHARE = 0.02
 GROUPS = 300
 
 
 def made_up_rows(count: int, seed: int = 1) -> Iterator[tuple[int, str, str, str]]:
-    """Number, facts, hash and MAC of a ledger's rows."""
-    random, previous, key = Random(seed), GENESIS, audit_key()  # noqa: S311 (made-up rows, no secret)
+    """Number, facts, hash and MAC of the rows of a ledger."""
+    random, previous, key = Random(seed), GENESIS, audit_key()  # noqa: S311 (generated rows, no secret)
     at = datetime(2024, 1, 1, tzinfo=UTC)
     for number, facts in zip(range(1, count + 1), _facts(random), strict=False):
-        is_cut = number == count and facts["outcome"] is None  # it does not end in the middle of a change
-        end = {"outcome": "not_sent", "proof": "The cloud was away."} if is_cut else {}
+        is_cut = number == count and facts["outcome"] is None  # the last change has an outcome
+        end = {"outcome": "not_sent", "proof": "The cloud was unavailable."} if is_cut else {}
         at += timedelta(microseconds=random.randrange(1, 60_000_000))
         text = canonical(facts | end | {"number": number, "at": written(at), "previous_hash": previous})
         previous = hash_of(text)
@@ -64,10 +64,10 @@ def made_up_rows(count: int, seed: int = 1) -> Iterator[tuple[int, str, str, str
 
 
 def _facts(random: Random) -> Iterator[Facts]:
-    """Without end; each but number, time and the hash before."""
+    """Endless facts of rows, without number, time and previous hash."""
     number = 1
     while True:
-        for facts in _event(random) if random.random() < OF_THE_HOUSE else _change(random, number):
+        for facts in _event(random) if random.random() < SYSTEM_EVENT_SHARE else _change(random, number):
             yield facts
             number += 1
 
@@ -78,7 +78,7 @@ def _pick(random: Random, weights: Weights) -> Any:
 
 def _event(random: Random) -> list[Facts]:
     kind = _pick(random, EVENTS)
-    told = "Given: auditor." if kind == "roles" else ""
+    proof = "Given: auditor." if kind == "roles" else ""
     nowhere: Facts = {
         "key": None,
         "intent": None,
@@ -89,11 +89,11 @@ def _event(random: Random) -> list[Facts]:
         "changes": [],
     }
     outcome = "denied" if kind == "sign_in_failed" else "applied"
-    return [NOTHING_SAID | nowhere | _who(random) | {"kind": kind, "outcome": outcome, "proof": told}]
+    return [NOTHING_SAID | nowhere | _actor(random) | {"kind": kind, "outcome": outcome, "proof": proof}]
 
 
 def _change(random: Random, number: int) -> list[Facts]:
-    """An intent and what came of it; one row where nothing was sent."""
+    """An intent and its outcomes, or one row for a denied attempt."""
     intent = _intent(random, number)
     if intent["kind"] == "denied":
         return [intent | {"outcome": "denied", "proof": "Your role does not allow this."}]
@@ -109,14 +109,14 @@ def _intent(random: Random, number: int) -> Facts:
         "project": _pick(random, PROJECTS),
         "group_id": f"7b1d2c52-4f0e-4c57-9a3b-{group:012d}",
         "group_name": f"{NAMES[group % len(NAMES)]}-{group}",
-        **_who(random),
+        **_actor(random),
         "kind": kind,
         "reason": f"INC-{number} {why} {group}" if random.random() < 0.9 else "",
         "changes": _changes(random, kind, number),
     }
 
 
-def _who(random: Random) -> Facts:
+def _actor(random: Random) -> Facts:
     actor = _pick(random, ACTORS)
     return {"actor": actor, "actor_id": 1 + tuple(ACTORS).index(actor), "from_address": "192.0.2.7"}
 

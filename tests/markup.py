@@ -1,4 +1,4 @@
-"""A page as a browser without JavaScript has it: its elements, its words, and what its forms would send."""
+"""Read a page like a browser without JavaScript: elements, text, and the data of forms."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Element:
 class Form:
     attrs: dict[str, str]
     fields: dict[str, str] = field(default_factory=dict)
-    """What submitting it without its buttons sends."""
+    """The data of the form, without its buttons."""
     disabled: set[str] = field(default_factory=set)
 
 
@@ -82,7 +82,7 @@ def _form(node: Tag) -> Form:
 
 
 def _values(control: Element) -> Iterator[str]:
-    """The value a control sends: at most one, unless several options are selected."""
+    """The values of a control: at most one, except with several selected options."""
     match control.tag:
         case "textarea":
             yield control.text.removeprefix("\n")
@@ -95,7 +95,7 @@ def _values(control: Element) -> Iterator[str]:
 
 
 def words(text: str) -> str:
-    """The text with every run of blanks as one, as a reader sees it."""
+    """The text with single spaces, as a browser shows it."""
     return " ".join(text.split())
 
 
@@ -104,7 +104,7 @@ def read(response: Rendered) -> Page:
 
 
 def said(response: Rendered) -> str:
-    """The words of the page's main part, or of all of a partial."""
+    """The text of the main element of a page, or of a whole partial."""
     page = read(response)
     mains = page.all("main")
     return words(mains[0].text if mains else page.soup.get_text())

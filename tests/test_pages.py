@@ -1,4 +1,4 @@
-"""The frame around every page: headers, markup, errors, and the pages that belong to no room."""
+"""Every page: headers, markup, error messages. Also the pages of the `web` package."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -44,7 +44,7 @@ SECRETS = ("simulator-token", "development-only", "Traceback", "site-packages", 
 
 @dataclass(frozen=True)
 class Scene:
-    """Someone at a browser, with what a page may need to come into a state."""
+    """A person with a browser, and the means to bring a page into a state."""
 
     client_as: Callable[[str], Client]
     simulator: Simulated
@@ -62,7 +62,7 @@ class Scene:
         return self.client_as(role).post(path, data, headers=headers)
 
     def edit(self, data: dict[str, str], below: str = "edit/", **headers: str) -> Any:
-        """The form as it is shown, with some of it changed."""
+        """Post the form of the edit page with changes in `data`."""
         fields = read(self.get(address("edit/"))).form("edit-form").fields
         return self.post(address(below), fields | data, **headers)
 
@@ -92,7 +92,7 @@ def with_conflict(scene: Scene) -> Any:
     return scene.post(address("edit/"), fields | {"name": "mine"})
 
 
-def with_little_known(scene: Scene) -> Any:
+def with_few_values(scene: Scene) -> Any:
     names = ("name", "is_vdi", "server_group_status", "route_policy", "image_name", "create_time", "app_group_count")
     scene.simulator.change(DESIGN_POOL, **dict.fromkeys(names))
     return scene.get(address(), "help desk")
@@ -118,7 +118,7 @@ def without_project(scene: Scene) -> Any:
 
 def with_other_token(scene: Scene) -> Any:
     (project,) = scene.settings.CLOUD_PROJECTS
-    scene.settings.CLOUD_PROJECTS = (replace(project, auth=TokenCredential("simulator-token-that-is-none")),)
+    scene.settings.CLOUD_PROJECTS = (replace(project, auth=TokenCredential("simulator-token-that-is-wrong")),)
     return scene.get(LIST)
 
 
@@ -136,10 +136,10 @@ UNDER_WAY = ChangeUnderWayError()
 
 STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "sign-in": (200, lambda _: Client().get(LOGIN)),
-    "sign-in refused": (200, lambda _: Client().post(LOGIN, {"login": "a", "password": "b"})),
+    "sign-in rejected": (200, lambda _: Client().post(LOGIN, {"login": "a", "password": "b"})),
     "sign-out": (200, lambda s: s.get("/accounts/logout/")),
     "password": (200, lambda s: s.get("/accounts/password/change/")),
-    "password refused": (200, lambda s: s.post("/accounts/password/change/", {"oldpassword": "x"})),
+    "password rejected": (200, lambda s: s.post("/accounts/password/change/", {"oldpassword": "x"})),
     "account closed": (200, lambda _: Client().get("/accounts/inactive/")),
     "no project": (503, without_project),
     "list": (200, lambda s: s.get(LIST)),
@@ -147,8 +147,8 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "list, filtered": (200, lambda s: s.get(f"{LIST}?q=a&status=on&sort=-disk&role=primary")),
     "list, nothing found": (200, lambda s: s.get(f"{LIST}?q=nowhere&status=off")),
     "list, partial": (200, lambda s: s.get(LIST, **HTMX)),
-    "list, last good copy": (200, with_stale_list),
-    "list, cloud away": (503, lambda s: s.after({"match": LISTS, "fault": "unavailable"}).get(LIST)),
+    "list, last copy": (200, with_stale_list),
+    "list, cloud unavailable": (503, lambda s: s.after({"match": LISTS, "fault": "unavailable"}).get(LIST)),
     "list, wrong token": (503, with_other_token),
     "counts": (200, lambda s: s.get(f"{LIST}counts/", **HTMX)),
     "loads": (200, lambda s: s.get(f"{LIST}loads/", **HTMX)),
@@ -157,14 +157,14 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "name check": (200, lambda s: s.get(address("edit/name/") + "?name=finance-eu", **HTMX)),
     "cloud check": (200, lambda s: s.get(f"{LIST}cloud-check/")),
     "group": (200, lambda s: s.get(address())),
-    "group, hardly known": (200, with_little_known),
+    "group, few values": (200, with_few_values),
     "group, with history": (200, then(lambda s: s.edit({"name": "TEST", "reason": "why"}), lambda s: s.get(address()))),
     "group, pending": (200, then(lambda s: s.after(UNKNOWN).edit({"name": "TEST"}), lambda s: s.get(address()))),
-    "group, cloud away": (503, lambda s: s.after(fault("forbidden", "GET", times=None)).get(address())),
+    "group, cloud unavailable": (503, lambda s: s.after(fault("forbidden", "GET", times=None)).get(address())),
     "edit": (200, lambda s: s.get(address("edit/"))),
-    "edit, wrong": (422, lambda s: s.edit({"name": "a b", "reason": "x" * 501})),
-    "edit, wrong, partial": (422, lambda s: s.edit({"name": "a b"}, **HTMX)),
-    "edit, refused": (422, lambda s: s.after(fault("bad_request")).edit({"name": "TEST"})),
+    "edit, invalid": (422, lambda s: s.edit({"name": "a b", "reason": "x" * 501})),
+    "edit, invalid, partial": (422, lambda s: s.edit({"name": "a b"}, **HTMX)),
+    "edit, rejected": (422, lambda s: s.after(fault("bad_request")).edit({"name": "TEST"})),
     "edit, conflict": (409, with_conflict),
     "review": (
         200,
@@ -177,8 +177,8 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "switch, no reason, dialog": (422, lambda s: s.post(address("switch/"), {"status": "off"}, **HTMX)),
     "switch, switched": (200, lambda s: s.post(address("switch/"), OFF, **HTMX)),
     "switch, pending": (200, lambda s: s.after(UNKNOWN).post(address("switch/"), OFF, **HTMX)),
-    "switch, refused": (200, lambda s: s.after(fault("bad_request")).post(address("switch/"), OFF, **HTMX)),
-    "switch, not understood": (400, lambda s: s.post(address("switch/"), {"status": "flip"})),
+    "switch, rejected": (200, lambda s: s.after(fault("bad_request")).post(address("switch/"), OFF, **HTMX)),
+    "switch, invalid": (400, lambda s: s.post(address("switch/"), {"status": "flip"})),
     "change under way": (
         409,
         lambda s: s.failing(views, "switch_server_group", UNDER_WAY).post(address("switch/"), OFF),
@@ -191,9 +191,9 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "activity, partial": (200, lambda s: s.get(LEDGER, **HTMX)),
     "entry": (200, then(lambda s: s.edit({"name": "TEST"}), Scene.entry)),
     "entry, unknown": (200, then(lambda s: s.after(UNKNOWN).edit({"name": "TEST"}), Scene.entry)),
-    "entry, refused": (200, then(lambda s: s.after(fault("bad_request")).edit({"name": "TEST"}), Scene.entry)),
+    "entry, rejected": (200, then(lambda s: s.after(fault("bad_request")).edit({"name": "TEST"}), Scene.entry)),
     "entry, denied": (200, then(lambda s: s.post(address("edit/"), {}, "viewer"), Scene.entry)),
-    "ledger away": (
+    "ledger unavailable": (
         503,
         lambda s: s.failing(views, "switch_server_group", LedgerError("disk full")).post(address("switch/"), OFF),
     ),
@@ -207,10 +207,10 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "not found": (404, lambda s: s.get("/nowhere/")),
     "not found, not signed in": (404, lambda _: Client().get("/nowhere/")),
     "no such group": (404, lambda s: s.get(address(group_id="nowhere"))),
-    "page too old": (403, with_forged_post),
-    "strange host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
+    "form without token": (403, with_forged_post),
+    "unknown host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
     "server error": (500, with_server_error),
-    "database away": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
+    "database unavailable": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
 }
 
 
@@ -225,8 +225,8 @@ def scene(
     return Scene(client_as, simulator, settings, monkeypatch)
 
 
-def faults_of(element: Element) -> list[str]:
-    """What the policy would block, or what would reach out to another host."""
+def violations_of(element: Element) -> list[str]:
+    """Attributes and tags that the content policy forbids, or that load from another host."""
     inline = [name for name in element.attrs if name == "style" or name.startswith(("on", "hx-on", "data-hx-on"))]
     addresses = {"src", "href", "action", "formaction", "hx-get", "hx-post", "srcset", "poster", "data"}
     foreign = [
@@ -240,19 +240,19 @@ def faults_of(element: Element) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_every_page_is_ours_private_and_free_of_secrets_and_of_what_the_policy_forbids(scene: Scene, name: str) -> None:
+def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene, name: str) -> None:
     status, show = STATES[name]
 
-    answer = show(scene)
+    response = show(scene)
 
-    page = read(answer)
-    headers = {header: answer.headers[header] for header in HEADERS}
+    page = read(response)
+    headers = {header: response.headers[header] for header in HEADERS}
     ids = Counter(element.attrs["id"] for element in page.elements if "id" in element.attrs)
-    assert answer.status_code == status
-    assert set(answer.headers["Content-Security-Policy"].split("; ")) == POLICY
+    assert response.status_code == status
+    assert set(response.headers["Content-Security-Policy"].split("; ")) == POLICY
     assert headers == HEADERS
-    assert "no-store" in answer.headers["Cache-Control"]
-    assert [(element.tag, wrong) for element in page.elements if (wrong := faults_of(element))] == []
+    assert "no-store" in response.headers["Cache-Control"]
+    assert [(element.tag, found) for element in page.elements if (found := violations_of(element))] == []
     assert [secret for secret in SECRETS if secret in page.html] == []
     assert [one for one, count in ids.items() if count > 1] == []
     if page.all("html"):
@@ -267,22 +267,22 @@ def test_every_page_is_ours_private_and_free_of_secrets_and_of_what_the_policy_f
         ("not allowed", "You may not do this"),
         ("not found", "There is no such page"),
         ("no such group", "There is no such page"),
-        ("page too old", "This page was open for too long"),
-        ("strange host", "That request was not understood"),
-        ("switch, not understood", "Send status=on or status=off, once."),
+        ("form without token", "This page was open for too long"),
+        ("unknown host", "That request was not understood"),
+        ("switch, invalid", "Send status=on or status=off, once."),
         ("server error", "Something went wrong here"),
-        ("group, cloud away", "The cloud does not answer as it should"),
+        ("group, cloud unavailable", "The cloud does not answer as it should"),
         ("list, wrong token", "The credential is wrong, expired or locked,"),
         ("change under way", "Another change to this group is under way"),
         (
-            "ledger away",
+            "ledger unavailable",
             "A change that cannot be recorded is not sent: nothing was changed. The database says: disk full.",
         ),
         ("outcome not recorded", "The change was sent, but its outcome could not be recorded."),
         ("account closed", "This account is closed"),
     ],
 )
-def test_what_went_wrong_is_said_in_words(scene: Scene, name: str, words: str) -> None:
+def test_an_error_page_explains_the_error(scene: Scene, name: str, words: str) -> None:
     _, show = STATES[name]
 
     assert words in said(show(scene))
@@ -290,7 +290,7 @@ def test_what_went_wrong_is_said_in_words(scene: Scene, name: str, words: str) -
 
 @pytest.fixture
 def full_disk(transactional_db: None) -> Any:
-    """Makes the ledger refuse rows of a kind."""
+    """Fill the disk for one table of the ledger."""
     kinds = []
 
     def fill(kind: str) -> None:
@@ -311,38 +311,36 @@ def full_disk(transactional_db: None) -> Any:
     ],
 )
 @pytest.mark.parametrize("form", ["edit/", "switch/"])
-def test_a_ledger_that_cannot_be_written_is_told(
+def test_the_page_reports_a_ledger_that_cannot_be_written(
     scene: Scene, full_disk: Callable[[str], None], form: str, table: str, words: str, patches: int
 ) -> None:
     client = scene.admin
     full_disk(table)
 
-    answer = client.post(address(form), OFF if form == "switch/" else {"name": "TEST"})
+    response = client.post(address(form), OFF if form == "switch/" else {"name": "TEST"})
 
-    assert answer.status_code == 503
-    assert words in said(answer)
-    assert "database or disk is full" in said(answer)
+    assert response.status_code == 503
+    assert words in said(response)
+    assert "database or disk is full" in said(response)
     assert len(scene.simulator.patches) == patches
 
 
-# The door mat, the sign of life, the light switch
+# Home, health, theme
 
 
-def test_a_sign_of_life_needs_no_sign_in_and_no_database(
-    db: None, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_healthz_needs_no_sign_in_and_no_database(db: None, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        answer = Client().get("/healthz")
+        response = Client().get("/healthz")
 
-    assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert (response.status_code, response.content) == (200, b"ok\n")
 
 
-def test_the_start_leads_to_the_first_project(scene: Scene) -> None:
+def test_the_home_page_leads_to_the_first_project(scene: Scene) -> None:
     assert scene.get("/", "viewer").headers["Location"] == LIST
 
 
 @pytest.mark.parametrize(
-    ("posted", "goes", "theme"),
+    ("posted", "location", "theme"),
     [
         ({"theme": "dark", "next": f"{LIST}?q=a&page=2"}, f"{LIST}?q=a&page=2", "dark"),
         ({"theme": "light"}, "/", "light"),
@@ -366,16 +364,16 @@ def test_the_start_leads_to_the_first_project(scene: Scene) -> None:
     ],
     ids=ascii,
 )
-def test_the_light_is_chosen_and_nobody_is_led_away(db: None, posted: dict[str, str], goes: str, theme: str) -> None:
+def test_the_theme_form_leads_to_no_other_site(db: None, posted: dict[str, str], location: str, theme: str) -> None:
     client = Client()
 
-    answer = client.post("/theme/", posted)
+    response = client.post("/theme/", posted)
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, goes)
+    assert (response.status_code, response.headers["Location"]) == (302, location)
     assert read(client.get(LOGIN)).all("html")[0].attrs["data-bs-theme"] == theme
 
 
-def test_the_light_is_kept_where_no_script_can_read_it(db: None) -> None:
+def test_no_script_can_read_the_cookie_of_the_theme(db: None) -> None:
     cookie = Client().post("/theme/", {"theme": "dark"}).cookies["theme"]
 
     assert {name: cookie[name] for name in ("httponly", "samesite", "path")} == {
@@ -386,14 +384,14 @@ def test_the_light_is_kept_where_no_script_can_read_it(db: None) -> None:
 
 
 @pytest.mark.parametrize("value", ["pink", '"><script>', ""])
-def test_a_forged_light_is_as_good_as_none(db: None, value: str) -> None:
+def test_ignores_an_invalid_theme(db: None, value: str) -> None:
     client = Client()
     client.cookies["theme"] = value
 
     assert read(client.get(LOGIN)).all("html")[0].attrs["data-bs-theme"] == "auto"
 
 
-def test_a_page_says_whether_it_talks_to_a_simulator_and_to_which_project(scene: Scene, project: Project) -> None:
+def test_a_page_shows_a_banner_only_for_a_simulated_project(scene: Scene, project: Project) -> None:
     simulated = read(scene.get(LIST)).by_class("simulator-banner")
     scene.settings.CLOUD_PROJECTS = (replace(project, workspace_endpoint="https://workspace.example"),)
     real = read(Client().get(LOGIN)).by_class("simulator-banner")
@@ -405,8 +403,8 @@ def test_a_page_says_whether_it_talks_to_a_simulator_and_to_which_project(scene:
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "html", "drop_before_answer", "forbidden", "unauthorized"])
-def test_no_page_about_the_cloud_shows_a_secret(scene: Scene, kind: str) -> None:
-    answer = scene.after({"fault": kind}).get(address())
+def test_no_page_with_a_cloud_error_contains_a_secret(scene: Scene, kind: str) -> None:
+    response = scene.after({"fault": kind}).get(address())
 
-    assert answer.status_code == 503
-    assert "simulator-token" not in answer.content.decode()
+    assert response.status_code == 503
+    assert "simulator-token" not in response.content.decode()

@@ -1,4 +1,4 @@
-"""Every route, with every method, for everyone: one table, and no route without a row."""
+"""Every route with every method for every person, in one table."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from tests.conftest import DESIGN_POOL, Simulated, address
 LOGIN = "/accounts/login/"
 LIST, LEDGER = address(group_id=None), "/projects/default/audit/"
 SIGN_IN = "sign in"
-"""A redirect to the sign-in."""
+"""A redirect to the sign-in page."""
 
-PEOPLE = ("nobody", "no role", "viewer", "help desk", "administrator", "auditor")
+PEOPLE = ("signed out", "no role", "viewer", "help desk", "administrator", "auditor")
 Status = int | str
 
 
@@ -28,7 +28,7 @@ def everyone(status: Status) -> tuple[Status, ...]:
 
 
 def signed_in(*statuses: Status) -> tuple[Status, ...]:
-    """One for all who are signed in, or one each for: no role, viewer, help desk, administrator, auditor."""
+    """One status for all signed-in people, or one for each: no role, viewer, help desk, administrator, auditor."""
     return (SIGN_IN, *(statuses if len(statuses) > 1 else statuses * (len(PEOPLE) - 1)))
 
 
@@ -40,7 +40,7 @@ NOT_ALLOWED = signed_in(405)
 
 @dataclass(frozen=True)
 class Route:
-    """The answers by person; `PUT` is `POST` to the pages of allauth, any other method is one of the `others`."""
+    """Status by person. `PUT` is `POST` for the pages of allauth. `others` are all other methods."""
 
     path: str
     get: tuple[Status, ...]
@@ -94,7 +94,7 @@ def names(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iter
             yield f"{namespace}{pattern.name}"
 
 
-def test_no_route_is_without_a_row() -> None:
+def test_the_table_has_every_route() -> None:
     assert sorted(names(get_resolver().url_patterns)) == sorted(ROUTES)
 
 
@@ -112,7 +112,7 @@ def entry(db: None) -> ChangeIntent:
 @pytest.fixture
 def browser_of(client_as: Callable[[str], Client]) -> Callable[[str], Client]:
     def of(person: str) -> Client:
-        if person == "nobody":
+        if person == "signed out":
             return Client()
         if person != "no role":
             return client_as(person)
@@ -124,7 +124,7 @@ def browser_of(client_as: Callable[[str], Client]) -> Callable[[str], Client]:
     return of
 
 
-def came_to(client: Client, method: str, route: Route) -> Status:
+def status_of(client: Client, method: str, route: Route) -> Status:
     response = client.generic(
         method,
         route.path,
@@ -137,7 +137,7 @@ def came_to(client: Client, method: str, route: Route) -> Status:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("name", ROUTES)
-def test_everyone_comes_as_far_as_the_table_says(
+def test_each_person_gets_the_status_in_the_table(
     browser_of: Callable[[str], Client],
     project: Project,
     simulator: Simulated,
@@ -148,9 +148,9 @@ def test_everyone_comes_as_far_as_the_table_says(
     route = ROUTES[name]
     expected = {"GET": route.get, "POST": route.post, "PUT": route.put or route.others}.get(method, route.others)
 
-    came = {person: came_to(browser_of(person), method, route) for person in PEOPLE}
+    statuses = {person: status_of(browser_of(person), method, route) for person in PEOPLE}
 
-    assert came == dict(zip(PEOPLE, expected, strict=True))
+    assert statuses == dict(zip(PEOPLE, expected, strict=True))
     assert len(simulator.patches) <= (method == "POST" and name in {"server-groups:edit", "server-groups:switch"})
 
 
@@ -172,20 +172,20 @@ def test_everyone_comes_as_far_as_the_table_says(
         ("edit/", {}, {}),
     ],
 )
-@pytest.mark.parametrize("who", ["no role", "viewer", "auditor"])
-def test_a_post_without_permission_is_refused_and_recorded_with_what_was_attempted(
+@pytest.mark.parametrize("role", ["no role", "viewer", "auditor"])
+def test_denies_and_records_a_post_without_permission(
     browser_of: Callable[[str], Client],
     project: Project,
     simulator: Simulated,
-    who: str,
+    role: str,
     below: str,
     data: dict[str, str],
     attempted: dict[str, object],
 ) -> None:
-    answer = browser_of(who).post(address(below), data)
+    response = browser_of(role).post(address(below), data)
 
     entry = ChangeIntent.objects.get()
-    assert (answer.status_code, simulator.requests()) == (403, [])
+    assert (response.status_code, simulator.requests()) == (403, [])
     assert {row.field: row.after for row in entry.fields.all()} == attempted
     assert {row.before for row in entry.fields.all()} <= {None}
     assert (entry.kind, entry.group_id, [row.outcome for row in entry.outcomes.all()]) == (
@@ -193,40 +193,40 @@ def test_a_post_without_permission_is_refused_and_recorded_with_what_was_attempt
         DESIGN_POOL,
         ["denied"],
     )
-    assert (entry.actor, entry.from_address) == ("viewer" if who == "no role" else who, "127.0.0.1")
+    assert (entry.actor, entry.from_address) == ("viewer" if role == "no role" else role, "127.0.0.1")
 
 
 @pytest.mark.parametrize("field_name", ["route_policy__max_session", "name", "server_group_status"])
 @pytest.mark.parametrize("below", ["edit/", "switch/"])
-def test_the_help_desk_posting_any_other_field_is_refused_and_recorded(
+def test_denies_and_records_other_fields_from_the_help_desk(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, below: str, field_name: str
 ) -> None:
-    answer = client_as("help desk").post(
+    response = client_as("help desk").post(
         address(below), {"status": "off", "reason": "why", field_name: "5"}, headers={"HX-Request": "true"}
     )
 
     entry = ChangeIntent.objects.get()
-    assert (answer.status_code, simulator.requests()) == (403, [])
+    assert (response.status_code, simulator.requests()) == (403, [])
     assert (entry.kind, entry.actor) == ("denied", "help-desk")
     assert "server_group_status" in {row.field for row in entry.fields.all()}
 
 
 @pytest.mark.parametrize("below", ["edit/", "edit/review/", "switch/"])
-def test_looking_at_a_form_one_may_not_use_is_no_attempt(
+def test_does_not_record_the_view_of_a_forbidden_form(
     client_as: Callable[[str], Client], project: Project, below: str
 ) -> None:
-    answer = client_as("auditor").get(address(below))
+    response = client_as("auditor").get(address(below))
 
-    assert (answer.status_code, ChangeIntent.objects.count()) == (403, 0)
+    assert (response.status_code, ChangeIntent.objects.count()) == (403, 0)
 
 
-def test_taking_a_role_away_counts_at_once(
+def test_a_removed_role_has_an_immediate_effect(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
     client.get(address("edit/"))
     User.objects.get().groups.set([Group.objects.get(name="viewer")])
 
-    answer = client.post(address("edit/"), {"name": "TEST"})
+    response = client.post(address("edit/"), {"name": "TEST"})
 
-    assert (answer.status_code, simulator.patches) == (403, [])
+    assert (response.status_code, simulator.patches) == (403, [])

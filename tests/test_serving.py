@@ -1,4 +1,4 @@
-"""How a web process starts: what the hooks in gunicorn.conf.py do, and what an import does not."""
+"""The start of a web process: the hooks in gunicorn.conf.py. An import has no side effects."""
 
 import json
 import os
@@ -70,35 +70,33 @@ def python(*command: str, database: str, **changed: str) -> subprocess.Completed
     )
 
 
-def findings(code: str, *, database: str, **changed: str) -> Any:
+def results_of(code: str, *, database: str, **changed: str) -> Any:
     done = python("-c", code, database=database, **changed)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_importing_the_application_starts_nothing(tmp_path: Path) -> None:
-    found = findings(IMPORT, database=f"sqlite:///{tmp_path}/db.sqlite3")
+def test_the_import_of_the_application_has_no_side_effects(tmp_path: Path) -> None:
+    results = results_of(IMPORT, database=f"sqlite:///{tmp_path}/db.sqlite3")
 
-    assert found == {"threads": 1, "is_connected": False}
+    assert results == {"threads": 1, "is_connected": False}
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("worker", "jobs"), [("embedded", JOBS), ("separate", set())])
-def test_a_web_process_does_the_background_work_unless_it_is_separate(
-    worker: str, jobs: set[str], tmp_path: Path
-) -> None:
-    found = findings(START, database=f"sqlite:///{tmp_path}/db.sqlite3", STREAMWARDEN_WORKER=worker)
+def test_a_web_process_runs_the_background_work_if_embedded(worker: str, jobs: set[str], tmp_path: Path) -> None:
+    results = results_of(START, database=f"sqlite:///{tmp_path}/db.sqlite3", STREAMWARDEN_WORKER=worker)
 
-    assert set(found["jobs"]) == jobs
+    assert set(results["jobs"]) == jobs
 
 
-def test_garbage_of_a_request_is_collected_after_it_and_modules_are_left_out(tmp_path: Path) -> None:
-    found = findings(START, database=f"sqlite:///{tmp_path}/db.sqlite3")
+def test_collects_garbage_after_a_request_without_that_of_modules(tmp_path: Path) -> None:
+    results = results_of(START, database=f"sqlite:///{tmp_path}/db.sqlite3")
 
-    assert (found["garbage"], found["are_modules_frozen"]) == ([True, False], True)
+    assert (results["garbage"], results["are_modules_frozen"]) == ([True, False], True)
 
 
-def test_the_dashboard_does_not_start_without_a_guard_of_the_ledger(tmp_path: Path) -> None:
+def test_does_not_start_without_a_guard_of_the_ledger(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/db.sqlite3"
     assert python("-c", MIGRATE, database=database).returncode == 0
 

@@ -1,4 +1,4 @@
-"""What a page loads: Bootstrap as its makers published it, and nothing that is not asked for."""
+"""Static files: Bootstrap as it was published, and only files that pages load."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ MANIFEST = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 
 @pytest.fixture
 def collected(settings: Settings, tmp_path: Path) -> Path:
-    """The static files as a deployment has them."""
+    """The directory of collected static files, as in a deployment."""
     settings.STATIC_ROOT = str(tmp_path)
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": MANIFEST}}
     call_command("collectstatic", verbosity=0, interactive=False)
@@ -31,12 +31,12 @@ def collected(settings: Settings, tmp_path: Path) -> Path:
 
 
 def loaded(client: Client, path: str) -> set[str]:
-    """The files a page asks for, below /static/."""
+    """The files below /static/ that a page loads."""
     links = [element.attrs.get("src") or element.attrs.get("href", "") for element in read(client.get(path)).elements]
     return {link.removeprefix("/static/") for link in links if link.startswith("/static/")}
 
 
-def test_bootstraps_style_sheet_is_the_published_one() -> None:
+def test_the_style_sheet_of_bootstrap_is_the_published_one() -> None:
     sheet = Path(bootstrap_wrapper.get_bootstrap_css_dir()) / "bootstrap.min.css"
 
     digest = base64.b64encode(hashlib.sha384(sheet.read_bytes()).digest()).decode()
@@ -44,12 +44,12 @@ def test_bootstraps_style_sheet_is_the_published_one() -> None:
     assert f"sha384-{digest}" == OFFICIAL
 
 
-def test_what_pages_load_is_collected_and_nothing_else(
+def test_collects_exactly_the_files_that_pages_load(
     client_as: Callable[[str], Client], project: Project, collected: Path
 ) -> None:
     client = client_as("administrator")
 
-    asked = (
+    links = (
         loaded(client, address(group_id=None)) | loaded(client, address("edit/")) | loaded(Client(), "/accounts/login/")
     )
 
@@ -57,35 +57,35 @@ def test_what_pages_load_is_collected_and_nothing_else(
     files = {name for name in hashed if re.search(r"\.[0-9a-f]{12}\.[a-z]+$", name)}
     in_sheets = {
         (Path(sheet).parent / link).as_posix()
-        for sheet in asked
+        for sheet in links
         if sheet.endswith(".css")
         for link in re.findall(r"url\(\"?([^)\"]+\.svg)\"?\)", (collected / sheet).read_text())
         if not link.startswith("data:")
     }
     maps = {name for name in files if name.endswith(".map")}
-    assert files - maps == asked | in_sheets
+    assert files - maps == links | in_sheets
     assert {re.sub(r"\.[0-9a-f]{12}", "", name) for name in maps} <= {"bootstrap/bootstrap.min.css.map"}
 
 
-def test_every_file_has_its_digest_in_its_name_and_is_there_compressed(
+def test_every_file_has_its_digest_in_its_name_and_is_compressed(
     client_as: Callable[[str], Client], project: Project, collected: Path
 ) -> None:
-    asked = loaded(client_as("administrator"), address(group_id=None))
+    links = loaded(client_as("administrator"), address(group_id=None))
 
-    assert {bool(re.search(r"\.[0-9a-f]{12}\.(css|js|svg)$", name)) for name in asked} == {True}
-    assert [name for name in asked if name.endswith((".css", ".js")) and not (collected / f"{name}.gz").exists()] == []
+    assert {bool(re.search(r"\.[0-9a-f]{12}\.(css|js|svg)$", name)) for name in links} == {True}
+    assert [name for name in links if name.endswith((".css", ".js")) and not (collected / f"{name}.gz").exists()] == []
 
 
-def test_the_first_visit_of_the_list_weighs_little(
+def test_the_first_visit_of_the_list_loads_at_most_120_kib(
     client_as: Callable[[str], Client], project: Project, collected: Path
 ) -> None:
     client = client_as("administrator")
 
     page = client.get(address(group_id=None), headers={"accept-encoding": "gzip"})
-    asked = loaded(client, address(group_id=None))
+    links = loaded(client, address(group_id=None))
 
-    packed = [(collected / f"{name}.gz", collected / name) for name in asked]
-    weight = len(page.content) + sum((small if small.exists() else large).stat().st_size for small, large in packed)
+    variants = [(collected / f"{name}.gz", collected / name) for name in links]
+    weight = len(page.content) + sum((small if small.exists() else large).stat().st_size for small, large in variants)
     assert page.headers["Content-Encoding"] == "gzip"
-    assert len(asked) + 1 <= 10
+    assert len(links) + 1 <= 10
     assert weight <= 120 * 1024

@@ -1,4 +1,4 @@
-"""What every request meets before its page: the proxies, the sign-in, and what it keeps of a form."""
+"""Middleware: proxies, sign-in, and input that is kept after an expired sign-in."""
 
 from collections.abc import Callable
 
@@ -33,12 +33,12 @@ def admin(person: Callable[[str], User]) -> User:
         ("/", "/"),
     ],
 )
-def test_without_a_session_a_page_leads_to_the_sign_in_and_back(
+def test_a_page_without_a_session_leads_to_the_sign_in_and_back(
     db: None, project: Project, path: str, following: str
 ) -> None:
-    answer = Client().get(path)
+    response = Client().get(path)
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, f"{LOGIN}?next={following}")
+    assert (response.status_code, response.headers["Location"]) == (302, f"{LOGIN}?next={following}")
 
 
 @pytest.mark.parametrize(
@@ -47,32 +47,32 @@ def test_without_a_session_a_page_leads_to_the_sign_in_and_back(
         (f"http://testserver{LIST}?q=a", f"{LIST}?q=a"),
         ("http://elsewhere.example/projects/", "/"),
         ("//elsewhere.example/", "/"),
-        ("nonsense", "/"),
+        ("no address", "/"),
         ("", "/"),
         (None, "/"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_without_a_session_htmx_takes_the_whole_browser_to_the_sign_in(
+def test_htmx_without_a_session_redirects_the_whole_page_to_the_sign_in(
     db: None, project: Project, method: str, shown: str | None, back: str
 ) -> None:
     headers = {"HX-Request": "true"} | ({} if shown is None else {"HX-Current-URL": shown})
 
-    answer = Client().generic(method, address("switch/"), headers=headers)
+    response = Client().generic(method, address("switch/"), headers=headers)
 
     following = back.replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["HX-Redirect"] == f"{LOGIN}?next={following}"
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["HX-Redirect"] == f"{LOGIN}?next={following}"
 
 
-def test_a_session_that_has_ended_is_none(client_as: Callable[[str], Client], project: Project) -> None:
+def test_an_ended_session_leads_to_the_sign_in(client_as: Callable[[str], Client], project: Project) -> None:
     client = client_as("administrator")
     Session.objects.all().delete()
 
     assert client.get(LIST).headers["Location"].startswith(f"{LOGIN}?next=")
 
 
-def test_nothing_is_sent_for_someone_whose_session_has_ended(
+def test_sends_nothing_after_the_session_ended(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -85,7 +85,7 @@ def test_nothing_is_sent_for_someone_whose_session_has_ended(
 
 
 @pytest.mark.parametrize("below", ["edit/", "edit/review/"])
-def test_what_was_typed_outlives_the_session(admin: User, project: Project, simulator: Simulated, below: str) -> None:
+def test_keeps_the_input_after_the_session_end(admin: User, project: Project, simulator: Simulated, below: str) -> None:
     admin.set_password(PASSWORD)
     admin.save()
     client = Client()
@@ -102,7 +102,7 @@ def test_what_was_typed_outlives_the_session(admin: User, project: Project, simu
 
 
 @pytest.mark.parametrize(("path", "size"), [(address("switch/"), 10), (address("edit/"), MAX_KEPT + 1), (LIST, 10)])
-def test_nothing_else_is_kept(admin: User, project: Project, path: str, size: int) -> None:
+def test_keeps_no_other_input(admin: User, project: Project, path: str, size: int) -> None:
     client = Client()
     client.post(path, {"name": "x" * size})
 
@@ -111,17 +111,15 @@ def test_nothing_else_is_kept(admin: User, project: Project, path: str, size: in
     assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "design-pool"
 
 
-def test_what_was_typed_for_one_group_is_not_shown_for_another(
-    admin: User, project: Project, simulator: Simulated
-) -> None:
-    other = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e1"  # the address of the one begins with that of the other
+def test_does_not_show_the_input_for_another_group(admin: User, project: Project, simulator: Simulated) -> None:
+    other = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e1"  # the address of the first begins with that of the second
     client = Client()
     client.post(address("edit/"), {"name": "TEST"})
     client.force_login(admin, backend=BACKEND)
 
-    answer = client.get(address("edit/", other))
+    response = client.get(address("edit/", other))
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
     assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "TEST"
 
 
@@ -137,13 +135,13 @@ def test_what_was_typed_for_one_group_is_not_shown_for_another(
         (1, "203.0.113.9, <script>", "192.0.2.7"),
     ],
 )
-def test_the_ledger_has_the_address_before_our_own_proxies(
+def test_the_ledger_has_the_address_of_the_client_behind_proxies(
     db: None, settings: Settings, proxies: int, forwarded: str, expected: str
 ) -> None:
     settings.PROXIES = proxies
 
     Client(REMOTE_ADDR="192.0.2.7", headers={"X-Forwarded-For": forwarded}).post(
-        LOGIN, {"login": "nobody", "password": "wrong"}
+        LOGIN, {"login": "unknown", "password": "wrong"}
     )
 
     assert SystemEvent.objects.get().from_address == expected

@@ -1,4 +1,4 @@
-"""The jobs that no other test covers; settling and checkpoints are tested where they belong."""
+"""The jobs of the worker that have no other tests."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ def make_session(key: str, *, days: int) -> None:
     Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
 
 
-def test_expired_sessions_are_deleted_once_a_day() -> None:
+def test_deletes_expired_sessions_once_a_day() -> None:
     worker, kept = Worker(), []
     make_session("valid", days=1)
 
