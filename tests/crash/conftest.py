@@ -1,46 +1,47 @@
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.crash.dashboards import environment, run
+from tests.crash.dashboards import NewDatabase, environment, run
 
 NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
     """Makes a database with the tables and one administrator; on PostgreSQL under `python -m tests.postgres`."""
-    folder, server = tmp_path_factory.mktemp("crash"), os.environ.get("TEST_DATABASE_URL", "")
-    made = itertools.count()
-    worker = f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    return databases_on(server) if server else databases_in(tmp_path_factory.mktemp("crash"))
 
-    def on_sqlite() -> str:
-        name = f"{folder}/{next(made)}.sqlite3"
+
+def databases_in(folder: Path) -> NewDatabase:
+    """Makes SQLite databases in a folder."""
+    numbers = itertools.count()
+    run(environment(f"sqlite:///{folder}/template.sqlite3", NOWHERE), do="prepare")
+
+    def make() -> str:
+        name = f"{folder}/{next(numbers)}.sqlite3"
         shutil.copy(f"{folder}/template.sqlite3", name)
         return f"sqlite:///{name}"
 
-    def on_postgresql(template: str = f"template_{worker}") -> str:
-        name = f"crash_{worker}_{next(made)}"
-        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-        return _named(server, name)
-
-    if not server:
-        run(environment(f"sqlite:///{folder}/template.sqlite3", NOWHERE), do="prepare")
-        return on_sqlite
-    _execute(server, f"CREATE DATABASE template_{worker}")
-    run(environment(_named(server, f"template_{worker}"), NOWHERE), do="prepare")
-    return on_postgresql
+    return make
 
 
-def _named(server: str, name: str) -> str:
-    return f"{server.rpartition('/')[0]}/{name}"
+def databases_on(server: str) -> NewDatabase:
+    """Makes PostgreSQL databases on a server that other test processes may use too."""
+    numbers = itertools.count()
+    prefix = f"crash_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    template = _create(server, f"{prefix}_template")
+    run(environment(template, NOWHERE), do="prepare")
+    return lambda: _create(server, f"{prefix}_{next(numbers)}", f"TEMPLATE {prefix}_template")
 
 
-def _execute(server: str, statement: str) -> None:
+def _create(server: str, name: str, options: str = "") -> str:
     user, _, path = server.removeprefix("postgres://").partition("@/")
     with psycopg.connect(host=path.rpartition("/")[0], user=user, dbname="postgres", autocommit=True) as connection:
-        connection.execute(statement)
+        connection.execute(f"CREATE DATABASE {name} {options}")
+    return f"{server.rpartition('/')[0]}/{name}"

@@ -1,4 +1,4 @@
-"""A dashboard under gunicorn, as it is deployed, and a browser to go to it with."""
+"""A dashboard under gunicorn, as it is deployed, and a client that behaves like a browser."""
 
 import os
 import re
@@ -17,12 +17,12 @@ from django.conf import settings
 
 from tests.crash.dashboards import PASSWORD
 
-AS_ONE_WHO_MAY_NOT = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
-"""Root may write whatever is read-only, unless it gives that right away."""
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+"""Root can write to read-only files unless the process drops that right."""
 
 
 class Browser:
-    """Signed in as soon as `sign_in` was answered with a redirect."""
+    """A browser session. It is signed in once the response of `sign_in` is a redirect."""
 
     def __init__(self, address: str) -> None:
         self._address, self._session = address, requests.Session()
@@ -45,7 +45,7 @@ class Browser:
 class Served:
     address: str
     pid: int
-    """Of the process that looks after the workers."""
+    """The process that supervises the workers."""
 
     @property
     def workers(self) -> list[int]:
@@ -55,12 +55,12 @@ class Served:
 
 @contextmanager
 def served(environ: Mapping[str, str], log: Path, *, threads: int = 4) -> Iterator[Served]:
-    """A process without the right to write what is read-only, as in a deployment."""
+    """Run gunicorn without the right to write to read-only files, as in a deployment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "tests.crash.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--threads", str(threads)]
-    unprivileged = AS_ONE_WHO_MAY_NOT if os.geteuid() == 0 and shutil.which("setpriv") else ()
+    unprivileged = WITHOUT_RIGHTS if os.geteuid() == 0 and shutil.which("setpriv") else ()
     with (
         log.open("wb") as out,
         subprocess.Popen(  # noqa: S603 (ours)

@@ -1,4 +1,4 @@
-"""The dashboard as gunicorn serves it, less patient."""
+"""The WSGI application of the dashboard with the shorter times of `quick`."""
 
 import django
 

@@ -1,5 +1,5 @@
-"""What the ledger is kept in fails under a dashboard that is served as it is deployed: no PATCH leaves without its
-intent, pages stay up, the cause is named, and nothing needs a restart.
+"""The disk or the database fails under a served dashboard. No PATCH is sent without its intent, pages stay available,
+the message names the cause, and no restart is needed.
 """
 
 import os
@@ -17,15 +17,16 @@ import pytest
 import requests
 
 from tests.conftest import Simulated, address, fault
+from tests.crash.conftest import databases_on
 from tests.crash.dashboards import NewDatabase, environment, run
 from tests.crash.serving import Browser, Served, served
 from tests.crash.test_settlers import wait_until
-from tests.postgres import binaries, cluster
+from tests.postgres import Cluster, binaries, cluster
 
 pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="these start databases of their own")
 EDIT, LEDGER = address("edit/"), "/projects/default/audit/"
 PAGES = (address(group_id=None), address(), EDIT, LEDGER)
-Happening = Callable[[Path, Served], AbstractContextManager[None]]
+Failure = Callable[[Path, Served], AbstractContextManager[None]]
 DISK_BYTES = 4_000_000
 MOST_TRIES = 100
 
@@ -38,7 +39,7 @@ def folder(place: Path) -> Iterator[None]:
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[None]:
-    """Skips where nothing can be mounted; `no room for the files` needs no right to."""
+    """Skip the test if nothing can be mounted. `no room for the files` needs no right to mount."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
@@ -65,7 +66,7 @@ def full(place: Path, _served: Served) -> Iterator[None]:
 
 @contextmanager
 def no_room(_place: Path, served: Served) -> Iterator[None]:
-    """As under a quota: nothing is written past the first page of a file."""
+    """Write nothing after the first page of a file, as under a quota."""
     for pid in served.workers:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     yield
@@ -92,21 +93,21 @@ def gone(place: Path, _served: Served) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class BadDay:
-    happens: Happening
+class Fault:
+    failure: Failure
     cause: str
-    """What the database says."""
-    at: Callable[[Path], AbstractContextManager[None]] = folder
+    """The message of the database."""
+    place: Callable[[Path], AbstractContextManager[None]] = folder
     pages: int = 200
-    """The status of pages for who is signed in: without the database nobody knows who that is."""
+    """The status of pages for a person who is signed in. Without the database, nobody is."""
     ready: int = 200
 
 
-BAD_DAYS = {
-    "disk full": BadDay(full, "database or disk is full", at=small_disk),
-    "no room for the files": BadDay(no_room, "disk I/O error"),
-    "read-only": BadDay(read_only, "Permission denied"),
-    "gone": BadDay(gone, "unable to open database file", pages=503, ready=503),
+FAULTS = {
+    "disk full": Fault(full, "database or disk is full", place=small_disk),
+    "no room for the files": Fault(no_room, "disk I/O error"),
+    "read-only": Fault(read_only, "Permission denied"),
+    "gone": Fault(gone, "unable to open database file", pages=503, ready=503),
 }
 
 
@@ -115,9 +116,9 @@ def send(browser: Browser, name: str) -> requests.Response:
 
 
 def until_refused(attempt: Callable[[int], requests.Response]) -> requests.Response:
-    """There may be room for a few more in what SQLite has taken already."""
-    answers = (attempt(number) for number in range(MOST_TRIES))
-    return next(answer for answer in answers if answer.status_code != 302)
+    """Repeat until the response is no redirect: SQLite may have reserved room for a few more rows."""
+    responses = (attempt(number) for number in range(MOST_TRIES))
+    return next(response for response in responses if response.status_code != 302)
 
 
 def intents(found: Mapping[str, Any]) -> list[Any]:
@@ -134,19 +135,19 @@ def read(environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", BAD_DAYS)
-def test_on_a_bad_day_nothing_leaves_and_pages_stay_up(
+@pytest.mark.parametrize("name", FAULTS)
+def test_nothing_is_sent_and_pages_stay_available(
     name: str, simulator: Simulated, new_database: NewDatabase, tmp_path: Path
 ) -> None:
-    day, place = BAD_DAYS[name], tmp_path / "disk"
+    given, place = FAULTS[name], tmp_path / "disk"
     environ = environment(f"sqlite:///{place}/db.sqlite3", simulator.url)
 
-    with day.at(place):
+    with given.place(place):
         shutil.copy(new_database().removeprefix("sqlite:///"), place / "db.sqlite3")
         with served(environ, tmp_path / "log") as server:
             admin = Browser(server.address)
             good = [admin.sign_in().status_code, send(admin, "good").status_code]
-            with day.happens(place, server):
+            with given.failure(place, server):
                 refused = until_refused(lambda number: send(admin, f"bad-{number}"))
                 sent = len(simulator.patches)
                 pages = [admin.get(page).status_code for page in PAGES]
@@ -157,34 +158,34 @@ def test_on_a_bad_day_nothing_leaves_and_pages_stay_up(
         found = read(environ)
 
     assert (good, after, again) == ([302, 302], 302, 302)
-    assert (refused.status_code, day.cause in refused.text) == (503, True)
-    assert (pages, probes) == ([day.pages] * len(PAGES), [200, day.ready])
+    assert (refused.status_code, given.cause in refused.text) == (503, True)
+    assert (pages, probes) == ([given.pages] * len(PAGES), [200, given.ready])
     assert (stranger.status_code, "The database cannot be used" in stranger.text) == (503, True)
     assert len(simulator.patches) == sent + 1 == len(intents(found))
     assert outcomes(found) == ["applied"] * len(intents(found))
     assert found["verified"] == len(found["rows"])
 
 
-def while_a_change_is_on_its_way(
+def fail_while_a_change_is_sent(
     environ: Mapping[str, str],
     simulator: Simulated,
     log: Path,
-    happens: Callable[[Served], AbstractContextManager[None]],
+    failure: Callable[[Served], AbstractContextManager[None]],
 ) -> tuple[requests.Response, dict[str, Any]]:
-    """The cloud has the PATCH and takes its time; then it happens. Returns the page, and the ledger once settled."""
-    answers: list[requests.Response] = []
+    """Fail after the cloud has received the PATCH, before it responds. Return the page, and the ledger once settled."""
+    responses: list[requests.Response] = []
     with served(environ, log) as server:
         admin = Browser(server.address)
         admin.sign_in()
         simulator.inject(fault("delay", delay_ms=3000))
-        sender = threading.Thread(target=lambda: answers.append(send(admin, "TEST")))
+        sender = threading.Thread(target=lambda: responses.append(send(admin, "TEST")))
         sender.start()
         wait_until(lambda: len(simulator.patches) == 1)
-        with happens(server):
+        with failure(server):
             sender.join()
         wait_until(lambda: not read(environ)["unsettled"])
         assert send(admin, "after").status_code == 302
-    return answers[0], read(environ)
+    return responses[0], read(environ)
 
 
 @pytest.mark.parametrize("name", ["read-only", "gone"])
@@ -196,8 +197,8 @@ def test_an_outcome_that_could_not_be_written_is_settled_by_the_same_process(
     shutil.copy(new_database().removeprefix("sqlite:///"), place / "db.sqlite3")
     environ = environment(f"sqlite:///{place}/db.sqlite3", simulator.url)
 
-    page, found = while_a_change_is_on_its_way(
-        environ, simulator, tmp_path / "log", lambda server: BAD_DAYS[name].happens(place, server)
+    page, found = fail_while_a_change_is_sent(
+        environ, simulator, tmp_path / "log", lambda server: FAULTS[name].failure(place, server)
     )
 
     assert page.status_code == 503
@@ -206,53 +207,60 @@ def test_an_outcome_that_could_not_be_written_is_settled_by_the_same_process(
     assert found["verified"] == len(found["rows"])
 
 
-def needs_postgresql() -> None:
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[Cluster]:
     try:
         binaries()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+    with cluster() as running:
+        yield running
 
 
-def test_a_postgresql_that_is_stopped_and_started_again(simulator: Simulated, tmp_path: Path) -> None:
-    needs_postgresql()
-    with cluster() as database:
-        environ = environment(database.address, simulator.url)
-        run(environ, do="prepare")
-        with served(environ, tmp_path / "log") as server:
-            admin = Browser(server.address)
-            good = [admin.sign_in().status_code, send(admin, "good").status_code]
-            database.stop()
-            refused = send(admin, "bad")
-            pages = [admin.get(page).status_code for page in PAGES]
-            probes = [admin.get(page).status_code for page in ("/healthz", "/readyz")]
-            stranger = Browser(server.address).sign_in()
-            database.start()
-            after = send(admin, "after").status_code
-        found = read(environ)
+@pytest.fixture(scope="module")
+def new_postgresql_database(postgresql: Cluster) -> NewDatabase:
+    return databases_on(postgresql.address)
+
+
+def test_a_postgresql_that_is_stopped_and_started_again(
+    simulator: Simulated, postgresql: Cluster, new_postgresql_database: NewDatabase, tmp_path: Path
+) -> None:
+    environ = environment(new_postgresql_database(), simulator.url)
+
+    with served(environ, tmp_path / "log") as server:
+        admin = Browser(server.address)
+        good = [admin.sign_in().status_code, send(admin, "good").status_code]
+        postgresql.stop()
+        refused = send(admin, "bad")
+        pages = [admin.get(page).status_code for page in PAGES]
+        probes = [admin.get(page).status_code for page in ("/healthz", "/readyz")]
+        stranger = Browser(server.address).sign_in()
+        postgresql.start()
+        after = send(admin, "after").status_code
+    found = read(environ)
 
     assert (good, after) == ([302, 302], 302)
     assert (pages, probes) == ([503] * len(PAGES), [200, 503])
-    for answer in (refused, stranger):
-        assert (answer.status_code, "The database cannot be used" in answer.text) == (503, True)
-        assert "connection to server on socket" in answer.text
+    for page in (refused, stranger):
+        assert (page.status_code, "The database cannot be used" in page.text) == (503, True)
+        assert "connection to server on socket" in page.text
     assert [row["changes"][0]["after"] for row in intents(found)] == ["good", "after"]
     assert (outcomes(found), len(simulator.patches)) == (["applied", "applied"], 2)
     assert found["verified"] == len(found["rows"])
 
 
-def test_a_postgresql_that_stops_between_intent_and_outcome(simulator: Simulated, tmp_path: Path) -> None:
-    needs_postgresql()
-    with cluster() as database:
-        environ = environment(database.address, simulator.url)
-        run(environ, do="prepare")
+def test_a_postgresql_that_stops_between_intent_and_outcome(
+    simulator: Simulated, postgresql: Cluster, new_postgresql_database: NewDatabase, tmp_path: Path
+) -> None:
+    environ = environment(new_postgresql_database(), simulator.url)
 
-        @contextmanager
-        def stopped(_served: Served) -> Iterator[None]:
-            database.stop()
-            yield
-            database.start()
+    @contextmanager
+    def stopped(_served: Served) -> Iterator[None]:
+        postgresql.stop()
+        yield
+        postgresql.start()
 
-        page, found = while_a_change_is_on_its_way(environ, simulator, tmp_path / "log", stopped)
+    page, found = fail_while_a_change_is_sent(environ, simulator, tmp_path / "log", stopped)
 
     assert page.status_code == 503
     assert "The change was sent, but its outcome could not be recorded." in page.text
