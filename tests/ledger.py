@@ -1,4 +1,4 @@
-"""What a test may do to the ledger that no one else may: take its guards off, fill its disk, take it away."""
+"""Changes of the ledger for tests: remove its guards, fill its disk, make it unavailable, fill it with rows."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.made_up import made_up_rows
 
 
 def run(statement: str, *values: str | int) -> list[Any]:
-    """Straight to the database; ROWS is the ledger's table."""
+    """Run a statement in the database. ROWS stands for the ledger's table."""
     with connection.cursor() as cursor:
         cursor.execute(statement.replace("ROWS", TABLE), values)
         return cursor.fetchall() if cursor.description else []
@@ -31,7 +31,7 @@ def hash_at(number: int) -> str:
 
 
 def after(number: int) -> datetime:
-    """A time at which this row is old, and the next one is not."""
+    """Return the time just after a row."""
     return datetime.fromisoformat(facts_of(number)["at"]) + timedelta(microseconds=1)
 
 
@@ -41,14 +41,14 @@ def numbers() -> list[int]:
 
 @contextmanager
 def unguarded() -> Iterator[None]:
-    """As the owner of the database can: the guards are gone for a while, and back in place afterwards."""
-    made = guards(connection.vendor)
+    """Remove the guards, as a database owner can, and restore them at the end."""
+    statements = guards(connection.vendor)
     with connection.cursor() as cursor:
-        for name in made:
+        for name in statements:
             table = next((table for table in GUARDED if name.startswith(table)), GUARDED[0])
             cursor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if connection.vendor == "postgresql" else ""))
         yield
-        for statement in made.values():
+        for statement in statements.values():
             cursor.execute(statement)
 
 
@@ -65,7 +65,7 @@ _REFUSED = {
 }
 _FULL = {
     "sqlite": ("BEFORE", "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"),
-    # AFTER: generated columns have no value before.
+    # AFTER, because generated columns have no value before.
     "postgresql": ("AFTER", "EXECUTE FUNCTION audit_disk_is_full()"),
 }
 _FULL_FUNCTION = (
@@ -75,7 +75,7 @@ _FULL_FUNCTION = (
 
 
 def fill_disk(rows: str) -> None:
-    """Rows of a kind (the view or table they show in) are refused from now on."""
+    """Refuse new rows of a view or table, as a full disk does."""
     table, condition = _REFUSED[rows]
     when, action = _FULL[connection.vendor]
     each = "" if connection.vendor == "sqlite" else "FOR EACH ROW "
@@ -97,15 +97,15 @@ def empty_disk(rows: str) -> None:
 @contextmanager
 def without_table() -> Iterator[None]:
     if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL's views follow a table to its new name: it cannot be missing")
+        pytest.skip("PostgreSQL's views follow a renamed table")
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA legacy_alter_table=ON")  # else the views would follow here too
-        cursor.execute(f"ALTER TABLE {GUARDED[0]} RENAME TO audit_away")
+        cursor.execute("PRAGMA legacy_alter_table=ON")  # otherwise the views follow the table
+        cursor.execute(f"ALTER TABLE {GUARDED[0]} RENAME TO audit_renamed")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE audit_away RENAME TO {GUARDED[0]}")
+            cursor.execute(f"ALTER TABLE audit_renamed RENAME TO {GUARDED[0]}")
             cursor.execute("PRAGMA legacy_alter_table=OFF")
 
 
@@ -122,6 +122,6 @@ def grow_ledger(count: int, seed: int = 1) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {GUARDED[0]} (number, facts, hash, mac) VALUES (%s, %s, %s, %s)",
-            made_up_rows(count, seed),  # type: ignore[arg-type]  # the database takes them one by one
+            made_up_rows(count, seed),  # type: ignore[arg-type]  # an iterator is enough
         )
         cursor.execute(UNSETTLED)

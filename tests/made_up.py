@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from dashboard.audit.ledger.chain import GENESIS, audit_key, canonical, hash_of, written
-from dashboard.audit.ledger.services import NOTHING_SAID
+from dashboard.audit.ledger.chain import GENESIS, audit_key, canonical, format_time, hash_of
+from dashboard.audit.ledger.services import NO_OUTCOME
 
 Facts = dict[str, Any]
 Weights = Mapping[Any, int]
@@ -58,7 +58,7 @@ def made_up_rows(count: int, seed: int = 1) -> Iterator[tuple[int, str, str, str
         is_cut = number == count and facts["outcome"] is None  # the last change has an outcome
         end = {"outcome": "not_sent", "proof": "The cloud was unavailable."} if is_cut else {}
         at += timedelta(microseconds=random.randrange(1, 60_000_000))
-        text = canonical(facts | end | {"number": number, "at": written(at), "previous_hash": previous})
+        text = canonical(facts | end | {"number": number, "at": format_time(at), "previous_hash": previous})
         previous = hash_of(text)
         yield number, text, previous, hmac.digest(key, previous.encode(), "sha256").hex()
 
@@ -89,7 +89,7 @@ def _event(random: Random) -> list[Facts]:
         "changes": [],
     }
     outcome = "denied" if kind == "sign_in_failed" else "applied"
-    return [NOTHING_SAID | nowhere | _actor(random) | {"kind": kind, "outcome": outcome, "proof": proof}]
+    return [NO_OUTCOME | nowhere | _actor(random) | {"kind": kind, "outcome": outcome, "proof": proof}]
 
 
 def _change(random: Random, number: int) -> list[Facts]:
@@ -103,7 +103,7 @@ def _change(random: Random, number: int) -> list[Facts]:
 def _intent(random: Random, number: int) -> Facts:
     group, kind = random.randrange(GROUPS), _pick(random, KINDS)
     why = random.choice(("more sessions for", "as agreed with", "night shift of"))
-    return NOTHING_SAID | {
+    return NO_OUTCOME | {
         "key": f"key-{number}",
         "intent": None,
         "project": _pick(random, PROJECTS),

@@ -1,4 +1,4 @@
-"""Changes that someone must look at: unknown outcomes, and changes that the cloud applied late."""
+"""Find the changes that need a person: unknown outcomes, and changes that the cloud applied late."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,21 +15,21 @@ from dashboard.audit.ledger.services import (
 from dashboard.audit.models import ChangeIntent
 
 ATTENTION_AFTER = timedelta(minutes=1)
-"""Until then the pages read the group again without being asked."""
+"""The age of an unknown change from which it is listed. Until then, its page reads the group again by itself."""
 CORRECTED_FOR = timedelta(days=1)
-"""How long a change that was applied late is listed."""
+"""The time for which a change that was applied late is listed."""
 PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
 class Attention:
     entries: list[ChangeIntent]
-    """At most PAGE_SIZE of them, newest first."""
+    """The newest ones, at most `PAGE_SIZE`."""
     count: int
 
 
 def find_needing_attention(project: str) -> Attention:
-    """Find changes with an unknown outcome, late applications, and changes under observation. Raises LedgerError."""
+    """Find unknown changes, changes applied late, and changes under observation. Raises LedgerError."""
     with reading_ledger():
         numbers = [*_unsettled(project), *_corrected(project), *list_observed(project=project)]
         entries = list(ChangeIntent.objects.filter(number__in=numbers).with_rows()[:PAGE_SIZE])
@@ -37,7 +37,7 @@ def find_needing_attention(project: str) -> Attention:
 
 
 def count_needing_attention(project: str) -> int:
-    """Count changes with an unknown outcome and late applications. An unavailable ledger has its own message."""
+    """Count unknown changes and changes applied late. Returns 0 without a ledger, which has its own message."""
     try:
         with reading_ledger():
             return len(_unsettled(project)) + len(_corrected(project))

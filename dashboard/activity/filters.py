@@ -1,10 +1,9 @@
-"""What stands in the address of the ledger, and how the rows it asks for are found."""
+"""The filters and the cursor in the address of the activity page, and the search for the entries that match."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import QueryDict
@@ -20,13 +19,15 @@ from dashboard.audit.models import (
 )
 
 PAGE_SIZE = 50
-LOOK_AT = 2_000
-"""Rows a page looks at when several conditions meet or a text is looked for; from there it goes on by a link."""
+SCAN_LIMIT = 2_000
+"""The rows that a page reads to find matches of several conditions or of a text. A link continues the search."""
+MAX_NUMBER = 2**62
+"""A number greater than that of any row."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """A value that makes no sense filters nothing."""
+    """The filters as they stand in the address. `valid` leaves out values that have no meaning."""
 
     group: str = ""
     actor: str = ""
@@ -39,26 +40,31 @@ class Filters:
 
     @classmethod
     def from_get(cls, get: QueryDict) -> "Filters":
-        # NUL: PostgreSQL refuses it in a parameter.
+        # PostgreSQL refuses a parameter with NUL.
         texts = {name: get.get(name, "").replace("\x00", "") for name in cls.__dataclass_fields__}
         return cls(**{name: text.strip()[:200] for name, text in texts.items()})
 
     @property
-    def sound(self) -> "Filters":
-        """Without the values that make no sense."""
+    def valid(self) -> "Filters":
         return replace(
             self,
             outcome=self.outcome if self.outcome in Outcome.values else "",
             kind=self.kind if self.kind in Kind.values else "",
+            since=self.since if read_moment(self.since) else "",
+            until=self.until if read_moment(self.until, end_of_day=True) else "",
         )
 
-    def link(self, **changed: str) -> str:
-        return "?" + urlencode({name: value for name, value in (vars(self) | changed).items() if value})
+    @property
+    def query(self) -> QueryDict:
+        """The filters that have a value, as parameters of an address."""
+        query = QueryDict(mutable=True)
+        query.update({name: value for name, value in vars(self).items() if value})
+        return query
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place between two rows, and which way to read from there."""
+    """A position between two rows, and the direction in which to read."""
 
     number: int | None = None
     is_newer: bool = False
@@ -73,19 +79,19 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One page, newest first, and the cursors of its neighbours."""
+class ResultPage:
+    """A page of entries, newest first, with the cursors of the older and the newer page."""
 
     entries: tuple[ChangeIntent, ...]
     older: str = ""
     newer: str = ""
-    looked_to: ChangeIntent | None = None
-    """Where it stopped because it had looked at enough for one page; the search goes on from there."""
+    scanned_to: ChangeIntent | None = None
+    """The last entry that was read, if the search stopped at `SCAN_LIMIT`."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What lies between two numbers, neither included, and from which end it is read."""
+    """The numbers between two others, and the direction in which they are read."""
 
     above: int
     below: int
@@ -93,10 +99,10 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Changes in the order of their numbers, found by an index: those that meet one condition, or all of a project."""
+class IndexScan:
+    """The changes that meet one condition, or all changes of a project, in the order of an index by number."""
 
-    meets: str
+    condition: str
     rows: QuerySet[Any]
     column: str = "number"
 
@@ -107,113 +113,113 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """So much of a walk as a page looks at."""
+class ScanPart:
+    """The part of an index scan that a page reads."""
 
-    walk: Walk
+    scan: IndexScan
     numbers: QuerySet[Any, int]
     count: int
     end: int | None
-    """The number it ends with; None where the walk itself ends."""
+    """The last number of the part; None at the end of the scan."""
 
     @classmethod
-    def of(cls, walk: Walk, bounds: Bounds) -> "Stretch":
-        numbers = walk.numbers(bounds)[:LOOK_AT]
-        seen = numbers.aggregate(count=Count(walk.column), lowest=Min(walk.column), highest=Max(walk.column))
-        end = seen["highest" if bounds.is_newer else "lowest"] if seen["count"] == LOOK_AT else None
-        return cls(walk, numbers, seen["count"], end)
+    def of(cls, scan: IndexScan, bounds: Bounds) -> "ScanPart":
+        numbers = scan.numbers(bounds)[:SCAN_LIMIT]
+        seen = numbers.aggregate(count=Count(scan.column), lowest=Min(scan.column), highest=Max(scan.column))
+        end = seen["highest" if bounds.is_newer else "lowest"] if seen["count"] == SCAN_LIMIT else None
+        return cls(scan, numbers, seen["count"], end)
 
-    def sparseness(self, bounds: Bounds) -> tuple[int, int]:
-        """The greater, the further it reaches with as many rows, or with fewer."""
+    def selectivity(self, bounds: Bounds) -> tuple[int, int]:
+        """Return a value that is greater if the part covers more of the ledger, or has fewer rows."""
         if self.end is None:
-            return NEVER, -self.count
+            return MAX_NUMBER, -self.count
         return self.end - bounds.above if bounds.is_newer else bounds.below - self.end, -self.count
 
 
 class Search:
-    """Finds changes of a project: an index is walked for one condition, the others are held against each of its rows.
+    """Finds changes of a project: scans the index of one condition, and checks the other conditions for each row.
 
-    So a page costs the same at any depth of any ledger: it walks from the cursor on, along the index that has the
-    fewest rows there, and looks at no more than LOOK_AT of them. Nothing is counted, nothing is skipped over.
+    A page costs the same at any depth. It scans from the cursor along the index with the fewest rows there, and reads
+    at most SCAN_LIMIT rows. It does not count rows and does not use OFFSET.
     """
 
     def __init__(self, project: str, filters: Filters) -> None:
-        self._filters = filters.sound
+        self._filters = filters.valid
         changes = ChangeIntent.objects.filter(project=project)
         self._group = Q(group_id=self._filters.group)
         if self._filters.group and not changes.filter(self._group).exists():
             self._group = Q(group_name=self._filters.group)
-        self._walks = tuple(self._walks_of(project, changes)) or (Walk("", changes),)
+        self._scans = tuple(self._find_scans(project, changes)) or (IndexScan("", changes),)
 
-    def page(self, cursor: Cursor) -> Found:
-        stretch = self._sparsest(self._bounds(cursor))
-        found = self._matching(stretch.numbers, stretch.walk).with_rows()
+    def page(self, cursor: Cursor) -> ResultPage:
+        part = self._most_selective(self._bounds(cursor))
+        found = self._matching(part.numbers, part.scan).with_rows()
         rows = list(found.order_by("number" if cursor.is_newer else "-number")[: PAGE_SIZE + 1])
-        goes_on = len(rows) > PAGE_SIZE
+        has_more = len(rows) > PAGE_SIZE
         entries = tuple(rows[:PAGE_SIZE])
-        stop = None if goes_on or stretch.end is None else ChangeIntent.objects.get(number=stretch.end)
-        last = entries[-1].number if goes_on else stretch.end
+        scanned_to = None if has_more or part.end is None else ChangeIntent.objects.get(number=part.end)
+        last = entries[-1].number if has_more else part.end
         first = entries[0].number if entries and cursor.number is not None else None
         if cursor.is_newer:
-            return Found(entries[::-1], _text(first), _text(last, "newer."), stop)
-        return Found(entries, _text(last), _text(first, "newer."), stop)
+            return ResultPage(entries[::-1], _cursor(first), _cursor(last, "newer."), scanned_to)
+        return ResultPage(entries, _cursor(last), _cursor(first, "newer."), scanned_to)
 
     def batches(self, size: int = 500) -> Iterator[list[int]]:
-        """The numbers of all changes it finds, oldest first, however far it has to look."""
+        """Find the numbers of all matching changes, oldest first, without a limit."""
         bounds = self._bounds(Cursor(0, is_newer=True))
-        walk = self._sparsest(bounds).walk
-        while looked := list(walk.numbers(bounds)[:size]):
-            yield list(self._matching(looked, walk).order_by("number").values_list("number", flat=True))
-            bounds = replace(bounds, above=looked[-1])
+        scan = self._most_selective(bounds).scan
+        while scanned := list(scan.numbers(bounds)[:size]):
+            yield list(self._matching(scanned, scan).order_by("number").values_list("number", flat=True))
+            bounds = replace(bounds, above=scanned[-1])
 
-    def _walks_of(self, project: str, changes: ChangeIntentQuerySet) -> Iterator[Walk]:
+    def _find_scans(self, project: str, changes: ChangeIntentQuerySet) -> Iterator[IndexScan]:
         chosen = self._filters
         if chosen.group:
-            yield Walk("group", changes.filter(self._group))
+            yield IndexScan("group", changes.filter(self._group))
         if chosen.outcome == Outcome.UNKNOWN:
-            yield Walk("", changes.unsettled())
+            yield IndexScan("", changes.unsettled())
         elif chosen.outcome:
-            ended = ChangeOutcome.objects.filter(project=project, outcome=chosen.outcome).newest()
-            yield Walk("outcome", ended, "intent_id")
+            outcomes = ChangeOutcome.objects.filter(project=project, outcome=chosen.outcome).newest()
+            yield IndexScan("outcome", outcomes, "intent_id")
         if chosen.actor:
-            yield Walk("actor", changes.filter(actor=chosen.actor))
+            yield IndexScan("actor", changes.filter(actor=chosen.actor))
         if chosen.field:
-            yield Walk("field", TouchedField.objects.filter(project=project, field=chosen.field))
+            yield IndexScan("field", TouchedField.objects.filter(project=project, field=chosen.field))
         if chosen.kind:
-            yield Walk("kind", changes.filter(kind=chosen.kind))
+            yield IndexScan("kind", changes.filter(kind=chosen.kind))
 
-    def _sparsest(self, bounds: Bounds) -> Stretch:
-        if self._held_against(self._walks[0]) == Filters():
-            (walk,) = self._walks
-            return Stretch(walk, walk.numbers(bounds)[: PAGE_SIZE + 1], PAGE_SIZE, None)
-        stretches = (Stretch.of(walk, bounds) for walk in self._walks)
-        return max(stretches, key=lambda stretch: stretch.sparseness(bounds))
+    def _most_selective(self, bounds: Bounds) -> ScanPart:
+        if self._other_conditions(self._scans[0]) == Filters():
+            (scan,) = self._scans
+            return ScanPart(scan, scan.numbers(bounds)[: PAGE_SIZE + 1], PAGE_SIZE, None)
+        parts = (ScanPart.of(scan, bounds) for scan in self._scans)
+        return max(parts, key=lambda part: part.selectivity(bounds))
 
-    def _held_against(self, walk: Walk) -> Filters:
-        """What a row of a walk has yet to meet."""
-        return replace(self._filters, since="", until="", **({walk.meets: ""} if walk.meets else {}))
+    def _other_conditions(self, scan: IndexScan) -> Filters:
+        """Return the conditions that the rows of a scan do not meet already."""
+        return replace(self._filters, since="", until="", **({scan.condition: ""} if scan.condition else {}))
 
-    def _matching(self, numbers: QuerySet[Any, int] | list[int], walk: Walk) -> ChangeIntentQuerySet:
-        rows, more = ChangeIntent.objects.filter(number__in=numbers), self._held_against(walk)
-        if more.group:
+    def _matching(self, numbers: QuerySet[Any, int] | list[int], scan: IndexScan) -> ChangeIntentQuerySet:
+        rows, conditions = ChangeIntent.objects.filter(number__in=numbers), self._other_conditions(scan)
+        if conditions.group:
             rows = rows.filter(self._group)
-        if more.actor:
-            rows = rows.filter(actor=more.actor)
-        if more.field:
-            rows = rows.touching(more.field)
-        if more.kind:
-            rows = rows.filter(kind=more.kind)
-        if more.outcome:
-            rows = rows.ended(more.outcome)
-        if more.q:
-            text = Q(reason__icontains=more.q) | Q(group_name__icontains=more.q) | Q(actor__icontains=more.q)
-            rows = rows.filter(text)
+        if conditions.actor:
+            rows = rows.filter(actor=conditions.actor)
+        if conditions.field:
+            rows = rows.touching(conditions.field)
+        if conditions.kind:
+            rows = rows.filter(kind=conditions.kind)
+        if conditions.outcome:
+            rows = rows.with_outcome(conditions.outcome)
+        if text := conditions.q:
+            columns = Q(reason__icontains=text) | Q(group_name__icontains=text) | Q(actor__icontains=text)
+            rows = rows.filter(columns)
         return rows
 
     def _bounds(self, cursor: Cursor) -> Bounds:
-        above, below = 0, NEVER
+        above, below = 0, MAX_NUMBER
         if cursor.number is not None:
-            above, below = (cursor.number, NEVER) if cursor.is_newer else (0, cursor.number)
+            above, below = (cursor.number, MAX_NUMBER) if cursor.is_newer else (0, cursor.number)
         if since := read_moment(self._filters.since):
             above = max(above, _first_number_from(since) - 1)
         if until := read_moment(self._filters.until, end_of_day=True):
@@ -221,16 +227,12 @@ class Search:
         return Bounds(above, below, cursor.is_newer)
 
 
-NEVER = 2**62
-"""A number that no row reaches."""
-
-
 def _first_number_from(moment: datetime) -> int:
-    """Times only grow with numbers."""
+    """Find the first row from a time. Times in the ledger never decrease."""
     rows = ChangeIntent.objects.filter(at__gte=moment).order_by("at", "number")
     number = rows.values_list("number", flat=True).first()
-    return NEVER if number is None else number
+    return MAX_NUMBER if number is None else number
 
 
-def _text(number: int | None, prefix: str = "") -> str:
+def _cursor(number: int | None, prefix: str = "") -> str:
     return "" if number is None else f"{prefix}{number}"

@@ -1,66 +1,56 @@
-"""A page of the ledger as a template shows it: what was found, what was asked for, and where else one can go."""
+"""The data of the activity pages: the entries or events that were found, the filters, and the links to more."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from django.http import QueryDict
 from django.utils.dateparse import parse_date
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from dashboard.activity.filters import PAGE_SIZE, Cursor, Filters, Found, Search
+from dashboard.activity.filters import PAGE_SIZE, Cursor, Filters, ResultPage, Search
 from dashboard.audit.dates import read_moment
-from dashboard.audit.models import ChangeIntent, Outcome, SystemEvent
+from dashboard.audit.models import ChangeIntent, Kind, Outcome, SystemEvent
 
-KINDS = (("edit", "Edits"), ("switch", "Switches"), ("revert", "Reverts"), ("denied", "Refused attempts"))
-OUTCOMES = tuple((value, label.capitalize()) for value, label in Outcome.choices)
-NAMES = {
-    "group": "Group",
-    "actor": "Person",
-    "field": "Field",
-    "kind": "Kind",
-    "outcome": "Outcome",
-    "since": "From",
-    "until": "To",
-    "q": "With",
+TITLES = {
+    "group": _("Group"),
+    "actor": _("Person"),
+    "field": _("Field"),
+    "kind": _("Kind"),
+    "outcome": _("Outcome"),
+    "since": pgettext_lazy("beginning of a period", "From"),
+    "until": pgettext_lazy("end of a period", "To"),
+    "q": _("Text"),
 }
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A filter that is on; `link` leads to the same without it."""
+class ActiveFilter:
+    """A filter with a value. `others` are the parameters of an address without it."""
 
     name: str
     title: str
     value: str
-    link: str
+    others: QueryDict
 
 
 @dataclass(frozen=True)
 class Activity:
-    found: Found
+    page: ResultPage
     filters: Filters
-    """Those that make sense."""
+    """The valid filters."""
     cursor: Cursor
     group_name: str = ""
-    """What the group that was asked for by its id was called last."""
+    """The newest name of the group whose id is a filter."""
 
     @property
-    def older(self) -> str:
-        return self.filters.link(cursor=self.found.older) if self.found.older else ""
-
-    @property
-    def newer(self) -> str:
-        return self.filters.link(cursor=self.found.newer) if self.found.newer else ""
-
-    @property
-    def newest(self) -> str:
-        return self.filters.link() if self.cursor.number is not None else ""
-
-    @property
-    def everything(self) -> str:
-        return self.filters.link()
+    def is_newest(self) -> bool:
+        return self.cursor.number is None
 
     @property
     def since_is_day(self) -> bool:
-        """An address may name a time as well, which a field for dates would not show."""
+        """Whether a date field can show the value. An address can also have a time."""
         return _is_day(self.filters.since)
 
     @property
@@ -68,36 +58,38 @@ class Activity:
         return _is_day(self.filters.until)
 
     @property
-    def chosen(self) -> Iterator[Chosen]:
-        said = {"group": self.group_name, "kind": dict(KINDS).get(self.filters.kind)}
-        said["outcome"] = dict(OUTCOMES).get(self.filters.outcome)
-        for name, title in NAMES.items():
+    def active_filters(self) -> Iterator[ActiveFilter]:
+        shown = {"group": self.group_name, **_labels(self.filters)}
+        for name, title in TITLES.items():
             if value := getattr(self.filters, name):
-                yield Chosen(name, title, said.get(name) or value, self.filters.link(**{name: ""}))
+                others = replace(self.filters, **{name: ""}).query
+                yield ActiveFilter(name, str(title), shown.get(name) or value, others)
 
     @property
     def why_empty(self) -> str:
-        """What there is to say where no entry is shown."""
+        """The reason for an empty page, as a code for the template."""
         since, until = read_moment(self.filters.since), read_moment(self.filters.until, end_of_day=True)
-        if self.found.looked_to:
+        if self.page.scanned_to:
             return "searching"
         if since and until and since >= until:
             return "backwards"
-        if self.cursor.number is not None:
+        if not self.is_newest:
             return "end"
         return "unmatched" if self.filters != Filters() else "blank"
 
 
 def find_activity(project: str, filters: Filters, cursor: Cursor) -> Activity:
-    sound = filters.sound
-    sound = replace(
-        sound,
-        since=sound.since if read_moment(sound.since) else "",
-        until=sound.until if read_moment(sound.until, end_of_day=True) else "",
-    )
-    found = Search(project, sound).page(cursor)
-    newest = ChangeIntent.objects.for_group(project, sound.group).first() if sound.group else None
-    return Activity(found, sound, cursor, newest.group_name if newest else "")
+    valid = filters.valid
+    page = Search(project, valid).page(cursor)
+    newest = ChangeIntent.objects.for_group(project, valid.group).first() if valid.group else None
+    return Activity(page, valid, cursor, newest.group_name if newest else "")
+
+
+def _labels(filters: Filters) -> dict[str, str]:
+    """Return the values of two filters in the reader's language."""
+    kind = Kind(filters.kind).label if filters.kind else ""
+    outcome = Outcome(filters.outcome).label if filters.outcome else ""
+    return {"kind": str(kind), "outcome": capfirst(str(outcome))}
 
 
 @dataclass(frozen=True)
@@ -107,25 +99,28 @@ class Events:
     rows: tuple[SystemEvent, ...]
     actor: str
     cursor: Cursor
-    goes_on: bool
-    """Whether there is more in the direction of the cursor."""
+    has_more: bool
+    """Whether there are more events in the direction of the cursor."""
+
+    @property
+    def query(self) -> QueryDict:
+        return Filters(actor=self.actor).query
 
     @property
     def older(self) -> str:
-        has_older = self.rows and (self.goes_on or self.cursor.is_newer)
-        return self._link(str(self.rows[-1].number)) if has_older else ""
+        """The cursor of the older page, if there is one."""
+        has_older = self.rows and (self.has_more or self.cursor.is_newer)
+        return str(self.rows[-1].number) if has_older else ""
 
     @property
     def newer(self) -> str:
-        has_newer = self.rows and (self.goes_on if self.cursor.is_newer else self.cursor.number is not None)
-        return self._link(f"newer.{self.rows[0].number}") if has_newer else ""
+        """The cursor of the newer page, if there is one."""
+        has_newer = self.rows and (self.has_more if self.cursor.is_newer else not self.is_newest)
+        return f"newer.{self.rows[0].number}" if has_newer else ""
 
     @property
-    def newest(self) -> str:
-        return self._link() if self.cursor.number is not None else ""
-
-    def _link(self, cursor: str = "") -> str:
-        return Filters(actor=self.actor).link(cursor=cursor)
+    def is_newest(self) -> bool:
+        return self.cursor.number is None
 
 
 def find_events(actor: str, cursor: Cursor) -> Events:

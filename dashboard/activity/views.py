@@ -7,10 +7,10 @@ from django_htmx.http import push_url
 from dashboard.accounts.roles import VIEW_LEDGER
 from dashboard.activity.attention import find_needing_attention
 from dashboard.activity.filters import Cursor, Filters, Search
-from dashboard.activity.results import KINDS, OUTCOMES, find_activity, find_events
+from dashboard.activity.results import find_activity, find_events
 from dashboard.audit.integrity.export import FORMATS, rows_of
 from dashboard.audit.ledger.services import reading_ledger
-from dashboard.audit.models import ChangeIntent, ChangeOutcome
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, Kind, Outcome
 from dashboard.web.requests import Project, SignedInRequest, requires
 
 
@@ -21,10 +21,12 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
         activity = find_activity(project.slug, Filters.from_get(request.GET), Cursor.from_get(request.GET))
     is_partial = request.htmx and not request.htmx.history_restore_request
     template = "activity/_list.html" if is_partial else "activity/list.html"
-    response = render(request, template, {"activity": activity, "kinds": KINDS, "outcomes": OUTCOMES})
-    # A search that goes on by itself stays where it began.
-    is_new_place = is_partial and activity.cursor.number is None
-    return push_url(response, f"{request.path}{activity.everything}".rstrip("?")) if is_new_place else response
+    context = {"activity": activity, "kinds": Kind.choices, "outcomes": Outcome.choices}
+    response = render(request, template, context)
+    # A search that continues by itself keeps the address of its first page.
+    has_new_address = is_partial and activity.is_newest
+    address = f"{request.path}?{activity.filters.query.urlencode()}".rstrip("?")
+    return push_url(response, address) if has_new_address else response
 
 
 @require_safe
@@ -36,8 +38,8 @@ def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
 
 @require_safe
 @requires(VIEW_LEDGER)
-def system_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (of the address)
-    """Sign-ins, roles, archives: what belongs to no project, the same list in each."""
+def system_events(request: SignedInRequest, project: Project) -> HttpResponse:  # noqa: ARG001 (part of the address)
+    """System events belong to no project, so the list is the same in every project."""
     with reading_ledger():
         events = find_events(Filters.from_get(request.GET).actor, Cursor.from_get(request.GET))
     return render(request, "activity/system.html", {"events": events})
@@ -46,7 +48,7 @@ def system_events(request: SignedInRequest, project: Project) -> HttpResponse:  
 @require_safe
 @requires(VIEW_LEDGER)
 def ledger_export(request: SignedInRequest, project: Project, suffix: str) -> StreamingHttpResponse:
-    """The filtered changes and their outcomes, to the last one; JSON Lines can be checked by `verify_export.py`."""
+    """Export all changes that match the filters, with their outcomes. `verify_export.py` verifies the JSON Lines."""
     if suffix not in FORMATS:
         raise Http404
     rows = rows_of(Search(project.slug, Filters.from_get(request.GET)).batches())

@@ -1,11 +1,11 @@
-"""Sign-ins, sign-outs and changes of accounts and roles go into the ledger.
+"""Record sign-ins, sign-outs and changes of accounts and roles in the ledger.
 
-These are heard as Django's own signals, though everything else here is called by name: they happen in allauth, in a
-command and in a shell too, and a place that forgot to call would leave a hole that nobody sees.
+This module uses Django's signals, although the rest of the project calls services by name. These events also happen in
+allauth, in commands and in a shell, and a forgotten call would leave a gap that no check finds.
 
-A ledger that is away keeps nobody out: reading stays open, and changes are refused anyway. Roles are different: whoever
-gives them changes what may be done, so that a change of roles that cannot be recorded does not happen. No page gives
-roles or changes accounts: who did is who ran the command, as the operating system knows them.
+If the ledger is unavailable, people can still sign in and read: changes are refused anyway. A change of roles or of an
+account that cannot be recorded does not happen, because it changes a person's permissions. No page changes roles or
+accounts, so the recorded author is the operating system's user who ran the command.
 """
 
 import logging
@@ -26,33 +26,33 @@ from dashboard.audit.models import EventKind, Outcome
 
 logger = logging.getLogger(__name__)
 RECORDED = ("username", "is_active", "is_superuser", "is_staff")
-"""What an account may do beside its roles, and what it is called."""
+"""The fields of an account whose changes are recorded."""
 
 
 @receiver(user_logged_in)
-def _signed_in(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+def _record_sign_in(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     _record(Event(EventKind.SIGN_IN, user.get_username(), user.pk, _address(request)))
 
 
 @receiver(user_logged_out)
-def _signed_out(request: HttpRequest, user: User | None, **_kwargs: Any) -> None:
-    if user is not None:  # a second sign-out is nobody's
+def _record_sign_out(request: HttpRequest, user: User | None, **_kwargs: Any) -> None:
+    if user is not None:  # None: the person was not signed in
         _record(Event(EventKind.SIGN_OUT, user.get_username(), user.pk, _address(request)))
 
 
 @receiver(user_login_failed)
-def _failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_kwargs: Any) -> None:
-    """Only a name that there is is written down: people type passwords into the wrong field."""
+def _record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **_kwargs: Any) -> None:
+    """Record only the name of an account that exists: people type passwords into the wrong field."""
     user = User.objects.filter(username=credentials.get("username") or "").first()
-    who, who_id = (user.get_username(), user.pk) if user else ("", None)
-    _record(Event(EventKind.SIGN_IN_FAILED, who, who_id, _address(request), outcome=Outcome.DENIED))
+    actor, actor_id = (user.get_username(), user.pk) if user else ("", None)
+    _record(Event(EventKind.SIGN_IN_FAILED, actor, actor_id, _address(request), outcome=Outcome.DENIED))
 
 
 @receiver(m2m_changed, sender=User.groups.through)
-def _roles_changed(
+def _record_roles(
     action: str, instance: User | Group, pk_set: set[int] | None, *, reverse: bool, **_kwargs: Any
 ) -> None:
-    """Raises LedgerError, inside the transaction of the change. Django also says it from the side of the role."""
+    """Record given and removed roles. With `reverse`, the instance is the role. Raises LedgerError."""
     words = {"post_add": "Given", "post_remove": "Taken away", "pre_clear": "Taken away"}
     if action not in words:
         return
@@ -62,53 +62,54 @@ def _roles_changed(
     roles = Group.objects.filter(pk=instance.pk) if reverse else Group.objects.filter(pk__in=ids)
     names = ", ".join(roles.order_by("name").values_list("name", flat=True))
     for user in people if names else ():
-        _record_by_hand(EventKind.ROLES, user, f"{words[action]}: {names}.")
+        _record_by_os_user(EventKind.ROLES, user, f"{words[action]}: {names}.")
 
 
 @receiver(pre_delete, sender=Group)
-def _role_deleted(instance: Group, **_kwargs: Any) -> None:
+def _record_deleted_role(instance: Group, **_kwargs: Any) -> None:
     for user in User.objects.filter(groups=instance):
-        _record_by_hand(EventKind.ROLES, user, f"Taken away: {instance.name}, because the role was deleted.")
+        _record_by_os_user(EventKind.ROLES, user, f"Taken away: {instance.name}, because the role was deleted.")
 
 
 @receiver(pre_save, sender=User)
-def _account_changed(instance: User, **_kwargs: Any) -> None:
-    """Raises LedgerError: what lets someone in, or do anything, is not changed unrecorded."""
+def _record_account(instance: User, **_kwargs: Any) -> None:
+    """Record changes of an account. Raises LedgerError, so that no unrecorded change is saved."""
     before = User.objects.filter(pk=instance.pk).first()
     changes = [(name, getattr(before, name), getattr(instance, name)) for name in RECORDED] if before else []
-    told = "; ".join(f"{name}: {old} to {new}" for name, old, new in changes if old != new)
-    if before and told:
-        _record_by_hand(EventKind.ACCOUNT, before, f"{told}.")
+    proof = "; ".join(f"{name}: {old} to {new}" for name, old, new in changes if old != new)
+    if before and proof:
+        _record_by_os_user(EventKind.ACCOUNT, before, f"{proof}.")
 
 
 @receiver(pre_delete, sender=User)
-def _account_deleted(instance: User, **_kwargs: Any) -> None:
-    _record_by_hand(EventKind.ACCOUNT, instance, "Deleted.")
+def _record_deleted_account(instance: User, **_kwargs: Any) -> None:
+    _record_by_os_user(EventKind.ACCOUNT, instance, "Deleted.")
 
 
 @receiver([password_changed, password_set, password_reset])
-def _password_changed(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    _record(Event(EventKind.ACCOUNT, user.get_username(), user.pk, _address(request), told="A new password."))
+def _record_new_password(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    _record(Event(EventKind.ACCOUNT, user.get_username(), user.pk, _address(request), proof="A new password."))
 
 
 def name_of_os_user() -> str:
-    """Not from the environment, which anyone may set."""
+    """Return the name of the process's owner, not from the environment, which anyone can set."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
 
 
-def _record_by_hand(kind: EventKind, user: User, told: str) -> None:
-    told = f"{told} By OS user {name_of_os_user()}."
-    record_event(Event(kind, user.get_username(), user.pk, told=told))
+def _record_by_os_user(kind: EventKind, user: User, proof: str) -> None:
+    proof = f"{proof} By OS user {name_of_os_user()}."
+    record_event(Event(kind, user.get_username(), user.pk, proof=proof))
 
 
 def _record(event: Event) -> None:
+    """Record an event that has happened. A failure is only logged."""
     try:
         record_event(event)
     except LedgerError:
-        logger.exception("That %s %s could not be recorded", event.who or "someone", event.kind.label)
+        logger.exception("The event %s of %s could not be recorded", event.kind.value, event.actor or "unknown")
 
 
 def _address(request: HttpRequest | None) -> str:

@@ -5,7 +5,7 @@ canonical JSON text, and one table gives one chain with one order. A view derive
 a page cannot show a value that verification did not cover. Nothing can write through a view: only `services` adds rows.
 The views need no storage, and the filters of the pages use the indexes of the table.
 
-The outcome of a change is its newest outcome row. A change without an outcome row is still in progress, or it was
+The outcome of a change is its newest outcome row. A change without an outcome row is still under way, or it was
 interrupted and a read settles it. A change that ended before anything was sent is one row, intent and outcome at once.
 """
 
@@ -18,13 +18,17 @@ from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from dashboard.audit.problems import describe
 
 Value = str | int | bool | None
 M = TypeVar("M", bound=models.Model)
 
 
 class AppendOnlyError(Exception):
-    """Someone tried to change or delete a row of the ledger, or to add one past its services."""
+    """A caller tried to change or delete a row of the ledger, or to add one without its services."""
 
 
 class AppendOnlyQuerySet(models.QuerySet[M]):
@@ -35,11 +39,11 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
         raise AppendOnlyError("ledger rows are never deleted")
 
     def bulk_create(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnlyError("ledger rows are added one by one, each sealed to the one before")
+        raise AppendOnlyError("ledger rows are added only by the ledger's services")
 
 
 class LedgerRow(models.Model):
-    """What every view of the ledger shares: it can be read, and that is all."""
+    """A read-only model over a view of the ledger."""
 
     class Meta:
         abstract = True
@@ -48,46 +52,48 @@ class LedgerRow(models.Model):
         base_manager_name = "objects"
 
     def save(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnlyError("ledger rows are never changed, and added by the ledger's services alone")
+        raise AppendOnlyError("ledger rows are never changed, and added only by the ledger's services")
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnlyError("ledger rows are never deleted")
 
 
 class Kind(models.TextChoices):
-    EDIT = "edit", "changed"
-    SWITCH = "switch", "switched"
-    REVERT = "revert", "reverted"
-    DENIED = "denied", "tried to change"
+    EDIT = "edit", _("Edit")
+    SWITCH = "switch", _("Switch")
+    REVERT = "revert", _("Revert")
+    DENIED = "denied", _("Refused attempt")
 
 
 class EventKind(models.TextChoices):
-    SIGN_IN = "sign_in", "signed in"
-    SIGN_OUT = "sign_out", "signed out"
-    SIGN_IN_FAILED = "sign_in_failed", "could not sign in"
-    ROLES = "roles", "had roles changed"
-    ACCOUNT = "account", "had the account changed"
-    ARCHIVED = "archived", "took old rows out of the ledger"
+    """A label is a sentence with the placeholder `{actor}`."""
+
+    SIGN_IN = "sign_in", _("{actor} signed in")
+    SIGN_OUT = "sign_out", _("{actor} signed out")
+    SIGN_IN_FAILED = "sign_in_failed", _("{actor} failed to sign in")
+    ROLES = "roles", _("The roles of {actor} changed")
+    ACCOUNT = "account", _("The account of {actor} changed")
+    ARCHIVED = "archived", _("{actor} archived old ledger rows")
 
 
 OBSERVED_FOR = timedelta(hours=1)
-"""How long the cloud may apply a change late and the dashboard still notices."""
+"""The time after the start of a change in which the dashboard looks for a late application."""
 
 
 class Outcome(models.TextChoices):
-    APPLIED = "applied"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    NOT_SENT = "not_sent", "not sent"
-    NOT_APPLIED = "not_applied", "not applied"
-    CONFLICT = "conflict"
-    UNKNOWN = "unknown"
-    DENIED = "denied"
+    APPLIED = "applied", _("applied")
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+    NOT_SENT = "not_sent", _("not sent")
+    NOT_APPLIED = "not_applied", _("not applied")
+    CONFLICT = "conflict", _("conflict")
+    UNKNOWN = "unknown", _("unknown")
+    DENIED = "denied", _("denied")
 
 
 class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
-    def ended(self, outcome: str) -> Self:
-        """Intents whose newest outcome is this one."""
+    def with_outcome(self, outcome: str) -> Self:
+        """Select intents whose newest outcome is this one."""
         rows = self.unsettled() if outcome == Outcome.UNKNOWN else self
         newest = ChangeOutcome.objects.filter(project=OuterRef("project"), outcome=outcome).newest()
         return rows.filter(Exists(newest.filter(intent=OuterRef("number"))))
@@ -100,25 +106,25 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         return self.filter(Exists(touched))
 
     def unsettled(self) -> Self:
-        """Intents without an outcome, or whose only outcome is unknown."""
+        """Select intents without an outcome, or whose only outcome is unknown."""
         return self.filter(number__in=OpenChange.objects.unsettled().values("number"))
 
     def begun_after(self, moment: datetime) -> Self:
-        """Unsettled changes that began since."""
+        """Select unsettled changes that began at this time or later."""
         recent = OpenChange.objects.unsettled().filter(begun_at__gte=moment)
         return self.filter(number__in=recent.values("number"))
 
     def with_rows(self) -> Self:
-        """Fetch field changes and outcomes along, in two queries however many intents there are."""
+        """Fetch field changes and outcomes too, in two queries for any number of intents."""
         return self.prefetch_related("fields", "outcomes")
 
     def pending_per_group(self, project: str, group_ids: list[str], *, since: datetime) -> dict[str, "ChangeIntent"]:
-        """Changes begun after `since` whose outcome is not known yet, by group id, in two queries."""
+        """Find unsettled changes that began after `since`, by group id, in two queries."""
         recent = self.filter(project=project, group_id__in=group_ids, at__gte=since).prefetch_related("outcomes")
         return {intent.group_id: intent for intent in recent.unsettled().order_by("number")}
 
     def newest_per_group(self, project: str, group_ids: list[str]) -> dict[str, "ChangeIntent"]:
-        """The last change of each group that took effect, by group id, in one query: one look at an index a group."""
+        """Find the last applied change of each group, by group id, in one query: one index lookup for each group."""
         if not group_ids:
             return {}
         newest = (
@@ -131,7 +137,7 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
 
 
 class ChangeIntent(LedgerRow):
-    """Who was about to change what, from which value to which, and why. Names are copied, so that they last."""
+    """A planned change, recorded before the PATCH. Names are copied, so that later renames do not alter them."""
 
     number = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=64, null=True)
@@ -174,7 +180,7 @@ class ChangeIntent(LedgerRow):
 
     @property
     def is_pending(self) -> bool:
-        """Not settled, and young enough for a page to keep asking."""
+        """Whether the change is unsettled and under a minute old. Until then, pages read the group again."""
         return not self.is_settled and abs(timezone.now() - self.at) < timedelta(minutes=1)
 
     @property
@@ -184,12 +190,12 @@ class ChangeIntent(LedgerRow):
 
     @property
     def observed_until(self) -> datetime:
-        """Until then the cloud may apply the change late; later reads correct the outcome."""
+        """The end of the observation. Until then, later reads can correct the outcome."""
         return self.at + OBSERVED_FOR
 
     @property
     def is_observed(self) -> bool:
-        """Sent, or perhaps sent, and neither applied nor rejected: a later read may correct the outcome."""
+        """Whether a later read may still correct the outcome."""
         last = self.last_outcome
         if last is None or not last.is_correctable or timezone.now() >= self.observed_until:
             return False
@@ -197,20 +203,20 @@ class ChangeIntent(LedgerRow):
 
     @property
     def is_corrected(self) -> bool:
-        """Applied after an outcome that said otherwise was recorded."""
+        """Whether the cloud applied the change after another outcome was recorded."""
         last = self.last_outcome
-        said = {row.outcome for row in self.outcomes.all()}
-        return last is not None and last.outcome == Outcome.APPLIED and not said.isdisjoint(CORRECTED)
+        recorded = {row.outcome for row in self.outcomes.all()}
+        return last is not None and last.outcome == Outcome.APPLIED and not recorded.isdisjoint(CORRECTED)
 
     @property
     def outcome_label(self) -> str:
-        """The newest outcome in words."""
+        """The newest outcome in the reader's language."""
         last = self.last_outcome
         if last is None:
-            return "under way"
+            return gettext("under way")
         if last.outcome == Outcome.NOT_APPLIED and self.is_observed:
-            return "not applied so far"
-        return last.get_outcome_display().lower()
+            return gettext("not applied so far")
+        return last.get_outcome_display()
 
 
 class FieldChange(LedgerRow):
@@ -234,20 +240,20 @@ class FieldChange(LedgerRow):
 
 
 ACCEPTED_PROOF = "The cloud accepted the change, but"
-"""How the proof of an unknown outcome begins after a 200 in the cloud's own form."""
+"""The beginning of the proof of an unknown outcome after a 200 in the cloud's own form."""
 CORRECTED = frozenset({Outcome.REJECTED, Outcome.NOT_SENT, Outcome.NOT_APPLIED, Outcome.CONFLICT})
-"""Outcomes that said that a change was not applied, or not as intended."""
+"""Outcomes that mean that a change was not applied, or not as intended. A late application corrects them."""
 
 
 class ChangeOutcomeQuerySet(AppendOnlyQuerySet["ChangeOutcome"]):
     def newest(self) -> Self:
-        """The rows that no later outcome of the same intent corrects."""
+        """Select the newest outcome row of each intent."""
         later = ChangeOutcome.objects.filter(intent=OuterRef("intent"), number__gt=OuterRef("number"))
         return self.filter(~Exists(later))
 
 
 class ChangeOutcome(LedgerRow):
-    """The outcome of an intent, and how it is known (`proof`)."""
+    """The outcome of an intent, with its evidence in `proof`."""
 
     number = models.BigAutoField(primary_key=True)
     intent = models.ForeignKey(ChangeIntent, models.PROTECT, related_name="outcomes")
@@ -270,11 +276,11 @@ class ChangeOutcome(LedgerRow):
         ordering = ["number"]
 
     def __str__(self) -> str:
-        return f"{self.get_outcome_display()}: {self.proof}"
+        return f"{self.outcome}: {self.proof}"
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the cloud answered as it does when it takes a change. A 200 with HTML or nothing is unknown."""
+        """Whether the response was a 200 in the cloud's own form. After any other 200, the outcome is unknown."""
         return self.http_status == 200 and (self.outcome != Outcome.UNKNOWN or self.proof.startswith(ACCEPTED_PROOF))
 
     @property
@@ -303,7 +309,7 @@ class SystemEvent(LedgerRow):
     from_address = models.CharField(max_length=64)
     kind = models.CharField(max_length=16, choices=EventKind)
     proof = models.TextField()
-    """What is to be said of it besides."""
+    """Details, in English."""
     hash = models.CharField(max_length=64)
 
     objects = AppendOnlyQuerySet["SystemEvent"].as_manager()
@@ -314,11 +320,11 @@ class SystemEvent(LedgerRow):
         ordering = ["-number"]
 
     def __str__(self) -> str:
-        return f"{self.actor or 'someone'} {self.get_kind_display()}. {self.proof}".strip()
+        return f"{self.kind}, {self.actor or 'unknown'}: {self.proof}".removesuffix(": ")
 
 
 class TouchedField(LedgerRow):
-    """Which changes touch a field, so that they are found by it; a trigger of the database fills it."""
+    """The index of changed fields, which finds changes by field. A trigger of the database fills it."""
 
     pk = models.CompositePrimaryKey("project", "field", "number")
     project = models.CharField(max_length=64)
@@ -337,11 +343,11 @@ class TouchedField(LedgerRow):
 
 class OpenChangeQuerySet(models.QuerySet["OpenChange"]):
     def unsettled(self) -> Self:
-        """Changes without an outcome, or whose only outcome is unknown."""
+        """Select changes without an outcome, or whose only outcome is unknown."""
         return self.filter(Exists(ChangeIntent.objects.filter(number=OuterRef("number"))), ~Exists(_settled()))
 
     def observed(self) -> Self:
-        """Changes with an outcome that a later read may correct."""
+        """Select changes with an outcome that a later read may correct."""
         return self.filter(Exists(_settled()))
 
 
@@ -350,20 +356,20 @@ def _settled() -> "ChangeOutcomeQuerySet":
 
 
 class OpenChange(models.Model):
-    """A change that later reads are to settle or to observe.
+    """A change that a later read must settle or observe.
 
-    This table is a work list, not a record: a row is deleted when no later read can change the outcome.
+    This table is a list of work. A row is deleted when no later read can change the outcome.
     """
 
     number = models.BigIntegerField(primary_key=True)
     project = models.CharField(max_length=64)
     group_id = models.CharField(max_length=128)
     begun_at = models.DateTimeField()
-    """The wall clock at the intent; the ledger's own `at` may be ahead of it."""
+    """The time of the clock at the intent. The `at` of the row can be later."""
     next_read_at = models.DateTimeField(null=True)
-    """When an observed change is read next; null for an unsettled one."""
+    """The time of the next read of an observed change. Null for an unsettled change."""
     leased_until = models.DateTimeField(null=True)
-    """One process reads the group until then; no other does meanwhile."""
+    """Until then, only one process reads the group."""
 
     objects = OpenChangeQuerySet.as_manager()
 
@@ -376,32 +382,39 @@ class OpenChange(models.Model):
 
 
 class Verification(models.Model):
-    """What checks of the ledger found last, for pages to show: one row, and no proof, since it can be changed."""
+    """The result of the last verification, for pages. A single row; it can be changed, so it is no evidence."""
 
     ONLY = 1
 
     id = models.SmallIntegerField(primary_key=True, default=ONLY)
     first = models.BigIntegerField(default=1)
     last = models.BigIntegerField(default=0)
-    """The newest row that was found as it was written; 0 before the first check."""
+    """The newest verified row; 0 before the first verification."""
     last_hash = models.CharField(max_length=64, blank=True)
     at = models.DateTimeField(null=True)
     everything_at = models.DateTimeField(null=True)
-    """When all rows were checked last."""
+    """The time of the last verification of all rows."""
     bad_number = models.BigIntegerField(null=True)
-    """The first row that is not as it was written. Stays until a check of everything finds none."""
-    why = models.TextField(blank=True)
+    """The first bad row. It stays until a verification of all rows finds none."""
+    problem = models.CharField(max_length=32, blank=True)
+    """A `Problem`. With `details`, pages can show it in the reader's language."""
+    details = models.JSONField(default=dict, blank=True)
     is_from_checkpoint = models.BooleanField(default=False)
-    """Only a checkpoint showed what is wrong, so that a check without one cannot say that it is right again."""
+    """Only a checkpoint showed the problem, so a verification without a checkpoint cannot end it."""
     leased_until = models.DateTimeField(null=True)
-    """Someone checks until then; nobody else does meanwhile."""
+    """Until then, only one process verifies the ledger."""
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"row {self.bad_number} {self.why}" if self.is_broken else f"rows {self.first} to {self.last}"
+        return self.description or f"rows {self.first} to {self.last}"
 
     @property
     def is_broken(self) -> bool:
         return self.bad_number is not None
+
+    @property
+    def description(self) -> str:
+        """The problem as a sentence in the reader's language; empty if the ledger is intact."""
+        return "" if self.bad_number is None else describe(self.problem, self.bad_number, self.details)

@@ -118,7 +118,7 @@ def entries_reverting(entry: ChangeIntent) -> list[int]:
     later = ChangeIntent.objects.for_group(entry.project, entry.group_id).filter(
         number__gt=entry.number, kind=Kind.REVERT, reason__startswith=f"{_OPENING} {entry.number}"
     )
-    rows = later.ended(Outcome.APPLIED).order_by("number")
+    rows = later.with_outcome(Outcome.APPLIED).order_by("number")
     return [row.number for row in rows if entry_reverted(row) == entry.number]
 
 

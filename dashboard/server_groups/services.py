@@ -173,10 +173,10 @@ def _unchanged(request: WriteRequest, group: ServerGroup) -> WriteResult:
 def _record_and_send(
     request: WriteRequest, changes: Mapping[str, Value], before: ServerGroup, seen_number: int
 ) -> WriteResult:
-    patience = timedelta(seconds=outcome_check.CALL_SECONDS + sum(outcome_check.WAITS))
-    _settle_earlier(request, before, begun_before=timezone.now() - patience)
+    max_duration = timedelta(seconds=outcome_check.CALL_SECONDS + sum(outcome_check.WAITS))
+    _settle_earlier(request, before, begun_before=timezone.now() - max_duration)
     attempt = request.attempt(changes, before)
-    intent, is_new = record_intent(attempt, seen_number=seen_number, patience=patience)
+    intent, is_new = record_intent(attempt, seen_number=seen_number, max_duration=max_duration)
     if not is_new:
         return _first_result(request, intent)
     return send(Sending(request, attempt, intent, before))

@@ -1,4 +1,4 @@
-"""Activity and its entries: every filter of the address, pages by cursor, and text that stays text."""
+"""The pages of the ledger: filters, pages by cursor, entries, and escaped text."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,7 +33,7 @@ def numbers(page: Page) -> list[int]:
 
 @pytest.fixture
 def history(enter: Enter) -> dict[str, int]:
-    """Four entries of different people, fields, groups, days and outcomes; the number of each."""
+    """The numbers of four entries with different people, fields, groups, days and outcomes."""
     entries = {
         "march": enter("admin", SESSIONS, reason="INC-4711", at=NOON),
         "april": enter("admin", RENAME, outcomes=("rejected",), at=NOON + timedelta(days=31), group_id="g-2"),
@@ -90,7 +90,7 @@ def test_filters(client_as: People, project: Project, history: dict[str, int], q
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "invalid",
     [
         "outcome=perhaps",
         "since=yesterday",
@@ -104,21 +104,19 @@ def test_filters(client_as: People, project: Project, history: dict[str, int], q
         "cursor=99999999999999999999999",
         "q=%00",
         "actor=%00&group=%00&field=%00",
-        "unheard=of",
+        "unknown=filter",
         "q=%ff",
     ],
 )
-def test_nonsense_filters_nothing_and_breaks_nothing(
-    client_as: People, project: Project, history: dict[str, int], nonsense: str
-) -> None:
-    answer = client_as("auditor").get(f"{LEDGER}?{nonsense}")
+def test_ignores_invalid_filters(client_as: People, project: Project, history: dict[str, int], invalid: str) -> None:
+    answer = client_as("auditor").get(f"{LEDGER}?{invalid}")
 
     everything = [history[name] for name in ("denied", "switch", "april", "march")]
     assert answer.status_code == 200
-    assert numbers(read(answer)) == ([] if nonsense == "q=%ff" else everything)
+    assert numbers(read(answer)) == ([] if invalid == "q=%ff" else everything)
 
 
-def test_the_form_shows_what_is_chosen_and_keeps_who_and_which_group(client_as: People, project: Project) -> None:
+def test_the_form_shows_the_filters_and_keeps_person_and_group(client_as: People, project: Project) -> None:
     query = "?q=de%22sign&field=name&outcome=applied&since=2026-01-01&until=2026-12-31&group=g-1&actor=admin"
 
     page = read(client_as("auditor").get(LEDGER + query))
@@ -136,7 +134,7 @@ def test_the_form_shows_what_is_chosen_and_keeps_who_and_which_group(client_as: 
     }
 
 
-def test_pages_by_cursor_reach_every_entry_once(client_as: People, project: Project, enter: Enter) -> None:
+def test_pages_by_cursor_show_every_entry_once(client_as: People, project: Project, enter: Enter) -> None:
     made = [enter("admin" if number % 10 else "other").number for number in range(120)]
     client = client_as("auditor")
 
@@ -151,7 +149,7 @@ def test_pages_by_cursor_reach_every_entry_once(client_as: People, project: Proj
     assert [number for page in pages for number in page] == [number for index, number in enumerate(made) if index % 10][
         ::-1
     ]
-    assert newest == ["?actor=admin"]
+    assert newest == [f"{LEDGER}?actor=admin"]
 
 
 def test_new_entries_do_not_shift_a_page(client_as: People, project: Project, enter: Enter) -> None:
@@ -166,7 +164,7 @@ def test_new_entries_do_not_shift_a_page(client_as: People, project: Project, en
     assert numbers(read(client.get(LEDGER + older.attrs["href"]))) == before
 
 
-def test_a_partial_has_the_entries_alone_and_says_how_many(
+def test_a_partial_has_only_the_entries_and_their_count(
     client_as: People, project: Project, history: dict[str, int]
 ) -> None:
     answer = client_as("auditor").get(LEDGER, headers=HTMX)
@@ -178,11 +176,11 @@ def test_a_partial_has_the_entries_alone_and_says_how_many(
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("", "Nothing was changed yet"),
+        ("", "No entries yet"),
         ("?q=zzz", "Nothing found"),
-        ("?since=yesterday", "Nothing was changed yet"),
-        ("?since=2026-03-15&until=2026-03-14", "No day is in between"),
-        ("?cursor=1", "Nothing further"),
+        ("?since=yesterday", "No entries yet"),
+        ("?since=2026-03-15&until=2026-03-14", "The period is empty"),
+        ("?cursor=1", "No more entries"),
     ],
 )
 def test_an_empty_page_says_why(client_as: People, project: Project, query: str, expected: str) -> None:
@@ -192,7 +190,7 @@ def test_an_empty_page_says_why(client_as: People, project: Project, query: str,
     assert page.by_class("exports") == []
 
 
-def test_each_filter_that_is_on_is_named_and_can_be_taken_off(
+def test_each_active_filter_is_shown_and_can_be_removed(
     client_as: People, project: Project, history: dict[str, int]
 ) -> None:
     query = {
@@ -208,36 +206,39 @@ def test_each_filter_that_is_on_is_named_and_can_be_taken_off(
 
     page = read(client_as("auditor").get(LEDGER, query))
 
-    chips = {words(chip.text): parse_qs(chip.attrs["href"].lstrip("?")) for chip in links_among(page.by_class("chip"))}
+    chips = {
+        words(chip.text): parse_qs(chip.attrs["href"].removeprefix(f"{LEDGER}?"))
+        for chip in links_in(page.by_class("chip"))
+    }
     assert numbers(page) == [history["march"]]
     assert chips == {
-        f"{said_} \u00d7: take off": {name: [value] for name, value in query.items() if name != left_out}
-        for said_, left_out in (
+        f"{title} \u00d7 Remove filter": {name: [value] for name, value in query.items() if name != left_out}
+        for title, left_out in (
             ("Group hr", "group"),
             ("Person admin", "actor"),
             ("Field Maximum sessions", "field"),
-            ("Kind Edits", "kind"),
+            ("Kind Edit", "kind"),
             ("Outcome Applied", "outcome"),
             ("From 2026-03-14T12:00:00Z", "since"),
             ("To 2026-03-14", "until"),
-            ("With 4711", "q"),
+            ("Text 4711", "q"),
         )
     }
 
 
-def test_what_makes_no_sense_is_not_said_to_be_on(client_as: People, project: Project) -> None:
+def test_an_invalid_filter_is_not_shown_as_active(client_as: People, project: Project) -> None:
     page = read(client_as("auditor").get(f"{LEDGER}?since=yesterday&until=9999-12-31&outcome=perhaps&kind=perhaps"))
 
-    assert links_among(page.by_class("chip")) == []
+    assert links_in(page.by_class("chip")) == []
 
 
-def links_among(elements: list[Element]) -> list[Element]:
-    """The header shows the project in the same shape, which is no link."""
+def links_in(elements: list[Element]) -> list[Element]:
+    """Keep only links: the label of the project has the same class."""
     return [element for element in elements if element.tag == "a"]
 
 
 @pytest.mark.parametrize(("since", "kind"), [("2026-03-14", "date"), ("2026-03-14T12:00:00Z", "text")])
-def test_a_time_in_the_address_is_shown_where_a_day_would_be(
+def test_the_date_field_shows_a_time_from_the_address(
     client_as: People, project: Project, since: str, kind: str
 ) -> None:
     page = read(client_as("auditor").get(LEDGER, {"since": since}))
@@ -246,7 +247,7 @@ def test_a_time_in_the_address_is_shown_where_a_day_would_be(
     assert (field["type"], field["value"]) == (kind, since)
 
 
-def test_the_exports_are_of_what_is_filtered(client_as: People, project: Project, history: dict[str, int]) -> None:
+def test_the_export_links_have_the_filters(client_as: People, project: Project, history: dict[str, int]) -> None:
     page = read(client_as("auditor").get(f"{LEDGER}?q=4711&actor=admin&cursor=99", headers=HTMX))
 
     links = [link.attrs["href"] for link in page.all("a") if "/export." in link.attrs.get("href", "")]
@@ -257,7 +258,7 @@ def test_the_exports_are_of_what_is_filtered(client_as: People, project: Project
     ("query", "pushed"),
     [("?q=4711&field=&since=", f"{LEDGER}?q=4711"), ("?q=", LEDGER), ("?q=4711&cursor=99", None)],
 )
-def test_the_address_of_a_partial_names_only_what_is_on(
+def test_the_address_of_a_partial_has_only_active_filters(
     client_as: People, project: Project, query: str, pushed: str | None
 ) -> None:
     answer = client_as("auditor").get(LEDGER + query, headers=HTMX)
@@ -294,7 +295,7 @@ def test_entries_read_as_sentences(client_as: People, project: Project, history:
 # One entry
 
 
-def test_an_entry_shows_who_when_why_what_and_how_it_is_known(
+def test_an_entry_shows_person_time_reason_fields_and_outcomes(
     client_as: People, project: Project, enter: Enter
 ) -> None:
     entry = enter("admin", SESSIONS, OFF, outcomes=("unknown", "applied"), reason="INC-4711")
@@ -318,7 +319,7 @@ def test_an_entry_shows_who_when_why_what_and_how_it_is_known(
     assert words(page.by_class("proofs")[0].text).startswith("unknown because unknown 14 Mar 2026, 12:00:00 UTC")
 
 
-def test_a_denied_entry_shows_what_was_asked_for_and_no_value_before(
+def test_a_denied_entry_shows_the_requested_values_only(
     client_as: People, project: Project, history: dict[str, int]
 ) -> None:
     page = read(client_as("auditor").get(f"{LEDGER}{history['denied']}/"))
@@ -330,9 +331,7 @@ def test_a_denied_entry_shows_what_was_asked_for_and_no_value_before(
     ]
 
 
-def test_a_field_the_table_no_longer_has_is_shown_as_it_was_written(
-    client_as: People, project: Project, enter: Enter
-) -> None:
+def test_an_entry_shows_a_field_that_the_table_no_longer_has(client_as: People, project: Project, enter: Enter) -> None:
     entry = enter("admin", Change("gone.field", "Gone", 1, None))
 
     page = read(client_as("auditor").get(f"{LEDGER}{entry.number}/"))
@@ -341,17 +340,17 @@ def test_a_field_the_table_no_longer_has_is_shown_as_it_was_written(
 
 
 @pytest.mark.parametrize("number", ["999", "0", "9" * 30, "9" * 5000])
-def test_an_unknown_entry_is_no_page(client_as: People, project: Project, number: str) -> None:
+def test_an_unknown_entry_is_not_found(client_as: People, project: Project, number: str) -> None:
     assert client_as("auditor").get(f"{LEDGER}{number}/").status_code == 404
 
 
-def test_an_entry_of_another_project_is_no_page(client_as: People, project: Project, enter: Enter) -> None:
+def test_an_entry_of_another_project_is_not_found(client_as: People, project: Project, enter: Enter) -> None:
     entry = enter(project="elsewhere")
 
     assert client_as("auditor").get(f"{LEDGER}{entry.number}/").status_code == 404
 
 
-def test_what_people_and_the_cloud_wrote_is_text(client_as: People, project: Project, enter: Enter) -> None:
+def test_escapes_text_from_people_and_from_the_cloud(client_as: People, project: Project, enter: Enter) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     entry = enter(
         evil[:150],
@@ -378,7 +377,7 @@ def test_what_people_and_the_cloud_wrote_is_text(client_as: People, project: Pro
     ("outcomes", "age", "asks", "has_button"),
     [(("applied",), 0, False, False), (("unknown",), 0, True, True), (("unknown",), 120, False, True)],
 )
-def test_an_unsettled_entry_asks_by_itself_for_a_minute_and_has_a_button(
+def test_an_unsettled_entry_checks_by_itself_for_a_minute_and_has_a_button(
     client_as: People,
     project: Project,
     enter: Enter,
@@ -397,7 +396,9 @@ def test_an_unsettled_entry_asks_by_itself_for_a_minute_and_has_a_button(
 
 
 @pytest.mark.parametrize("below", ["", "1/"])
-def test_who_may_not_see_the_ledger_does_not(client_as: People, project: Project, enter: Enter, below: str) -> None:
+def test_people_without_permission_do_not_see_the_ledger(
+    client_as: People, project: Project, enter: Enter, below: str
+) -> None:
     enter()
 
     answer = client_as("viewer").get(LEDGER + below)
@@ -409,7 +410,7 @@ def test_who_may_not_see_the_ledger_does_not(client_as: People, project: Project
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("below", ["", "1/"])
-def test_a_ledger_that_cannot_be_read_is_said_to_be_away(client_as: People, project: Project, below: str) -> None:
+def test_says_that_the_ledger_cannot_be_read(client_as: People, project: Project, below: str) -> None:
     client = client_as("auditor")
 
     with without_table():
@@ -423,7 +424,7 @@ def test_a_ledger_that_cannot_be_read_is_said_to_be_away(client_as: People, proj
 # Searching a long ledger
 
 
-def test_pages_lead_both_ways(client_as: People, project: Project, enter: Enter) -> None:
+def test_pages_link_in_both_directions(client_as: People, project: Project, enter: Enter) -> None:
     made = [enter().number for _ in range(120)][::-1]
     client = client_as("auditor")
 
@@ -450,10 +451,10 @@ def test_pages_lead_both_ways(client_as: People, project: Project, enter: Enter)
         ("field=name&actor=admin", 3),
         ("actor=admin&field=name", 3),
         ("q=needle&actor=admin&field=name", 3),
-        ("outcome=rejected&field=name&kind=revert", 1),  # of the reverts there are three
+        ("outcome=rejected&field=name&kind=revert", 1),  # there are only three reverts
     ],
 )
-def test_a_search_looks_at_so_much_and_goes_on_by_a_link(
+def test_a_search_reads_a_limited_number_of_rows_and_continues_by_a_link(
     client_as: People,
     project: Project,
     enter: Enter,
@@ -461,7 +462,7 @@ def test_a_search_looks_at_so_much_and_goes_on_by_a_link(
     query: str,
     expected_steps: int,
 ) -> None:
-    monkeypatch.setattr("dashboard.activity.filters.LOOK_AT", 7)
+    monkeypatch.setattr("dashboard.activity.filters.SCAN_LIMIT", 7)
     for number in range(30):
         if number % 10 == 5:
             enter("admin", RENAME, reason="a needle", outcomes=("rejected",), kind=Kind.REVERT)
@@ -474,29 +475,29 @@ def test_a_search_looks_at_so_much_and_goes_on_by_a_link(
     while link:
         page = read(client.get(LEDGER + link))
         found += numbers(page)
-        words_of_links = ("Search further back", "Search on")
+        words_of_links = ("Search older entries", "Continue the search")
         link = next((a.attrs["href"] for a in page.all("a") if words(a.text) in words_of_links), "")
         steps += 1
 
     assert (len(found), found, steps) == (3, sorted(found, reverse=True), expected_steps)
 
 
-def test_what_is_looked_for_goes_by_itself_until_something_is_found(
+def test_a_search_continues_by_itself_until_it_finds_an_entry(
     client_as: People, project: Project, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.activity.filters.LOOK_AT", 3)
+    monkeypatch.setattr("dashboard.activity.filters.SCAN_LIMIT", 3)
     enter(reason="needle")
     for _ in range(5):
         enter(reason="hay")
 
     page = read(client_as("auditor").get(f"{LEDGER}?q=needle"))
 
-    (on,) = [link.attrs for link in page.all("a") if words(link.text) == "Search on"]
+    (on,) = [link.attrs for link in page.all("a") if words(link.text) == "Continue the search"]
     assert (on["hx-trigger"], on["href"]) == ("load delay:20ms, click", on["hx-get"])
 
 
 @pytest.mark.parametrize("group_id", ["a/b", "..", ""])
-def test_an_entry_of_a_group_that_no_page_can_be_about_links_to_none(
+def test_an_entry_of_a_group_without_a_page_has_no_link(
     client_as: People, project: Project, enter: Enter, group_id: str
 ) -> None:
     entry = enter("admin", SESSIONS, outcomes=("unknown",), group_id=group_id, group_name="strange")

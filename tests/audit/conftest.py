@@ -1,4 +1,4 @@
-"""Entries to look at: made through the ledger's own door, at any time."""
+"""Fixtures that record entries with the ledger's services, at any time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
 @pytest.fixture
 def enter(db: None, monkeypatch: pytest.MonkeyPatch) -> Enter:
-    """Enters a change with its outcomes: `enter("admin", SESSIONS, outcomes=("unknown", "applied"), at=NOON)`."""
+    """Records a change with its outcomes: `enter("admin", SESSIONS, outcomes=("unknown", "applied"), at=NOON)`."""
     count = 0
 
     def make(
@@ -78,13 +78,13 @@ def enter(db: None, monkeypatch: pytest.MonkeyPatch) -> Enter:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where an archive may go."""
+    """The path for an archive file."""
     return tmp_path / "archive.jsonl"
 
 
 @pytest.fixture
 def archived(db: None, file: Path) -> Path:
-    """Forty rows, of which the first twenty are in a file."""
+    """Forty rows, the first twenty of them in an archive file."""
     grow_ledger(40)
     archive(after(20), file, by="OS user ops")
     return file

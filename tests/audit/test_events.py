@@ -1,4 +1,4 @@
-"""Who came in, who went, who could not, and whose account or roles changed."""
+"""System events: sign-ins, sign-outs, and changes of accounts and roles."""
 
 import os
 import pwd
@@ -21,7 +21,7 @@ from tests.ledger import empty_ledger, fill_disk
 from tests.markup import read, said, words
 
 pytestmark = pytest.mark.django_db
-HOUSE = "/projects/default/audit/system/"
+SYSTEM = "/projects/default/audit/system/"
 SIGN_IN = "/accounts/login/"
 
 
@@ -34,7 +34,7 @@ def recorded() -> list[tuple[str, str, str, str]]:
     return [(row.kind, row.actor, row.from_address, row.proof) for row in SystemEvent.objects.order_by("number")]
 
 
-def test_a_sign_in_and_a_sign_out_are_recorded(alice: User) -> None:
+def test_records_a_sign_in_and_a_sign_out(alice: User) -> None:
     client = Client(REMOTE_ADDR="192.0.2.7")
 
     client.post(SIGN_IN, {"login": "alice", "password": "correct horse"})
@@ -46,18 +46,18 @@ def test_a_sign_in_and_a_sign_out_are_recorded(alice: User) -> None:
     assert not ChangeIntent.objects.exists()
 
 
-def test_a_failed_sign_in_is_recorded_without_what_was_typed(alice: User) -> None:
+def test_records_a_failed_sign_in_without_the_typed_text(alice: User) -> None:
     for name in ("alice", "hunter2 typed into the wrong field"):
         Client().post(SIGN_IN, {"login": name, "password": "hunter2"})
 
     assert recorded() == [("sign_in_failed", "alice", "127.0.0.1", ""), ("sign_in_failed", "", "127.0.0.1", "")]
     assert [str(row) for row in SystemEvent.objects.order_by("number")] == [
-        "alice could not sign in.",
-        "someone could not sign in.",
+        "sign_in_failed, alice",
+        "sign_in_failed, unknown",
     ]
 
 
-def test_roles_are_recorded_as_they_are_given_and_taken_away(alice: User) -> None:
+def test_records_given_and_removed_roles(alice: User) -> None:
     viewer, auditor = (Group.objects.get(name=name) for name in ("viewer", "auditor"))
 
     alice.groups.set([viewer, auditor])
@@ -69,8 +69,8 @@ def test_roles_are_recorded_as_they_are_given_and_taken_away(alice: User) -> Non
     alice.groups.clear()
 
     by = f" By OS user {pwd.getpwuid(os.getuid()).pw_name}."
-    told = [told.removesuffix(by) for kind, who, _, told in recorded() if (kind, who) == ("roles", "alice")]
-    assert told == [
+    proofs = [proof.removesuffix(by) for kind, actor, _, proof in recorded() if (kind, actor) == ("roles", "alice")]
+    assert proofs == [
         "Given: auditor, viewer.",
         "Taken away: auditor.",
         "Given: auditor.",
@@ -79,7 +79,7 @@ def test_roles_are_recorded_as_they_are_given_and_taken_away(alice: User) -> Non
     ]
 
 
-def test_what_an_account_may_do_is_recorded_when_it_changes(alice: User) -> None:
+def test_records_changes_of_an_account(alice: User) -> None:
     alice.save()
     for name, value in (("is_active", False), ("is_superuser", True), ("username", "alicia")):
         setattr(alice, name, value)
@@ -95,7 +95,7 @@ def test_what_an_account_may_do_is_recorded_when_it_changes(alice: User) -> None
     ]
 
 
-def test_a_role_that_is_deleted_is_taken_from_who_had_it(alice: User) -> None:
+def test_records_the_removal_of_a_deleted_role(alice: User) -> None:
     role = Group.objects.create(name="operator")
     alice.groups.add(role)
 
@@ -104,7 +104,7 @@ def test_a_role_that_is_deleted_is_taken_from_who_had_it(alice: User) -> None:
     assert "Taken away: operator, because the role was deleted." in recorded()[-1][3]
 
 
-def test_a_new_password_is_recorded_and_not_which(alice: User) -> None:
+def test_records_a_new_password_without_its_text(alice: User) -> None:
     client = Client(REMOTE_ADDR="192.0.2.7")
     client.post(SIGN_IN, {"login": "alice", "password": "correct horse"})
 
@@ -118,7 +118,7 @@ def test_a_new_password_is_recorded_and_not_which(alice: User) -> None:
 
 
 @pytest.mark.parametrize("member", ["is_superuser", "is_active"])
-def test_an_account_does_not_change_unrecorded(alice: User, settings: Settings, member: str) -> None:
+def test_an_account_does_not_change_without_an_entry(alice: User, settings: Settings, member: str) -> None:
     settings.AUDIT_KEY = ""
     setattr(alice, member, not getattr(alice, member))
 
@@ -128,7 +128,7 @@ def test_an_account_does_not_change_unrecorded(alice: User, settings: Settings, 
     assert getattr(User.objects.get(pk=alice.pk), member) is not getattr(alice, member)
 
 
-def test_roles_that_cannot_be_recorded_are_not_given(alice: User) -> None:
+def test_roles_do_not_change_without_an_entry(alice: User) -> None:
     fill_disk("audit_changeoutcome")
 
     with pytest.raises(LedgerError), transaction.atomic():
@@ -137,16 +137,16 @@ def test_roles_that_cannot_be_recorded_are_not_given(alice: User) -> None:
     assert not alice.groups.exists()
 
 
-def test_a_ledger_that_is_away_keeps_nobody_out(alice: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_people_can_sign_in_without_the_ledger(alice: User, caplog: pytest.LogCaptureFixture) -> None:
     fill_disk("audit_changeoutcome")
 
     answer = Client().post(SIGN_IN, {"login": "alice", "password": "correct horse"})
 
     assert answer.status_code == 302
-    assert "That alice signed in could not be recorded" in caplog.text
+    assert "The event sign_in of alice could not be recorded" in caplog.text
 
 
-def test_what_happened_at_the_door_has_its_page(
+def test_the_page_lists_system_events(
     client_as: Callable[[str], Client], project: Project, alice: User, enter: Enter
 ) -> None:
     enter("alice")
@@ -154,17 +154,19 @@ def test_what_happened_at_the_door_has_its_page(
     Client().post(SIGN_IN, {"login": "nobody", "password": "x"})
     client = client_as("auditor")
 
-    everyone, only = said(client.get(HOUSE)), said(client.get(f"{HOUSE}?actor=alice"))
+    everyone, only = said(client.get(SYSTEM)), said(client.get(f"{SYSTEM}?actor=alice"))
 
-    assert "alice had roles changed Given: viewer." in everyone
-    assert "Someone unknown could not sign in from 127.0.0.1" in everyone
-    assert "alice had roles changed" in only
-    assert "Someone unknown" not in only
+    assert "The roles of alice changed Given: viewer." in everyone
+    assert "Unknown person failed to sign in Address 127.0.0.1" in everyone
+    assert "The roles of alice changed" in only
+    assert "Unknown person" not in only
     links = [a.attrs["href"] for a in read(client.get("/projects/default/audit/?actor=alice")).all("a")]
-    assert f"{HOUSE}?actor=alice" in links
+    assert f"{SYSTEM}?actor=alice" in links
 
 
-def test_system_event_pages_lead_both_ways(client_as: Callable[[str], Client], project: Project, alice: User) -> None:
+def test_system_event_pages_link_in_both_directions(
+    client_as: Callable[[str], Client], project: Project, alice: User
+) -> None:
     for _ in range(120):
         record_event(Event(EventKind.SIGN_IN, "alice", alice.pk, "192.0.2.9"))
     client = client_as("auditor")
@@ -172,8 +174,8 @@ def test_system_event_pages_lead_both_ways(client_as: Callable[[str], Client], p
     def follow(link: str, rel: str) -> list[list[str]]:
         seen = []
         while link:
-            page = read(client.get(HOUSE + link))
-            rows = re.findall(r"row (\d+)", " ".join(words(row.text) for row in page.by_class("muted")))
+            page = read(client.get(SYSTEM + link))
+            rows = re.findall(r"Row (\d+)", " ".join(words(row.text) for row in page.by_class("muted")))
             seen.append(rows)
             link = next((a.attrs["href"] for a in page.all("a", rel=rel)), "")
         assert "Newest" in [words(a.text) for a in page.all("a")]
@@ -188,21 +190,21 @@ def test_system_event_pages_lead_both_ways(client_as: Callable[[str], Client], p
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("?actor=nobody", "Nothing is recorded of nobody."),
-        ("?cursor=1", "The events end here."),
-        ("", "Nobody came in yet"),
+        ("?actor=nobody", "The ledger has no events of nobody."),
+        ("?cursor=1", "There are no events after this page."),
+        ("", "No events yet"),
     ],
 )
-def test_nothing_at_the_door_says_so(
+def test_an_empty_page_of_system_events_says_why(
     client_as: Callable[[str], Client], project: Project, query: str, expected: str
 ) -> None:
     client = client_as("auditor")
     empty_ledger()
 
-    assert expected in said(client.get(HOUSE + query))
+    assert expected in said(client.get(SYSTEM + query))
 
 
-def test_an_outcomes_number_leads_to_its_change(
+def test_the_number_of_an_outcome_redirects_to_its_change(
     client_as: Callable[[str], Client], project: Project, enter: Enter
 ) -> None:
     entry = enter(outcomes=("unknown", "applied"))

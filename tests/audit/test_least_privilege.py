@@ -1,4 +1,4 @@
-"""PostgreSQL: the role of docs/operation.md can do what the dashboard does, and can only add to the ledger."""
+"""The PostgreSQL role of docs/operation.md can run the dashboard, but can only append to the ledger."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ FORBIDDEN = (
             ("TRUNCATE", ""),
             ("DROP TABLE", ""),
             ("ALTER TABLE", " DISABLE TRIGGER ALL"),
-            ("ALTER TABLE", " RENAME TO away"),
+            ("ALTER TABLE", " RENAME TO renamed"),
             (f"DROP TRIGGER {table}_refuses_update ON", ""),
         )
     ),
@@ -60,7 +60,7 @@ def test_the_role_can_record_read_and_verify(enter: Enter) -> None:
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
 @pytest.mark.usefixtures("as_the_dashboard")
-def test_the_role_can_neither_change_the_ledger_nor_take_its_guards_off(enter: Enter, statement: str) -> None:
+def test_the_role_cannot_change_the_ledger_or_its_guards(enter: Enter, statement: str) -> None:
     enter()
 
     refused = pytest.raises(DatabaseError, match=r"permission denied|must be owner")
@@ -71,7 +71,7 @@ def test_the_role_can_neither_change_the_ledger_nor_take_its_guards_off(enter: E
 
 
 @pytest.mark.usefixtures("as_the_dashboard")
-def test_each_table_but_the_ledger_can_be_written() -> None:
+def test_the_role_can_write_each_table_except_the_ledger() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
@@ -82,7 +82,7 @@ def test_each_table_but_the_ledger_can_be_written() -> None:
 
 
 @pytest.mark.usefixtures("as_the_dashboard")
-def test_to_archive_takes_the_credentials_of_the_owner(enter: Enter, file: Path) -> None:
+def test_archiving_needs_the_credentials_of_the_owner(enter: Enter, file: Path) -> None:
     enter()
 
     with pytest.raises(CommandError, match=r"run this with .* the credentials of streamwarden"):

@@ -1,4 +1,4 @@
-"""The ledger only grows: no way through the models changes a row or takes one away."""
+"""The models are read-only: no method changes or deletes a row of the ledger."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ def contents() -> list[list[Any]]:
     return [list(model._default_manager.order_by("pk").values()) for model in MODELS]
 
 
-WAYS: dict[str, Callable[[models.Model], object]] = {
+METHODS: dict[str, Callable[[models.Model], object]] = {
     "save": lambda row: row.save(),
     "save some fields": lambda row: row.save(update_fields=["pk"]),
     "save forced": lambda row: row.save(force_update=True),
@@ -45,20 +45,20 @@ def _text_field(row: models.Model) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("way", WAYS)
-def test_no_row_is_changed_or_deleted(enter: Enter, model: type[models.Model], way: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_no_row_is_changed_or_deleted(enter: Enter, model: type[models.Model], method: str) -> None:
     enter(outcomes=("unknown", "applied"))
     row, before = model._default_manager.first(), contents()
     assert row is not None
 
     with pytest.raises(AppendOnlyError), transaction.atomic():
-        WAYS[way](row)
+        METHODS[method](row)
 
     assert contents() == before
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_row_in_disguise_does_not_replace_the_one_that_is_there(enter: Enter, model: type[models.Model]) -> None:
+def test_a_row_marked_as_new_does_not_replace_the_stored_one(enter: Enter, model: type[models.Model]) -> None:
     enter()
     row, before = model._default_manager.first(), contents()
     assert row is not None
@@ -79,7 +79,7 @@ def test_rows_are_not_moved_to_another_entry(enter: Enter) -> None:
         first.outcomes.all().delete()
 
 
-def test_people_may_go_and_their_entries_stay(enter: Enter) -> None:
+def test_entries_stay_after_an_account_is_deleted(enter: Enter) -> None:
     entry = enter("someone")
 
     User.objects.get(username="someone").delete()
@@ -88,7 +88,7 @@ def test_people_may_go_and_their_entries_stay(enter: Enter) -> None:
     assert (kept.actor, kept.actor_id) == ("someone", entry.actor_id)
 
 
-def test_no_entry_is_deleted_along_with_another() -> None:
+def test_no_relation_deletes_entries() -> None:
     relations = [field for model in MODELS for field in model._meta.fields if isinstance(field, models.ForeignKey)]
 
     assert {field.remote_field.on_delete for field in relations} == {models.PROTECT}
@@ -98,10 +98,12 @@ def test_no_entry_is_deleted_along_with_another() -> None:
 # Reading
 
 
-def test_the_newest_outcome_is_the_one_that_counts(enter: Enter) -> None:
+def test_the_newest_outcome_counts(enter: Enter) -> None:
     settled, unknown = enter(outcomes=("unknown", "applied")), enter(outcomes=("unknown",))
 
-    ended = {outcome: list(ChangeIntent.objects.ended(outcome)) for outcome in ("applied", "unknown", "rejected")}
+    ended = {
+        outcome: list(ChangeIntent.objects.with_outcome(outcome)) for outcome in ("applied", "unknown", "rejected")
+    }
 
     assert ended == {"applied": [settled], "unknown": [unknown], "rejected": []}
     assert list(ChangeIntent.objects.unsettled()) == [unknown]
@@ -118,7 +120,7 @@ def test_the_newest_outcome_is_the_one_that_counts(enter: Enter) -> None:
         (("unknown", "not_applied"), 0, True, False),
     ],
 )
-def test_a_change_is_pending_while_a_page_may_keep_asking(
+def test_an_unsettled_change_is_pending_for_a_minute(
     enter: Enter,
     at: Callable[[datetime], None],
     outcomes: tuple[str, ...],
@@ -133,7 +135,7 @@ def test_a_change_is_pending_while_a_page_may_keep_asking(
     assert (entry.is_settled, entry.is_pending) == (is_settled, is_pending)
 
 
-def test_the_newest_change_of_each_group_is_one_that_took_effect(
+def test_the_newest_change_of_each_group_was_applied(
     enter: Enter, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     enter(group_id="g-1")
@@ -148,7 +150,7 @@ def test_the_newest_change_of_each_group_is_one_that_took_effect(
     assert found == {"g-1": newest, "g-2": other}
 
 
-def test_what_is_pending_is_found_by_group_with_its_outcomes(
+def test_finds_pending_changes_by_group_with_their_outcomes(
     enter: Enter, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     enter(group_id="g-1", outcomes=("unknown",), at=NOON - timedelta(minutes=5))
@@ -163,9 +165,9 @@ def test_what_is_pending_is_found_by_group_with_its_outcomes(
     assert (found, ends) == ({"g-1": pending}, [False])
 
 
-def test_a_row_reads_as_a_sentence(enter: Enter) -> None:
+def test_rows_have_a_readable_text(enter: Enter) -> None:
     entry = enter("someone", SESSIONS)
 
     assert str(entry) == f"{entry.number}: someone, design-pool"
     assert [str(row) for row in entry.fields.all()] == ["Maximum sessions: 4 to 6"]
-    assert [str(row) for row in entry.outcomes.all()] == ["Applied: because applied"]
+    assert [str(row) for row in entry.outcomes.all()] == ["applied: because applied"]

@@ -44,12 +44,12 @@ class Written:
 def measure(_folder: Path) -> dict[str, dict[str, float]]:
     User.objects.get_or_create(username="writer")
     figures = {
-        "16 threads": _figures(_write(WRITERS, SECONDS, has_turns=True), SECONDS),
-        "4 processes of 4 threads": _figures(_write_in_processes(SECONDS, has_turns=True), SECONDS),
+        "16 threads": _figures(_write(WRITERS, SECONDS, has_queue=True), SECONDS),
+        "4 processes of 4 threads": _figures(_write_in_processes(SECONDS, has_queue=True), SECONDS),
     }
     assert not any(found["failures"] for found in figures.values()), figures
     verify()  # raises where it is not as it was written
-    without = _figures(_write_in_processes(SECONDS_WITHOUT, has_turns=False), SECONDS_WITHOUT)
+    without = _figures(_write_in_processes(SECONDS_WITHOUT, has_queue=False), SECONDS_WITHOUT)
     return figures | {"4 processes of 4 threads, without our queue": without}
 
 
@@ -62,20 +62,20 @@ def _figures(written: Written, seconds: float) -> dict[str, Any]:
     }
 
 
-def _write_in_processes(seconds: float, *, has_turns: bool) -> Written:
+def _write_in_processes(seconds: float, *, has_queue: bool) -> Written:
     """As a server with several workers does. Not forked: a child would share a connection to the database."""
     context = get_context("spawn")
     gate = context.Barrier(PROCESSES)
     with ProcessPoolExecutor(PROCESSES, context, initializer=set_up, initargs=(gate,)) as pool:
-        parts = [pool.submit(_write, WRITERS // PROCESSES, seconds, has_turns=has_turns) for _ in range(PROCESSES)]
+        parts = [pool.submit(_write, WRITERS // PROCESSES, seconds, has_queue=has_queue) for _ in range(PROCESSES)]
         found = [part.result() for part in parts]
     return Written([wait for one in found for wait in one.waits], [said for one in found for said in one.failures])
 
 
-def _write(writers: int, seconds: float, *, has_turns: bool) -> Written:
+def _write(writers: int, seconds: float, *, has_queue: bool) -> Written:
     written, until = Written(), time.monotonic() + seconds
     threads = [threading.Thread(target=_change_until, args=(until, written)) for _ in range(writers)]
-    with nullcontext() if has_turns else _without_turns():
+    with nullcontext() if has_queue else _without_queue():
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -84,11 +84,11 @@ def _write(writers: int, seconds: float, *, has_turns: bool) -> Written:
 
 
 @contextmanager
-def _without_turns() -> Iterator[None]:
-    """SQLite's own waiting is left."""
+def _without_queue() -> Iterator[None]:
+    """Leave only the waiting of SQLite itself."""
     with (
         patch.object(services, "file_lock", lambda _path: nullcontext()),
-        patch.object(services, "_queue", Mock(turn=nullcontext)),
+        patch.object(services, "_queue", Mock(lock=nullcontext)),
     ):
         yield
 
@@ -101,7 +101,7 @@ def _change_until(until: float, written: Written) -> None:
             attempt = Attempt("default", group, "design-pool", (change,), Kind.EDIT, "INC-4711", by, uuid.uuid4().hex)
             try:
                 with _timed(written.waits):
-                    intent, _ = record_intent(attempt, seen_number=seen, patience=timedelta(minutes=1))
+                    intent, _ = record_intent(attempt, seen_number=seen, max_duration=timedelta(minutes=1))
                 with _timed(written.waits):
                     record_outcome(intent, OutcomeDetails(Outcome.APPLIED, "A read shows the new values."))
                 seen = intent.number

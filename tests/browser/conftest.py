@@ -24,11 +24,13 @@ ARGUMENTS = (
     "--disable-sync",
     # Without these, each window loads pages of the browser itself, which costs more than the page under test. The
     # second argument of this name replaces the one of Playwright, so its features are repeated.
-    "--disable-features="
-    "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,PreloadTopChromeWebUI,"
-    "AimEnabled,AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,"
-    "HttpsUpgrades,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,"
-    "PreconnectToSearch,ThirdPartyStoragePartitioning",
+    (
+        "--disable-features="
+        "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,PreloadTopChromeWebUI,"
+        "AimEnabled,AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,"
+        "HttpsUpgrades,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,"
+        "PreconnectToSearch,ThirdPartyStoragePartitioning"
+    ),
 )
 
 expect.set_options(timeout=10_000)

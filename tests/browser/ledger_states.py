@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from dashboard.accounts.models import Actor, User
 from dashboard.activity.attention import ATTENTION_AFTER
-from dashboard.activity.filters import LOOK_AT
+from dashboard.activity.filters import SCAN_LIMIT
 from dashboard.audit.ledger.services import Change, OutcomeDetails, record_closed
 from dashboard.audit.models import ChangeIntent, Kind, OpenChange, Outcome, Verification
 from tests.audit.conftest import SESSIONS, attempt
@@ -70,16 +70,16 @@ def _deep(site: Site, page: Page) -> None:
 
 def _stopped_early(site: Site, page: Page) -> None:
     empty_ledger()
-    grow_ledger(3 * LOOK_AT)  # as an intent and its outcome are two rows, and some are of another project
+    grow_ledger(3 * SCAN_LIMIT)  # as an intent and its outcome are two rows, and some are of another project
     newest = ChangeIntent.objects.filter(project="default").exclude(reason="")[0]
     opened(f"{ACTIVITY}?q={newest.reason.split()[0]}")(site, page)
     expect(page.get_by_text("Searched to")).to_be_visible()
 
 
 def _broken(site: Site, page: Page) -> None:
-    Verification.objects.create(last=12_345, at=timezone.now(), bad_number=1_007, why="is missing")
+    Verification.objects.create(last=12_345, at=timezone.now(), bad_number=1_007, problem="missing")
     _all_kinds(ACTIVITY)(site, page)
-    expect(page.get_by_role("alert").filter(has_text="broken at row 1,007")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Row 1007 is missing")).to_be_visible()
 
 
 def _verified(site: Site, page: Page) -> None:

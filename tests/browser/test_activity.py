@@ -103,7 +103,7 @@ def test_filters_come_and_go_with_the_address_the_export_and_what_is_told(
     live, chips, rows = page.locator("#live"), page.locator("a.chip"), page.locator(".entries li")
 
     page.goto(f"{ACTIVITY}?actor=bob")
-    expect(chips).to_have_text(["Person bob ×: take off"])
+    expect(chips).to_have_text(["Person bob × Remove filter"])
     page.get_by_role("searchbox").fill("INC-1")
     expect(live).to_have_text("1 entry shown")
     page.get_by_label("Outcome").select_option("Rejected")
@@ -136,7 +136,7 @@ def test_going_back_and_forward_restores_filters_and_entries(page: Page, enter: 
 
     outcome.select_option("Rejected")
     expect(rows).to_have_count(1)
-    kind.select_option("Edits")
+    kind.select_option("Edit")
     expect(page.locator("a.chip")).to_have_count(2)
     page.go_back()
     expect(kind).to_have_value("")
@@ -157,7 +157,7 @@ def test_a_page_that_one_went_on_from_is_not_waited_for(page: Page, enter: Enter
     page.goto(ACTIVITY)
     page.get_by_label("Outcome").select_option("Rejected")
     expect(page.locator("a.chip")).to_have_count(1)
-    kind.select_option("Edits")
+    kind.select_option("Edit")
     expect(page.locator("a.chip")).to_have_count(2)
     page.go_back()
     expect(kind).to_have_value("")
@@ -200,7 +200,7 @@ def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter
 def test_a_search_goes_on_by_itself_until_it_finds_something(
     page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.activity.filters.LOOK_AT", 3)
+    monkeypatch.setattr("dashboard.activity.filters.SCAN_LIMIT", 3)
     enter(reason="needle")
     for _ in range(12):
         enter(reason="hay")
@@ -236,11 +236,11 @@ def test_the_activity_is_walked_in_the_order_it_is_read(page: Page, enter: Enter
         page.keyboard.press("Tab")
         stops.append(focused(page)["words"])
 
-    dates = ["From"] * 4 + ["to"] * 4  # day, month, year and the calendar of each
+    dates = ["From"] * 4 + ["To"] * 4  # day, month, year and the calendar of each
     assert stops == [
-        *("Sign-ins and roles", "Group, person or reason", "Field", "Kind", "Outcome"),
+        *("System events", "Group, person or reason", "Field", "Kind", "Outcome"),
         *dates,
-        *("Person alice ×: take off", "Sign-ins of alice", "CSV", "JSON Lines"),
+        *("Person alice × Remove filter", "System events of alice", "CSV", "JSON Lines"),
         stops[-2],
         "design-pool",
     ]

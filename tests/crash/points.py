@@ -39,7 +39,7 @@ POINTS = {
     "before the first read": Point(SERVICES, "_write"),
     "after the first read": Point(SERVICES, "_check_for_conflict"),
     "write lock held": Point("dashboard.audit.ledger.chain", "read_head", is_after=True),
-    "intent written, not committed": Point(LEDGER, "_add", is_after=True),
+    "intent written, not committed": Point(LEDGER, "_append_change", is_after=True),
     "intent committed, no checkpoint": Point(LEDGER, "write_checkpoint"),
     "intent recorded": Point(SERVICES, "record_intent", is_after=True),
     "before the PATCH": Point(CLIENT, "update_server_group"),
@@ -62,8 +62,8 @@ WHILE_SETTLING = {
     "checked": Point("dashboard.server_groups.outcome_check", "check_read", is_after=True),
     "settled, not committed": Point(LEDGER, "_append", is_after=True),
     "settled, no checkpoint": Point(LEDGER, "write_checkpoint"),
-    "settled, lease not given back": Point(LEDGER, "_give_back"),
-    "lease given back": Point(LEDGER, "_give_back", is_after=True),
+    "settled, lease not released": Point(LEDGER, "_release_lease"),
+    "lease released": Point(LEDGER, "_release_lease", is_after=True),
 }
 
 WHILE_ARCHIVING = {

@@ -304,7 +304,7 @@ def entries(actor_id: int, group_id: str, count: int, *, is_settled: bool) -> No
         key = f"{group_id}-{number}-{is_settled}"
         by = Actor(User(pk=actor_id, username="someone"), "192.0.2.7")
         attempt = Attempt("default", group_id, "design-pool", (), Kind.SWITCH, "", by, key)
-        intent, _ = record_intent(attempt, seen_number=sys.maxsize, patience=timedelta())
+        intent, _ = record_intent(attempt, seen_number=sys.maxsize, max_duration=timedelta())
         if is_settled:
             record_outcome(intent, OutcomeDetails(Outcome.APPLIED, ""))
 

@@ -27,7 +27,7 @@ def _ten_o_clock() -> Iterator[None]:
 def entered(outcome: Outcome | None, kind: Kind = Kind.SWITCH, **options: str) -> ChangeIntent:
     by = Actor(User(pk=1, username="someone"), "192.0.2.7")
     attempt = Attempt("default", "g-1", "pool", (), kind, "", by, "k")
-    intent, _ = record_intent(attempt, seen_number=0, patience=timedelta())
+    intent, _ = record_intent(attempt, seen_number=0, max_duration=timedelta())
     if outcome:
         record_outcome(intent, OutcomeDetails(outcome, "The proof.", **options))  # type: ignore[arg-type]  # the cloud's words
     return intent

@@ -1,8 +1,8 @@
-"""Moves old rows from the ledger to a file, for deployments that must delete old records.
+"""Move old rows from the ledger to a file, for deployments that must delete old records.
 
-A new row, the archive marker, names the last archived row, its hash and the hash of the file. It is written in the
-transaction that deletes, so that a crash leaves all or nothing. The rows that stay follow from it, so that rows deleted
-without the key are found (`verification`, `verify_export`).
+A new row, the archive marker, names the last archived row, its hash and the hash of the file. One transaction adds the
+marker and deletes the rows, so that a crash changes all or nothing. The first row that stays must follow from a marker,
+so that verification finds rows that were deleted without the key.
 """
 
 import os
@@ -29,12 +29,12 @@ from dashboard.audit.models import EventKind, OpenChange, Value
 
 
 class RefusedError(Exception):
-    """Nothing was taken out of the ledger, and why."""
+    """The command must not archive; the ledger is unchanged."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows to archive, from the oldest in the ledger to `last`; `hash` is the last one's."""
+    """The rows to archive, from the oldest in the ledger to `last`, which has the hash `hash`."""
 
     earlier: ArchiveMarker
     last: int
@@ -50,25 +50,25 @@ class Part:
 
 
 def archive(before: datetime, path: Path, *, by: str) -> tuple[Part, str]:
-    """Move the rows from before a time into a new file; returns which, and the file's SHA-256.
+    """Move the rows from before a time to a new file. Returns the rows, and the SHA-256 of the file.
 
-    Raises RefusedError, BrokenError where the ledger is not what was written, LedgerError where something fails. The
-    file stays whatever happens: when an answer of the database was lost, it may be all there is.
+    Raises RefusedError, BrokenError if the ledger is not intact, and LedgerError after any other failure. The file is
+    never deleted: after a lost database connection, it may be the only copy of the rows.
     """
     with reading_ledger():
-        _refuse_without_rights()
+        _check_rights()
         part = _choose(before)
         verify()
         _write(path, part)
         digest = _read_back(path, part)
-    _take_out(part, path.name, digest, by=by)
+    _delete(part, path.name, digest, by=by)
     return part, digest
 
 
-def _refuse_without_rights() -> None:
-    """A role that may only add rows, as the dashboard's own should, could not take them out either."""
+def _check_rights() -> None:
+    """Refuse if a guard is missing, or if the database role cannot delete rows."""
     if problems := missing_guards():
-        raise RefusedError(f"{problems[0]}: look at the ledger with audit_verify first")
+        raise RefusedError(f"{problems[0]}: check the ledger with audit_verify first")
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
@@ -80,16 +80,16 @@ def _refuse_without_rights() -> None:
         role, owner, is_owner = cursor.fetchone()
     if not is_owner:
         raise RefusedError(
-            f"only the owner of the ledger's tables may take rows out of them, and {role} is not: "
+            f"only the owner of the ledger's tables can delete rows, and {role} is not the owner: "
             f"run this with a DATABASE_URL that has the credentials of {owner}"
         )
 
 
 def _choose(before: datetime) -> Part:
-    """Up to the last row from before, or less, so that no change loses its outcome."""
+    """Choose the rows from before a time. A change with a later outcome stays, with every row after it."""
     earlier, last = newest_marker(), _last_before(before)
-    while (begun := _first_that_goes_on_after(last)) is not None:
-        last = begun - 1
+    while (continued := _first_with_row_after(last)) is not None:
+        last = continued - 1
     if last <= earlier.last:
         raise RefusedError("no row is old enough")
     open_change = OpenChange.objects.filter(number__lte=last).order_by("number").first()
@@ -98,31 +98,31 @@ def _choose(before: datetime) -> Part:
             f"change {open_change} is unsettled or under observation: settle it first (manage.py settle), "
             "or archive an hour later"
         )
-    return Part(earlier, last, str(_ask(f"SELECT hash FROM {TABLE} WHERE number = %s", last)))
+    return Part(earlier, last, str(_query(f"SELECT hash FROM {TABLE} WHERE number = %s", last)))
 
 
 def _last_before(moment: datetime) -> int:
     at = connection.ops.adapt_datetimefield_value(moment)
-    number: int | None = _ask(f"SELECT max(number) FROM {TABLE} WHERE at < %s", str(at))
+    number: int | None = _query(f"SELECT max(number) FROM {TABLE} WHERE at < %s", str(at))
     return number or 0
 
 
-def _first_that_goes_on_after(last: int) -> int | None:
-    """The first change up to a row of which a later row tells."""
-    number: int | None = _ask(f"SELECT min(subject) FROM {TABLE} WHERE number > %s AND subject <= %s", last, last)
+def _first_with_row_after(last: int) -> int | None:
+    """Find the first change up to this row that has an outcome row after it."""
+    number: int | None = _query(f"SELECT min(subject) FROM {TABLE} WHERE number > %s AND subject <= %s", last, last)
     return number
 
 
-def _ask(statement: str, *values: str | int) -> Any:
+def _query(statement: str, *values: str | int) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchone()[0]
 
 
 def _write(path: Path, part: Part) -> None:
-    """On the disk with its name before anything is deleted."""
+    """Write the rows to the file. Flush the file and its directory entry to the disk."""
     if path.exists():
-        raise RefusedError(f"{path} is there already")
+        raise RefusedError(f"{path} exists already")
     with path.open("xb") as file:
         file.writelines(line.encode("ascii") for line in json_lines(all_rows(last=part.last)))
         file.flush()
@@ -135,9 +135,9 @@ def _write(path: Path, part: Part) -> None:
 
 
 def _read_back(path: Path, part: Part) -> str:
-    """Check that the file, and what stays in the ledger after it, are all there is, as any auditor can later.
+    """Verify the file together with the rows that stay, as an auditor can do later.
 
-    Returns the SHA-256 of the very bytes that were checked.
+    Returns the SHA-256 of the bytes that were verified.
     """
     digest = sha256()
 
@@ -155,17 +155,17 @@ def _read_back(path: Path, part: Part) -> str:
     return digest.hexdigest()
 
 
-def _take_out(part: Part, name: str, digest: str, *, by: str) -> None:
-    """The archive marker, and the rows it stands for: both or neither."""
+def _delete(part: Part, name: str, digest: str, *, by: str) -> None:
+    """Add the archive marker and delete the rows in one transaction."""
     with appending():
         if newest_marker() != part.earlier:
-            raise RefusedError("someone else archived rows meanwhile")
+            raise RefusedError("another process archived rows meanwhile")
         record_event(_marker(part, name, digest, by=by))
-        with _without_guards("DELETE"), connection.cursor() as cursor:
+        with _without_delete_guards(), connection.cursor() as cursor:
             for table in GUARDED:
                 cursor.execute(f"DELETE FROM {table} WHERE number <= %s", [part.last])
         if problems := missing_guards():
-            raise RefusedError(f"afterwards {problems[0]}")
+            raise RefusedError(f"after the deletion, {problems[0]}")
 
 
 def _marker(part: Part, name: str, digest: str, *, by: str) -> Event:
@@ -176,21 +176,21 @@ def _marker(part: Part, name: str, digest: str, *, by: str) -> Event:
     return Event(
         EventKind.ARCHIVED,
         by,
-        told=f"Rows {part.first} to {part.last} are in {name} now, whose SHA-256 is {digest}.",
+        proof=f"Rows {part.first} to {part.last} were moved to {name} (SHA-256 {digest}).",
         changes=tuple(Change(field, label, old, new) for field, label, old, new in values),
     )
 
 
 @contextmanager
-def _without_guards(event: str) -> Iterator[None]:
-    """Inside a transaction: if it fails they are back without a word, for others they never were away."""
-    names = {f"{table}_refuses_{event.lower()}": table for table in GUARDED}
-    made_by = guards(connection.vendor)
+def _without_delete_guards() -> Iterator[None]:
+    """Turn the DELETE guards off. Inside a transaction, no other connection sees this, and a rollback restores them."""
+    names = {f"{table}_refuses_delete": table for table in GUARDED}
+    statements = guards(connection.vendor)
     with connection.cursor() as cursor:
         for name, table in names.items():
             off = {"sqlite": f"DROP TRIGGER {name}", "postgresql": f"ALTER TABLE {table} DISABLE TRIGGER {name}"}
             cursor.execute(off[connection.vendor])
         yield
         for name, table in names.items():
-            on = {"sqlite": made_by[name], "postgresql": f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"}
+            on = {"sqlite": statements[name], "postgresql": f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"}
             cursor.execute(on[connection.vendor])

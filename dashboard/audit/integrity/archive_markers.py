@@ -1,6 +1,6 @@
-"""Archive markers: sealed rows that account for rows which were moved to an archive file.
+"""Archive markers: sealed rows that account for rows in archive files.
 
-A marker names the last archived row, its hash and the SHA-256 of the file. The oldest row in the ledger follows it.
+A marker names the last archived row, its hash and the SHA-256 of the file. The oldest row in the ledger is the next.
 """
 
 import json
@@ -16,12 +16,12 @@ from dashboard.audit.models import EventKind
 
 FIELDS = ("archive.last_row", "archive.last_hash", "archive.file_sha256")
 LABELS = ("Last archived row", "Its hash", "SHA-256 of the file")
-"""In this order: an export is checked by the first two."""
+"""The sealed changes of a marker, in this order. The verifier of exports reads the first two."""
 
 
 @dataclass(frozen=True)
 class ArchiveMarker:
-    """`number` is the marker's own row; `last` the last archived row, `hash` its hash, `file` the file's SHA-256."""
+    """`number` is the row of the marker, `last` the last archived row, `hash` its hash, `file` the file's SHA-256."""
 
     number: int
     last: int
@@ -33,12 +33,12 @@ NOTHING_ARCHIVED = ArchiveMarker(0, 0, GENESIS, "")
 
 
 def newest_marker() -> ArchiveMarker:
-    """The marker that counts, as each archive continues the one before."""
+    """Return the newest marker. It accounts for all archived rows, because each archive continues the one before."""
     return next(sealed_markers(), NOTHING_ARCHIVED)
 
 
 def sealed_markers() -> Iterator[ArchiveMarker]:
-    """The markers in the ledger, newest first. Ignores a marker that this ledger's key did not seal."""
+    """Read the markers in the ledger, newest first. Ignores markers that were not sealed with the ledger's key."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT facts, hash, mac FROM {TABLE} WHERE project = '' AND kind = %s AND subject = number "

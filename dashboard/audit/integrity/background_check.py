@@ -1,7 +1,7 @@
-"""Watches over the ledger while the dashboard serves: new rows are checked at once, all at start and once a day.
+"""Verify the ledger in the background: new rows in each round, all rows at start and once a day.
 
-Several serving processes share a lease, so that one of them does it. They work through the rows in slices and rest in
-between: no page waits for a check.
+A lease in the database lets only one process verify at a time. It verifies the rows in slices with pauses, so that no
+page waits for it.
 """
 
 import logging
@@ -15,21 +15,22 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.audit.integrity.archive_markers import newest_marker
-from dashboard.audit.integrity.verification import BrokenError, Span, check_index, check_open_changes, verify
+from dashboard.audit.integrity.verification import Span, check_index, check_open_changes, verify
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.schema import TABLE
 from dashboard.audit.models import Verification
+from dashboard.audit.problems import BrokenError, Problem
 
 logger = logging.getLogger(__name__)
 
 EVERYTHING_EVERY = timedelta(days=1)
 LEASE = timedelta(minutes=1)
 SLICE = 500
-REST_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 
 
 def run_background_check(*, started: datetime) -> None:
-    """Check the rows since the last check; all of them, if that was last done before `started` or a day ago."""
+    """Verify the new rows, or all rows if the last verification of all was before `started` or over a day ago."""
     if not _is_due(last_verification(), started):
         return
     with _lease() as lease:
@@ -49,30 +50,32 @@ def _everything_is_due(known: Verification, started: datetime) -> bool:
 
 
 def last_verification() -> Verification:
-    """What was found last; where nothing was ever checked, that."""
+    """Return the last result, or an empty one before the first verification."""
     return Verification.objects.filter(pk=Verification.ONLY).first() or Verification()
 
 
-def impossible_lease() -> list[str]:
-    """What is wrong with the lease of the background check; nothing if it is right."""
+def find_lease_problems() -> list[str]:
+    """Find a lease that is longer than the background check takes: it would stop the verification."""
     until = last_verification().leased_until
     if until is None or until <= timezone.now() + LEASE:
         return []
-    return [f"the background check is leased until {until:%Y-%m-%d %H:%M:%S} UTC, and no lease is that long"]
+    return [f"the background check is leased until {until:%Y-%m-%d %H:%M:%S} UTC, which is longer than a lease can be"]
 
 
-def note_intact(span: Span, *, is_everything: bool) -> None:
-    """Note that rows were found as they were written. Only a check of everything takes back what was found broken."""
+def save_intact(span: Span, *, is_everything: bool) -> None:
+    """Save that the rows are intact. Only a verification of all rows ends an earlier problem."""
     now = timezone.now()
-    found: dict[str, object] = {"last": span.last, "last_hash": _hash_of(span.last), "at": now}
+    result: dict[str, object] = {"last": span.last, "last_hash": _hash_of(span.last), "at": now}
     if is_everything:
-        found |= {"first": span.first, "everything_at": now, "bad_number": None, "why": "", "is_from_checkpoint": False}
-    _note(**found)
+        result |= {"first": span.first, "everything_at": now, "is_from_checkpoint": False}
+        result |= {"bad_number": None, "problem": "", "details": {}}
+    _save(**result)
 
 
-def note_broken(error: BrokenError, *, is_from_checkpoint: bool = False) -> None:
+def save_broken(error: BrokenError, *, is_from_checkpoint: bool = False) -> None:
     now = timezone.now()
-    _note(bad_number=error.number, why=error.why, at=now, everything_at=now, is_from_checkpoint=is_from_checkpoint)
+    problem = {"bad_number": error.number, "problem": error.problem, "details": error.details}
+    _save(**problem, at=now, everything_at=now, is_from_checkpoint=is_from_checkpoint)
 
 
 class _Lease:
@@ -80,7 +83,7 @@ class _Lease:
         self.until = timezone.now() + LEASE
 
     def renew(self) -> None:
-        """In time, so that a long check is not begun anew by someone else."""
+        """Extend the lease after half of its time, so that no other process starts the same verification."""
         now = timezone.now()
         if now > self.until - LEASE / 2:
             held = Verification.objects.filter(leased_until=self.until)
@@ -90,9 +93,9 @@ class _Lease:
 
 @contextmanager
 def _lease() -> Iterator[_Lease | None]:
-    """The right to check; None where someone else has it. Whoever dies with it holds the next up for no longer.
+    """Take the lease; yields None if another process has it. After a crash, the lease ends at its own time.
 
-    A lease that ends later than a lease can does not count: someone wrote it to keep the ledger from being checked.
+    Ignores a lease longer than `LEASE`: someone wrote it to stop the verification.
     """
     Verification.objects.get_or_create(pk=Verification.ONLY)
     lease, now = _Lease(), timezone.now()
@@ -110,29 +113,28 @@ def _check(known: Verification, lease: _Lease, *, is_everything: bool) -> None:
     archived = newest_marker().last
     span = Span(archived + 1 if is_everything else known.last + 1, read_head().number)
     try:
-        check_that_it_still_ends(known)
+        check_last_verified_row(known)
         for start in range(span.first, span.last + 1, SLICE):
             verify(start, min(start + SLICE - 1, span.last), processes=1)
             lease.renew()
-            time.sleep(REST_SECONDS)
+            time.sleep(PAUSE_SECONDS)
         if is_everything:
             check_index()
             check_open_changes()
     except BrokenError as error:
-        logger.error("The ledger is BROKEN. %s.", error)  # noqa: TRY400 (what is wrong is not in this program)
-        note_broken(error)
+        logger.error("The ledger is BROKEN. %s", error)  # noqa: TRY400 (a traceback does not help)
+        save_broken(error)
     else:
         if known.is_from_checkpoint:
-            _note(everything_at=timezone.now())
+            _save(everything_at=timezone.now())
         else:
-            note_intact(span, is_everything=is_everything)
+            save_intact(span, is_everything=is_everything)
 
 
-def check_that_it_still_ends(known: Verification) -> None:
-    """The newest row that was right is still there: else the end was cut off, which leaves the rest right in itself."""
+def check_last_verified_row(known: Verification) -> None:
+    """Check that the last verified row is unchanged: the rest is consistent without it. Raises BrokenError."""
     if known.last > newest_marker().last and (now := _hash_of(known.last)) != known.last_hash:
-        told = "is not the row that was verified before" if now else "was verified before and is missing"
-        raise BrokenError(known.last, told)
+        raise BrokenError(known.last, Problem.REPLACED if now else Problem.DELETED)
 
 
 def _hash_of(number: int) -> str:
@@ -142,5 +144,5 @@ def _hash_of(number: int) -> str:
     return row[0] if row else ""
 
 
-def _note(**found: object) -> None:
-    Verification.objects.update_or_create(pk=Verification.ONLY, defaults=found)
+def _save(**result: object) -> None:
+    Verification.objects.update_or_create(pk=Verification.ONLY, defaults=result)

@@ -1,7 +1,7 @@
-"""Whether checkpoints, which are kept outside the database, confirm the ledger and its archive files.
+"""Compare the ledger and its archive files with checkpoints, which are stored outside the database.
 
-A checkpoint finds what verification alone cannot: a deleted tail, an old copy put back, and rows that someone with the
-ledger's key sealed or archived falsely. What no checkpoint or file confirms is said, and is not taken for confirmed.
+Checkpoints find what verification alone cannot: deleted newest rows, a restored older copy, and false rows or archive
+markers from someone with the ledger's key. The result lists everything that no checkpoint and no file confirms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,29 +13,29 @@ from typing import Any
 from django.db import connection
 
 from dashboard.audit.integrity.archive_markers import ArchiveMarker, newest_marker, sealed_markers
-from dashboard.audit.integrity.verification import BrokenError
 from dashboard.audit.integrity.verify_export import Broken, read
 from dashboard.audit.ledger.chain import GENESIS, audit_key, read_head
 from dashboard.audit.ledger.checkpoints import Checkpoint
 from dashboard.audit.ledger.schema import TABLE
 from dashboard.audit.models import EventKind
+from dashboard.audit.problems import BrokenError, Problem
 
 RowHash = tuple[int, str]
 """A row's number and hash."""
 Named = tuple[int, str, str]
-"""What an archive marker names: the last archived row, its hash, the SHA-256 of the file."""
+"""The content of an archive marker: the last archived row, its hash, the SHA-256 of the file."""
 
 
 class WrongArchiveError(Exception):
-    """A file that was given is not the archive file that the ledger names."""
+    """A given file is not the archive file that the ledger names."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """How many checkpoints the ledger and the archive files confirm, and what nothing confirms.
+    """The result: `confirmed` is the number of checkpoints that match.
 
-    `unconfirmed` has the numbers of checkpoints in archived rows. `marker` is the row of an archive marker that is
-    newer than each checkpoint and has no archive file. `uncovered` counts the rows after the newest checkpoint.
+    `unconfirmed` has the rows of checkpoints for archived rows without a file. `marker` is the row of an archive marker
+    without a file that is newer than each checkpoint. `uncovered` counts the rows after the newest checkpoint.
     """
 
     confirmed: int
@@ -73,18 +73,18 @@ def _by_number(checkpoints: Iterable[Checkpoint]) -> dict[int, str]:
     points: dict[int, str] = {}
     for point in checkpoints:
         if not point.is_signed:
-            raise BrokenError(point.number, "has a checkpoint that was not signed with this ledger's key")
+            raise BrokenError(point.number, Problem.UNSIGNED_CHECKPOINT)
         if points.setdefault(point.number, point.hash) != point.hash:
-            raise BrokenError(point.number, "has two checkpoints that differ")
+            raise BrokenError(point.number, Problem.DIFFERENT_CHECKPOINTS)
     return points
 
 
 def _check_row(number: int, digest: str, marker: ArchiveMarker) -> None:
     found = marker.hash if number == marker.last else _hash_of(number)
     if found is None:
-        raise BrokenError(number, "is missing, though a checkpoint knows it: the end was cut off")
+        raise BrokenError(number, Problem.END_DELETED)
     if found != digest:
-        raise BrokenError(number, "is not the row that a checkpoint knows")
+        raise BrokenError(number, Problem.CHECKPOINT_MISMATCH)
 
 
 def _hash_of(number: int) -> str | None:
@@ -95,7 +95,7 @@ def _hash_of(number: int) -> str | None:
 
 
 def _check_archives(paths: Sequence[Path], marker: ArchiveMarker, points: dict[int, str]) -> None:
-    """Read the files, newest first. Take out of `points` what they confirm."""
+    """Verify the files, newest first. Removes the checkpoints that they confirm from `points`."""
     named, expected = {_named_by(known) for known in sealed_markers()}, (marker.last, marker.hash)
     for path in reversed(paths):
         with path.open("rb") as file:
@@ -104,11 +104,11 @@ def _check_archives(paths: Sequence[Path], marker: ArchiveMarker, points: dict[i
             raise WrongArchiveError(f"{path} is not the archive file up to row {expected[0]}: its SHA-256 is {digest}")
         start, end = _check_archive(path, named, points)
         if end != expected and path is paths[-1]:
-            raise BrokenError(marker.number, f"is a false archive marker: {path} does not end with row {marker.last}")
+            raise BrokenError(marker.number, Problem.FALSE_MARKER, {"file": str(path), "last": marker.last})
         if end != expected:
             raise WrongArchiveError(f"{path} does not end with row {expected[0]}, after which the next file begins")
         if start not in {(0, GENESIS), *((last, last_hash) for last, last_hash, _ in named)}:
-            raise BrokenError(start[0], f"is missing before {path}, and no archive marker says that it was archived")
+            raise BrokenError(start[0], Problem.ARCHIVE_GAP, {"file": str(path)})
         expected = start
 
 
@@ -117,18 +117,21 @@ def _named_by(marker: ArchiveMarker) -> Named:
 
 
 def _check_archive(path: Path, named: set[Named], points: dict[int, str]) -> tuple[RowHash, RowHash]:
-    """The row before the first one in the file, and the last one. Adds to `named` what archive markers in it name."""
+    """Verify a file. Returns the row before its first row, and its last row.
+
+    Adds the content of the archive markers in the file to `named`.
+    """
     start, last = None, (0, GENESIS)
     with path.open(encoding="ascii", errors="replace") as lines:
         for line in lines:
-            row, digest = _read_row(line, last[0])
+            row, digest = _read_row(line, last[0], path)
             number, before = row["number"], (row["number"] - 1, row["previous_hash"])
             if start is None:
                 start = last = before
             if before != last:
-                raise BrokenError(number, f"does not follow from the row before it in {path}")
+                raise BrokenError(number, Problem.ARCHIVE_WRONG_HASH, {"file": str(path)})
             if points.pop(number, digest) != digest:
-                raise BrokenError(number, f"in {path} is not the row that a checkpoint knows")
+                raise BrokenError(number, Problem.ARCHIVE_MISMATCH, {"file": str(path)})
             if row["kind"] == EventKind.ARCHIVED:
                 last_row, last_hash, file = (change["after"] for change in row["changes"])
                 named.add((last_row, last_hash, file))
@@ -136,8 +139,9 @@ def _check_archive(path: Path, named: set[Named], points: dict[int, str]) -> tup
     return start or last, last
 
 
-def _read_row(line: str, after: int) -> tuple[dict[str, Any], str]:
+def _read_row(line: str, after: int, path: Path) -> tuple[dict[str, Any], str]:
     try:
         return read(line, f"after row {after}", audit_key())
     except Broken as error:
-        raise BrokenError(after + 1, f"is not as it was written in an archive file: {error}") from error
+        details = {"file": str(path), "error": str(error)}
+        raise BrokenError(after + 1, Problem.ARCHIVE_ALTERED, details) from error

@@ -1,4 +1,4 @@
-"""The ledger as lines of text, one a row, read in chunks so that memory stays flat however long it is."""
+"""Export the ledger as JSON Lines or CSV, one line for each row. Reads chunks, so that memory use stays constant."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SealedRow:
-    """A row as it is stored: its facts as canonical JSON, and what they are sealed with."""
+    """A row as it is stored: its facts as canonical JSON, their hash and their MAC."""
 
     facts: str
     hash: str
@@ -30,7 +30,7 @@ class SealedRow:
 
     @property
     def json(self) -> str:
-        """All of it as one JSON object; the facts stay as they were hashed."""
+        """The row as one JSON object. The text of the facts stays exactly as it was hashed."""
         return f'{self.facts[:-1]},"hash":"{self.hash}","mac":"{self.mac}"}}'
 
 
@@ -42,15 +42,18 @@ def all_rows(
     after: int = 0,
     last: int | None = None,
 ) -> Iterator[SealedRow]:
-    """Rows by number: all of them, or those of a project, from a time until before another, after a row, to a last."""
-    wanted = {
+    """Read rows in the order of their numbers.
+
+    Optional limits: one project, from `since` to before `until`, and numbers above `after` and up to `last`.
+    """
+    limits = {
         "project = %s": project or None,
         "at >= %s": since and connection.ops.adapt_datetimefield_value(since),
         "at < %s": until and connection.ops.adapt_datetimefield_value(until),
         "number <= %s": last,
     }
-    conditions = " AND ".join(["number > %s", *(condition for condition, value in wanted.items() if value)])
-    values = [str(value) for value in wanted.values() if value]
+    conditions = " AND ".join(["number > %s", *(condition for condition, value in limits.items() if value)])
+    values = [str(value) for value in limits.values() if value]
     number = after
     while rows := _read(f"{conditions} ORDER BY number LIMIT {CHUNK}", [number, *values]):
         yield from (row for _, row in rows)
@@ -58,7 +61,7 @@ def all_rows(
 
 
 def rows_of(changes: Iterable[list[int]]) -> Iterator[SealedRow]:
-    """The rows of some changes, given in batches of their numbers: of each its intent, then its outcomes."""
+    """Read the rows of changes, given in batches of their numbers: each intent, then its outcomes."""
     for numbers in changes:
         if numbers:
             places = ", ".join(["%s"] * len(numbers))
@@ -75,31 +78,30 @@ def json_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
     return (f"{row.json}\n" for row in rows)
 
 
-class _Line:
-    """A file that hands back what is written to it: a line needs no buffer of its own."""
+class _Echo:
+    """A file for `csv.writer` that returns each line instead of storing it."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def csv_lines(rows: Iterable[SealedRow]) -> Iterator[str]:
-    """For spreadsheets: what one would take for a formula begins with an apostrophe, and every text is quoted.
+    """Write CSV for spreadsheets. Text that looks like a formula gets an apostrophe, and every text is quoted.
 
-    Bidirectional control characters are made visible; JSON Lines have them as escapes.
+    Bidirectional control characters become visible. JSON Lines contain them as escapes.
     """
     yield ",".join(COLUMNS) + "\r\n"
-    writer = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC)
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
         members = json.loads(row.json)
         yield writer.writerow([_cell(members[column]) for column in COLUMNS])
 
 
 _FORMULA = re.compile(r"[\s\0-\x20\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@＝＋－＠﹢﹣﹦﹫]|[\t\r]")
-"""What a spreadsheet would take for a formula, in the widths of East Asia too, after blanks and signs nobody sees."""
+"""The beginning of a formula in a spreadsheet, also in East Asian widths, and after blanks and invisible characters."""
 
 
 def _cell(value: object) -> object:
-    """Numbers as they are; nothing where there is nothing."""
     if isinstance(value, str):
         return show_direction_marks(f"'{value}" if _FORMULA.match(value) else value)
     return show_direction_marks(json.dumps(value, ensure_ascii=False)) if isinstance(value, list) else value

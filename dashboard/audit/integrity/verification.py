@@ -1,8 +1,8 @@
-"""Whether the ledger is what was written: every number there, every hash and MAC right, every row on the one before.
+"""Verify the ledger: numbers without gaps, hashes, MACs, and the link of each row to the row before it.
 
-What the guards in the database cannot keep its owner from doing is found here, with the number of the first bad row.
-A tail that was cut off, or an old copy put back, leaves a ledger that is right in itself: only a checkpoint, kept
-elsewhere, tells. Rows may only be away at the beginning, where an archive marker says that they were archived.
+Verification finds what a database owner can do despite the guards, and names the first bad row. It cannot find deleted
+newest rows or a restored older copy, because the rest is consistent: only a checkpoint shows that (`confirmation`).
+Rows may be missing only at the beginning, if an archive marker names them.
 """
 
 import hmac
@@ -27,27 +27,17 @@ from dashboard.audit.ledger.chain import audit_key
 from dashboard.audit.ledger.schema import SHOWN, TABLE
 from dashboard.audit.ledger.services import OBSERVE_AFTER
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, OpenChange, Outcome, may_be_applied_late
+from dashboard.audit.problems import BrokenError, Problem
 
 Row = tuple[Any, ...]
-"""Number, facts, hash and MAC, and then the columns made of the facts, which an owner can change alone."""
+"""Number, facts, hash, MAC, and the columns computed from the facts, which a database owner can alter."""
 CHUNK = 5_000
 PART = 100_000
-"""So many rows are worth a process of their own."""
-LONGEST_LEASE = timedelta(hours=1)
-"""Longer than whoever settles a change holds it; a later end hides the change from settling."""
-LATEST_BEGIN = timedelta(hours=1)
-"""The list has the clock's time, at most this much later than the row's: only the row's can be ahead of the clock."""
-
-
-class BrokenError(Exception):
-    """The ledger is not what was written; `number` is the first row that is not."""
-
-    def __init__(self, number: int, why: str) -> None:
-        super().__init__(number, why)
-        self.number, self.why = number, why
-
-    def __str__(self) -> str:
-        return f"Row {self.number} {self.why}"
+"""The number of rows that one process verifies."""
+MAX_LEASE = timedelta(hours=1)
+"""No process leases a change for longer. A longer lease hides the change from settling."""
+MAX_START_DELAY = timedelta(hours=1)
+"""The list has the time of the clock, which is at most this much later than the time of the row."""
 
 
 @dataclass(frozen=True)
@@ -63,51 +53,61 @@ class Span:
 
 
 def verify(first: int | None = None, last: int | None = None, *, processes: int | None = None) -> Span:
-    """Check the rows between two numbers; without any, all of them, and what finds them by field.
+    """Verify the rows from `first` to `last`, or all rows and the tables that are derived from them.
 
-    Raises BrokenError; DatabaseError if the ledger cannot be read.
+    Raises BrokenError, and DatabaseError if the ledger cannot be read.
     """
-    archived = newest_marker()
+    archived, is_everything = newest_marker(), first is last is None
     try:
-        return _verify(_chosen(first, last, archived), archived, with_index=first is last is None, processes=processes)
+        span = _find_span(first, last, archived)
+        return _verify(span, archived, is_everything=is_everything, processes=processes)
     except BrokenError:
         if newest_marker() == archived:
             raise
-        return verify(first, last, processes=processes)  # what was archived just now is not missing
+        return verify(first, last, processes=processes)  # rows were archived meanwhile
 
 
-def _verify(span: Span, archived: ArchiveMarker, *, with_index: bool, processes: int | None) -> Span:
+def _verify(span: Span, archived: ArchiveMarker, *, is_everything: bool, processes: int | None) -> Span:
     jobs: list[Callable[[], None]] = [
-        partial(_check, Span(start, min(start + PART - 1, span.last)), archived)
+        partial(_check_part, Span(start, min(start + PART - 1, span.last)), archived)
         for start in range(span.first, span.last + 1, PART)
     ]
-    if with_index:
-        jobs.insert(0, check_index)  # the longest, so that it starts first
+    if is_everything:
+        jobs.insert(0, check_index)  # the longest job starts first
     workers = min(processes or cpu_count(), len(jobs)) if span.count > PART else 1
     if workers == 1:
-        problems = [_problem(job) for job in jobs]
+        results = [_run(job) for job in jobs]
     else:
-        # Not forked: a child would share this process's connection to the database.
+        # Spawn, because a forked child would share this process's database connection.
         with ProcessPoolExecutor(workers, get_context("spawn"), initializer=django.setup) as pool:
-            problems = list(pool.map(_problem, jobs))
-    if found := sorted(problem for problem in problems if problem):
-        raise BrokenError(*found[0])
-    if with_index:
-        check_open_changes()  # of rows that are right: where one is away, that is what is to be named
+            results = list(pool.map(_run, jobs))
+    if errors := [error for error in results if error is not None]:
+        raise min(errors, key=lambda error: error.number)
+    if is_everything:
+        check_open_changes()  # after the rows, so that a missing row is reported as missing
     return span
 
 
+def _run(job: Callable[[], None]) -> BrokenError | None:
+    """Run a job and return its error, so that the error of the first bad row can be chosen."""
+    try:
+        job()
+    except BrokenError as error:
+        return error
+    return None
+
+
 def check_index() -> None:
-    """Whether what finds a change by its fields names each change, and no other. Raises BrokenError."""
+    """Compare the index of changed fields with the ledger. Raises BrokenError."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), count(t.number) FROM audit_fieldchange AS c LEFT JOIN audit_touchedfield AS t "
             "ON t.project = c.project AND t.field = c.field AND t.number = c.intent_id"
         )
-        held, found = cursor.fetchone()
+        changes, indexed_changes = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM audit_touchedfield")
-        (noted,) = cursor.fetchone()
-    if held == found == noted:
+        (index_size,) = cursor.fetchone()
+    if changes == indexed_changes == index_size:
         return
     columns = (
         "SELECT intent_id, project, field FROM audit_fieldchange",
@@ -117,7 +117,7 @@ def check_index() -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"{one} EXCEPT {other} ORDER BY 1 LIMIT 1")
             if wrong := cursor.fetchone():
-                raise BrokenError(wrong[0], f"is not found by the fields it touches: {wrong[2]}")
+                raise BrokenError(wrong[0], Problem.WRONG_INDEX, {"field": wrong[2]})
 
 
 def check_open_changes() -> None:
@@ -133,14 +133,13 @@ def check_open_changes() -> None:
         )
         (missing,) = cursor.fetchone()
     if missing is not None:
-        raise BrokenError(missing, "is an unsettled change, and the list of open changes does not have it")
+        raise BrokenError(missing, Problem.NOT_LISTED)
     now = timezone.now()
-    for listed in _listed_with_their_changes():
-        if problem := _problem_of(listed, now):
-            raise BrokenError(listed.number, problem)
+    for listed in _listed_with_changes():
+        _check_listed(listed, now)
 
 
-def _listed_with_their_changes() -> Iterator[Any]:
+def _listed_with_changes() -> Iterator[Any]:
     change = ChangeIntent.objects.filter(number=OuterRef("number"))
     newest = ChangeOutcome.objects.filter(intent=OuterRef("number")).order_by("-number")
     return (
@@ -156,55 +155,56 @@ def _listed_with_their_changes() -> Iterator[Any]:
     )
 
 
-def _problem_of(listed: Any, now: datetime) -> str:
-    """What is wrong with an entry of the list of open changes; nothing if it is right."""
+def _check_listed(listed: Any, now: datetime) -> None:
+    """Check an item of the list of open changes. Raises BrokenError."""
     if listed.change_at is None:
-        return "is no change, but is in the list of open changes"
+        raise BrokenError(listed.number, Problem.LISTED_NO_CHANGE)
     is_unsettled = listed.outcome in {None, Outcome.UNKNOWN}
     if not is_unsettled and not may_be_applied_late(listed.outcome, listed.http_status):
-        return f"is settled ({listed.outcome}), but is in the list of open changes"
+        raise BrokenError(listed.number, Problem.LISTED_SETTLED, {"outcome": listed.outcome})
     if (listed.project, listed.group_id) != (listed.change_project, listed.change_group):
-        return "is a change of another group than the list of open changes says"
+        raise BrokenError(listed.number, Problem.LISTED_WRONG_GROUP)
     latest = {
-        "begun_at": listed.change_at + LATEST_BEGIN,
+        "begun_at": listed.change_at + MAX_START_DELAY,
         "next_read_at": listed.begun_at + OBSERVE_AFTER[-1],
-        "leased_until": now + LONGEST_LEASE,
+        "leased_until": now + MAX_LEASE,
     }
     for name, moment in latest.items():
         if (found := getattr(listed, name)) and found > moment:
-            return f"has a false time in the list of open changes: {name} is {found:%Y-%m-%d %H:%M:%S} UTC"
-    return ""
+            details = {"name": name, "at": f"{found:%Y-%m-%d %H:%M:%S}"}
+            raise BrokenError(listed.number, Problem.LISTED_FALSE_TIME, details)
 
 
 def check_rows(rows: Iterable[Row], number: int, previous_hash: str, earlier: str = "") -> int:
-    """Raises BrokenError at the first row that is wrong in itself or does not follow from the one before.
+    """Verify rows one after the other. Returns the number after the last row. Raises BrokenError at the first bad row.
 
-    `number` is the first one's, `earlier` the time of the row before it. Returns the number that would come next.
+    `number` is the expected number of the first row, `earlier` the time of the row before it.
     """
-    keyed = hmac.new(audit_key(), digestmod="sha256")  # the key is taken in once and not with each row
+    keyed = hmac.new(audit_key(), digestmod="sha256")  # copied for each row, which is faster than a new one
     for row in rows:
         found, facts, digest, mac = row[:4]
         if found != number:
-            raise BrokenError(number, "is missing")
+            raise BrokenError(number, Problem.MISSING)
         if not isinstance(facts, str) or sha256(facts.encode()).hexdigest() != digest:
-            raise BrokenError(number, "was altered: its facts are not those its hash was made of")
-        sealing = keyed.copy()
-        sealing.update(digest.encode())
-        if sealing.hexdigest() != mac:
-            raise BrokenError(number, "was not written by this dashboard: its MAC is not of this ledger's key")
-        if not _is_plainly_right(row, previous_hash):
-            _look_closely(row, previous_hash)
+            raise BrokenError(number, Problem.ALTERED)
+        expected = keyed.copy()
+        expected.update(digest.encode())
+        if expected.hexdigest() != mac:
+            raise BrokenError(number, Problem.WRONG_MAC)
+        if not _has_expected_members(row, previous_hash):
+            _compare_members(row, previous_hash)
         at = _time_of(facts)
         if at < earlier:
-            raise BrokenError(number, "is older than the row before it")
+            raise BrokenError(number, Problem.WRONG_ORDER)
         number, previous_hash, earlier = number + 1, digest, at
     return number
 
 
-def _is_plainly_right(row: Row, previous_hash: str) -> bool:
-    """Whether the facts, whose members are in order, hold what the columns say; a row of another shape is no answer.
+def _has_expected_members(row: Row, previous_hash: str) -> bool:
+    """Whether the text of the facts has the values of the columns. This avoids parsing JSON for nearly all rows.
 
-    Inside a value every quotation mark is escaped, so that what is found can only be the members themselves.
+    The members are sorted, and JSON escapes quotation marks in values, so a match can only be the members themselves.
+    False is not a result: `_compare_members` decides.
     """
     number, facts, _, _, project, group_id, group_name, actor, kind, reason, outcome, key, at, subject = row
     middle = (
@@ -214,31 +214,32 @@ def _is_plainly_right(row: Row, previous_hash: str) -> bool:
     return (
         middle in facts
         and f'"actor":{_json(actor)},' in facts
-        and f'"at":"{_written(at)}"' in facts
+        and f'"at":"{_time_text(at)}"' in facts
         and f'"group_id":{_json(group_id)},"group_name":{_json(group_name)},' in facts
         and f'"reason":{_json(reason)},' in facts
     )
 
 
-def _look_closely(row: Row, previous_hash: str) -> None:
+def _compare_members(row: Row, previous_hash: str) -> None:
+    """Parse the facts and compare them with the columns. Raises BrokenError."""
     number, columns = row[0], dict(zip(SHOWN, row[4:], strict=True))
     facts = json.loads(row[1])
     if facts["previous_hash"] != previous_hash:
-        raise BrokenError(number, "does not follow from the row before it")
+        raise BrokenError(number, Problem.WRONG_PREVIOUS_HASH)
     if facts["number"] != number:
-        raise BrokenError(number, "was numbered anew")
-    held = facts | {"subject": facts["intent"] or number}
-    columns["at"] = _written(columns["at"])
-    if wrong := [name for name in SHOWN if columns[name] != held[name]]:
-        raise BrokenError(number, f"shows something else than its facts: {', '.join(wrong)}")
+        raise BrokenError(number, Problem.RENUMBERED)
+    expected = facts | {"subject": facts["intent"] or number}
+    columns["at"] = _time_text(columns["at"])
+    if wrong := [name for name in SHOWN if columns[name] != expected[name]]:
+        raise BrokenError(number, Problem.WRONG_COLUMNS, {"columns": ", ".join(wrong)})
 
 
 def _json(text: str | None) -> str:
     return "null" if text is None else encode_basestring_ascii(text)
 
 
-def _written(at: str | datetime) -> str:
-    """A time as the facts have it; SQLite keeps it as a text."""
+def _time_text(at: str | datetime) -> str:
+    """Return a time in the form of the facts. SQLite stores it as text."""
     text = at if isinstance(at, str) else at.isoformat(" ", "microseconds")
     return f"{text[:10]}T{text[11:26]}Z"
 
@@ -248,52 +249,41 @@ def _time_of(facts: str) -> str:
     return facts[place : place + 27]
 
 
-def _chosen(first: int | None, last: int | None, archived: ArchiveMarker) -> Span:
-    """Raises BrokenError where the first rows are away and no archive marker says so, or there though one does."""
+def _find_span(first: int | None, last: int | None, archived: ArchiveMarker) -> Span:
+    """Find the rows to verify. Raises BrokenError if the ledger does not begin after the archived rows."""
     begin = archived.last + 1
     with connection.cursor() as cursor:
-        # Each a query of its own: SQLite finds one end by its index, and both at once by reading every row.
+        # Two subqueries: SQLite uses the index for each of them, but reads every row for both aggregates in one query.
         ends = f"(SELECT min(number) FROM {TABLE})", f"(SELECT max(number) FROM {TABLE})"
         cursor.execute(f"SELECT coalesce({ends[0]}, %s), coalesce({ends[1]}, 0)", [begin])
         oldest, newest = cursor.fetchone()
     if oldest < begin:
-        raise BrokenError(oldest, f"is there, though row {archived.number} says that it was archived")
+        raise BrokenError(oldest, Problem.NOT_REMOVED, {"marker": archived.number})
     if oldest > begin and (first or begin) <= begin:
-        raise BrokenError(
-            begin, f"is missing, and each to row {oldest - 1}: no archive marker says that they were archived"
-        )
-    if (asked := max(first or 0, last or 0)) > newest:
-        raise BrokenError(newest + 1, f"is missing, and each to row {asked}")
+        raise BrokenError(begin, Problem.NOT_ARCHIVED, {"last": oldest - 1})
+    if (requested := max(first or 0, last or 0)) > newest:
+        raise BrokenError(newest + 1, Problem.MISSING_RANGE, {"last": requested})
     return Span(max(first or begin, begin), newest if last is None else last)
 
 
-def _problem(job: Callable[[], None]) -> tuple[int, str] | None:
-    """What another process has to say: an exception of two arguments does not travel."""
-    try:
-        job()
-    except BrokenError as error:
-        return error.number, error.why
-    return None
-
-
-def _check(span: Span, archived: ArchiveMarker) -> None:
-    end = check_rows(_rows(span), span.first, *_before(span.first, archived))
+def _check_part(span: Span, archived: ArchiveMarker) -> None:
+    end = check_rows(_rows(span), span.first, *_row_before(span.first, archived))
     if end <= span.last:
-        raise BrokenError(end, "is missing")
+        raise BrokenError(end, Problem.MISSING)
 
 
-def _before(number: int, archived: ArchiveMarker) -> tuple[str, str]:
-    """Hash and time of the row before."""
+def _row_before(number: int, archived: ArchiveMarker) -> tuple[str, str]:
+    """Return hash and time of the row before this number. Raises BrokenError."""
     if number == archived.last + 1:
         return archived.hash, ""
     before = next(_rows(Span(number - 1, number - 1)), None)
     if before is None:
-        raise BrokenError(number - 1, "is missing")
+        raise BrokenError(number - 1, Problem.MISSING)
     return before[2], _time_of(before[1])
 
 
 def _rows(span: Span) -> Iterator[Row]:
-    """In chunks, each a query of its own: no transaction stays open and memory stays flat."""
+    """Read rows in chunks, so that no transaction stays open and memory use stays constant."""
     first = span.first
     while first <= span.last:
         rows = _fetch(
@@ -308,7 +298,7 @@ def _rows(span: Span) -> Iterator[Row]:
 
 
 def _fetch(query: str, values: tuple[int, ...]) -> list[Row]:
-    """SQLite also keeps bytes that are no text: they are read as a sign for them, so that their row is named."""
+    """Fetch rows. On SQLite, invalid text is read with replacement characters, so that its row can be reported."""
     with connection.cursor() as cursor:
         try:
             cursor.execute(query, values)

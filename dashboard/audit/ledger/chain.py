@@ -1,8 +1,8 @@
-"""How a row is sealed: canonical JSON, a hash that holds the one before it, and a MAC whose key is not in the database.
+"""Seal the rows of the ledger: canonical JSON, a chain of hashes, and a MAC with a key from outside the database.
 
-Canonical JSON here: keys in order, no blanks, everything but ASCII escaped. A row's hash is the SHA-256 of all its
-facts, `previous_hash` among them, so that no row can be changed, moved or taken out without changing every later hash;
-the MAC (HMAC-SHA-256 of the hash) keeps who can write the database from computing them anew.
+Canonical JSON has sorted keys, no spaces, and escapes all characters but ASCII. The hash of a row is the SHA-256 of its
+facts. The facts include `previous_hash`, so a change, move or removal of a row changes every later hash. The MAC is the
+HMAC-SHA-256 of the hash. Without the key, a database owner cannot compute new hashes and MACs.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from django.utils import timezone
 from dashboard.audit.ledger.schema import TABLE
 
 GENESIS = "0" * 64
-"""Stands for the hash before the first row."""
+"""The `previous_hash` of the first row."""
 ADVISORY_LOCK = 7_391_042_618
-"""PostgreSQL: any number, as long as every writer of the ledger takes the same."""
+"""The advisory lock of PostgreSQL that every writer of the ledger takes. The number itself has no meaning."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The newest row. `at` is when it was written."""
+    """The newest row. `at` is the time in its facts."""
 
     number: int
     hash: str
@@ -38,7 +38,7 @@ EMPTY = Head(0, GENESIS, datetime.min.replace(tzinfo=UTC))
 
 
 def audit_key() -> bytes:
-    """Raises ImproperlyConfigured where there is none: a ledger without a key would prove nothing."""
+    """Return the key of the ledger. Raises ImproperlyConfigured without one: unsealed rows are no evidence."""
     if not settings.AUDIT_KEY:
         raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing")
     return bytes(settings.AUDIT_KEY, "utf-8")
@@ -56,13 +56,13 @@ def mac_of(text: str) -> str:
     return hmac.digest(audit_key(), text.encode("ascii"), "sha256").hex()
 
 
-def written(moment: datetime) -> str:
-    """UTC with microseconds, always of one length, so that texts sort as times do."""
+def format_time(moment: datetime) -> str:
+    """Format a time as UTC with microseconds. All results have one length, so that they sort by time."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def lock_ledger() -> None:
-    """Wait to be alone at the ledger, until the transaction ends. SQLite's BEGIN IMMEDIATE has done it already."""
+    """Take the write lock of the database until the transaction ends. On SQLite, BEGIN IMMEDIATE has taken it."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
@@ -83,15 +83,15 @@ def read_facts(number: int) -> dict[str, object]:
 
 
 def append(facts: Mapping[str, object]) -> Head:
-    """Add one row after the newest, for a caller who is alone at the ledger. Returns the new head.
+    """Add a row after the newest one. The caller holds the write lock. Returns the new head.
 
-    Raises DatabaseError, also where the database lets the row go without a word.
+    Raises DatabaseError, also if the database discards the row without an error (a rule or a trigger can do that).
 
-    Time never runs backwards in the ledger: while a clock that was set back catches up, rows carry the last one's time.
+    Times in the ledger never decrease: after a clock was set back, a row has the time of the row before it.
     """
     last = read_head()
     at = max(timezone.now(), last.at)
-    text = canonical({**facts, "number": last.number + 1, "at": written(at), "previous_hash": last.hash})
+    text = canonical({**facts, "number": last.number + 1, "at": format_time(at), "previous_hash": last.hash})
     head = Head(last.number + 1, hash_of(text), at)
     with connection.cursor() as cursor:
         cursor.execute(

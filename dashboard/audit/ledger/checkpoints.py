@@ -1,7 +1,8 @@
-"""The ledger's head, written down where who can change the database cannot reach: a file a day, and the log.
+"""Store the signed head of the ledger outside the database: in the log, in a file for each day, and through a hook.
 
-One line of JSON a checkpoint: number, hash, time, and an HMAC of them. Whoever keeps these lines elsewhere (a log
-collector, a write-once bucket, a hook) can tell later that the end of the ledger was cut off or an old copy put back.
+A checkpoint is one line of JSON: number, hash, time, and their HMAC. Store the lines where a database owner cannot
+change them (a log collector, a write-once bucket). They show later that the newest rows were deleted, or that an older
+copy of the ledger was restored.
 """
 
 import json
@@ -19,17 +20,17 @@ from pathlib import Path
 
 from django.conf import settings
 
-from dashboard.audit.ledger.chain import Head, canonical, mac_of, written
+from dashboard.audit.ledger.chain import Head, canonical, format_time, mac_of
 
 logger = logging.getLogger(__name__)
 
 HOOK_SECONDS = 10
 NEWEST_BYTES = 8_192
-"""The newest lines of a file; writers that finish at once may put theirs down in another order."""
+"""The end of a file, in which a recent checkpoint stands. Concurrent writers can append in another order."""
 
 
 class UnreadableError(Exception):
-    """A file of checkpoints has a line that is none."""
+    """A line of a checkpoint file is not a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Checkpoint:
 
     @classmethod
     def of(cls, head: Head) -> "Checkpoint":
-        facts = {"number": head.number, "hash": head.hash, "at": written(head.at)}
+        facts = {"number": head.number, "hash": head.hash, "at": format_time(head.at)}
         return cls(**facts, hmac=mac_of(canonical(facts)))  # type: ignore[arg-type]  # of one type each
 
     @property
@@ -55,7 +56,7 @@ class Checkpoint:
 
 
 def write_checkpoint(head: Head) -> None:
-    """After each change: a line in the log, and in a file of its own a day. A full disk here stops no change."""
+    """Append the checkpoint to the log and to the file of the day. A failure is logged and stops no change."""
     checkpoint = Checkpoint.of(head)
     logger.info("Checkpoint %s", checkpoint.line)
     if not settings.CHECKPOINT_DIRECTORY:
@@ -68,7 +69,7 @@ def write_checkpoint(head: Head) -> None:
 
 
 def has_checkpoint(head: Head) -> bool:
-    """Whether the file has it, where there is one; a log cannot be asked."""
+    """Whether the file of the day has the checkpoint. True if no folder is set, because a log cannot be read."""
     if not settings.CHECKPOINT_DIRECTORY:
         return True
     try:
@@ -84,9 +85,9 @@ def _file_of(moment: datetime) -> Path:
 
 
 def send_to_hook(head: Head) -> bool:
-    """Hand the newest checkpoint to the hook: an address takes it as a POST, a command on its standard input.
+    """Send the checkpoint of the head to the hook, and return whether that succeeded.
 
-    False when it was not taken.
+    The hook is an address (POST) or a command (standard input).
     """
     line, hook = Checkpoint.of(head).line.encode("ascii"), settings.CHECKPOINT_HOOK
     try:
@@ -96,13 +97,13 @@ def send_to_hook(head: Head) -> bool:
         else:
             _run(hook, line + b"\n")
     except (OSError, HTTPException, subprocess.SubprocessError):
-        logger.exception("The hook did not take checkpoint %s", head.number)
+        logger.exception("Checkpoint %s could not be sent to the hook", head.number)
         return False
     return True
 
 
 def _run(command: str, line: bytes) -> None:
-    """What the shell has started ends with it when the time is over, so that hooks that hang do not gather."""
+    """Run the hook. After a timeout, stop the shell and all processes that it started."""
     with subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, process_group=0) as shell:  # noqa: S602 (the operator's own)
         try:
             shell.communicate(line, timeout=HOOK_SECONDS)
@@ -114,7 +115,7 @@ def _run(command: str, line: bytes) -> None:
 
 
 def read_checkpoints(paths: Iterable[Path]) -> Iterator[Checkpoint]:
-    """Raises OSError, and UnreadableError for a line that is no checkpoint."""
+    """Read files of checkpoints. Raises OSError, and UnreadableError for a line that is not a checkpoint."""
     for path in paths:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for place, line in enumerate(lines, 1):

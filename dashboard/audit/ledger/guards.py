@@ -1,4 +1,4 @@
-"""Whether the database still guards the ledger, checked at start-up and by `/readyz`."""
+"""Check the guards of the ledger in the database: triggers, views, computed columns. Used at start and by `/readyz`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -34,20 +34,20 @@ _GENERATED = (
 
 
 def missing_guards() -> list[str]:
-    """What the ledger should be guarded by and is not, and what could keep rows out of it.
+    """List missing and altered guards, and added triggers or rules that could discard rows.
 
-    Raises DatabaseError when the database is away.
+    Raises DatabaseError when the database is unavailable.
     """
     missing = {"sqlite": _missing_on_sqlite, "postgresql": _missing_on_postgresql}[connection.vendor]()
     ours = schema.guards(connection.vendor)
     added = {name: what for name, what in _read(_ADDED[connection.vendor]).items() if name not in ours}
-    return [*missing, *(f"{name} ({what}) does not belong to it" for name, what in added.items())]
+    return [*missing, *(f"{name} ({what}) is not part of the ledger" for name, what in added.items())]
 
 
 def altered_views() -> list[str]:
-    """What pages read by and is not as it was made. SQLite's are looked at with the guards.
+    """List missing and altered views on PostgreSQL. On SQLite, `missing_guards` checks them.
 
-    PostgreSQL words a view in its own way: it is held to one made anew, that nobody sees and that is gone afterwards.
+    PostgreSQL stores a view in its own wording. So each view is compared with a temporary one from the same statement.
     """
     if connection.vendor == "sqlite":
         return []
@@ -66,25 +66,25 @@ def altered_views() -> list[str]:
 
 
 def _missing_on_sqlite() -> list[str]:
-    """SQLite keeps each statement as it was written. An index only makes things fast, unless it is unique."""
-    statements = [made_by for made_by in schema.statements("sqlite") if not made_by.startswith("CREATE INDEX")]
+    """Compare the statements that SQLite stores, except for plain indexes: these concern only speed."""
+    statements = [sql for sql in schema.statements("sqlite") if not sql.startswith("CREATE INDEX")]
     present = _read("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    problems = _differences({schema.name_of(made_by): made_by for made_by in statements}, present)
+    problems = _differences({schema.name_of(sql): sql for sql in statements}, present)
     if not _read("SELECT 'is on', recursive_triggers FROM pragma_recursive_triggers WHERE recursive_triggers"):
-        problems.append("recursive_triggers is off, so that REPLACE passes the guards")
+        problems.append("recursive_triggers is off, so REPLACE can delete rows")
     return problems
 
 
 def _missing_on_postgresql() -> list[str]:
-    """PostgreSQL words a table in its own way, so that of those only the columns are looked at."""
-    bodies = {schema.name_of(made_by): made_by.split("$$")[1] for made_by in schema.functions("postgresql")}
+    """Compare triggers, functions and computed columns. PostgreSQL stores a table in its own wording."""
+    bodies = {schema.name_of(sql): sql.split("$$")[1] for sql in schema.functions("postgresql")}
     generated = _read(_GENERATED)
     return [
         *_differences(
             {name: both.split(";")[0] for name, both in schema.guards("postgresql").items()}, _read(_TRIGGERS)
         ),
         *_differences(bodies, _read("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'audit%%'")),
-        *(f"the column {name} is not made of the facts" for name in schema.SHOWN if name not in generated),
+        *(f"the column {name} is not computed from the facts" for name in schema.SHOWN if name not in generated),
     ]
 
 
@@ -97,25 +97,25 @@ def _read(query: str) -> dict[str, str]:
 def _differences(expected: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
     return [
         f"{name} is missing, off or altered"
-        for name, made_by in expected.items()
-        if _plain(present.get(name, "")) != _plain(made_by)
+        for name, expected_sql in expected.items()
+        if _normalize(present.get(name, "")) != _normalize(expected_sql)
     ]
 
 
-def _plain(statement: str) -> str:
-    """PostgreSQL names the schema and lays its statements out anew, SQLite quotes the name of what was renamed."""
+def _normalize(statement: str) -> str:
+    """Remove what the databases add: PostgreSQL the schema's name and blanks, SQLite quotes around renamed names."""
     return re.sub(r"\s+", " ", statement.replace("public.", "").replace('"', "")).strip()
 
 
 def _is_migrated() -> bool:
-    """Do not expect guards before the migrations have made them."""
+    """Whether the migrations have created the guards."""
     loader = MigrationLoader(connection)
     return set(loader.graph.leaf_nodes("audit")) <= set(loader.applied_migrations)
 
 
 @register(Tags.security, deploy=True)
 def check_key(**_options: Any) -> list[CheckMessage]:
-    """A key that can be guessed seals nothing, and the secret key is known to more people than the ledger's should."""
+    """Warn about a key that can be guessed, or that is also the secret key, which more people know."""
     if len(settings.AUDIT_KEY) >= SHORTEST_KEY and settings.AUDIT_KEY != settings.SECRET_KEY:
         return []
     problem = f"STREAMWARDEN_AUDIT_KEY is shorter than {SHORTEST_KEY} characters or the same as the secret key."
@@ -126,18 +126,18 @@ def check_key(**_options: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_guards(*, databases: Sequence[str] | None, **_options: Any) -> list[CheckMessage]:
-    """Runs where the database is asked for: `check --database default`, `migrate`, and before the server starts."""
+    """Check the guards with `check --database default`, `migrate`, and before the server starts."""
     if not databases or "default" not in databases:
         return []
     try:
         problems = [*missing_guards(), *altered_views()] if _is_migrated() else []
     except DatabaseError as error:
-        # A database that is away comes back without a restart; pages stay up and say so.
+        # No error: pages report an unavailable database, and work again when it is available, without a restart.
         return [checks.Warning(f"Ledger: the database cannot be read: {error}", id="audit.W001")]
     return [
         Error(
             f"Ledger: {problem}.",
-            hint="Someone changed the database; `manage.py audit_verify` looks at the rows.",
+            hint="Someone changed the database. Check the rows with `manage.py audit_verify`.",
             id="audit.E001",
         )
         for problem in problems

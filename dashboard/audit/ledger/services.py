@@ -1,4 +1,4 @@
-"""The only way into the ledger. Everything here adds rows; a failure to add one is a `LedgerError`."""
+"""Read and append to the ledger. Only this module adds rows. A failed read or append raises `LedgerError`."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from django.utils import timezone
 from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.chain import Head, append, lock_ledger, read_facts
 from dashboard.audit.ledger.checkpoints import write_checkpoint
-from dashboard.audit.ledger.write_lock import BusyError, Queue, file_lock
+from dashboard.audit.ledger.write_lock import BusyError, WriteQueue, file_lock
 from dashboard.audit.models import (
     CORRECTED,
     ChangeIntent,
@@ -30,16 +30,16 @@ from dashboard.audit.models import (
 )
 
 logger = logging.getLogger(__name__)
-_queue = Queue()
+_queue = WriteQueue()
 
 OBSERVE_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
-"""When a change that the cloud may still apply is read again, counted from its beginning."""
+"""The times after the start of a change at which its group is read again, while the cloud may still apply it."""
 MAX_TEXT = 2000
-"""Characters kept of a text that came from outside: a refused attempt must not fill the ledger."""
+"""Characters kept of a text from outside, so that refused attempts do not fill the ledger."""
 
 
 class LedgerError(Exception):
-    """The ledger could not be written. Whatever was to be recorded must not happen."""
+    """The ledger cannot be read or written. An action that must be recorded must not happen."""
 
 
 class OutcomeNotRecordedError(LedgerError):
@@ -47,16 +47,16 @@ class OutcomeNotRecordedError(LedgerError):
 
 
 class ChangeUnderWayError(Exception):
-    """Another change to this group has not ended yet. Nothing was recorded."""
+    """Another change to this group is under way. Nothing was recorded."""
 
 
 class LedgerMovedError(Exception):
-    """Something was recorded for this group since it was looked at: look again. Nothing was recorded."""
+    """The ledger has a newer change to this group: read the group again. Nothing was recorded."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One field on its way from one value to another; `field` is its path in the API body."""
+    """The change of one field. `field` is its path in the API body."""
 
     field: str
     label: str
@@ -66,9 +66,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an intent is made of: who wants to change what on which group, and why.
+    """The content of an intent.
 
-    `group_name` is the name the group has at the time; `key` makes one submit one change, however often it arrives.
+    `group_name` is the name at the time of the change. `key` identifies a submitted form: it is recorded only once.
     """
 
     project: str
@@ -83,7 +83,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class OutcomeDetails:
-    """The outcome of a change and how it is known, with the cloud's own words if there are any."""
+    """The outcome of a change, its evidence in `proof`, and the cloud's error, if there is one."""
 
     outcome: Outcome
     proof: str
@@ -96,23 +96,20 @@ class OutcomeDetails:
 
 @dataclass(frozen=True)
 class Event:
-    """A system event: who, from which address, and details.
-
-    `who` is empty where nobody is known, `who_id` None where there is no such account.
-    """
+    """The content of a system event. `actor` is empty and `actor_id` None if no account is known."""
 
     kind: EventKind
-    who: str = ""
-    who_id: int | None = None
+    actor: str = ""
+    actor_id: int | None = None
     address: str = ""
-    told: str = ""
+    proof: str = ""
     outcome: Outcome = Outcome.APPLIED
     changes: tuple[Change, ...] = ()
 
 
 @contextmanager
 def reading_ledger() -> Iterator[None]:
-    """A ledger that cannot be read is a LedgerError, so that whoever reads it can say so."""
+    """Turn each error of the database, of the lock files and of the key into a LedgerError."""
     try:
         yield
     except (DatabaseError, InterfaceError, BusyError, OSError, ImproperlyConfigured) as error:
@@ -121,9 +118,9 @@ def reading_ledger() -> Iterator[None]:
 
 @contextmanager
 def appending() -> Iterator[None]:
-    """One writer at a time, each sealing its row to the one before, and on the disk before it goes on.
+    """Hold the write lock and a transaction. Raises LedgerError.
 
-    Inside a transaction that has begun, the database's own lock is held already; queueing with it would block others.
+    A caller in an open transaction does not queue: it holds the lock of the database already, and would block the rest.
     """
     with reading_ledger():
         if connection.in_atomic_block or connection.vendor != "sqlite":
@@ -131,7 +128,7 @@ def appending() -> Iterator[None]:
                 lock_ledger()
                 yield
         else:
-            with _queue.turn(), file_lock(Path(connection.settings_dict["NAME"])), transaction.atomic():
+            with _queue.lock(), file_lock(Path(connection.settings_dict["NAME"])), transaction.atomic():
                 yield
 
 
@@ -142,7 +139,7 @@ def last_intent(project: str, group_id: str) -> ChangeIntent | None:
 
 
 def find_change(project: str, group_id: str, number: str) -> ChangeIntent | None:
-    """An entry of this group, by what stands in an address."""
+    """Find an entry of this group by the number in an address."""
     if not (number.isascii() and number.isdigit() and len(number) < 19):
         return None
     with reading_ledger():
@@ -161,8 +158,9 @@ def find_by_key(key: str) -> ChangeIntent | None:
 
 @dataclass(frozen=True)
 class RecentChanges:
-    """What the ledger says of the groups on a page, by group id. Without a ledger pages stay up: there is nothing
-    then, and `problem` is the reason.
+    """The entries that a page about groups shows, by group id.
+
+    If the ledger cannot be read, there are none and `problem` has the reason, so that the page can still be shown.
     """
 
     last: Mapping[str, ChangeIntent]
@@ -174,8 +172,9 @@ class RecentChanges:
 def find_recent_changes(
     project: str, group_ids: list[str], *, pending_since: datetime, history: int = 0
 ) -> RecentChanges:
-    """The last change of each group that took effect, the changes begun after `pending_since` that are not settled,
-    and the newest entries of all of them, `history` at most.
+    """Find the last applied change of each group, unsettled changes since `pending_since`, and the newest entries.
+
+    `history` is the greatest number of newest entries.
     """
     rows = ChangeIntent.objects.all()
     try:
@@ -192,7 +191,7 @@ def find_recent_changes(
 
 
 def list_unsettled(*, project: str = "", since: datetime | None = None, before: datetime | None = None) -> list[int]:
-    """Numbers of the changes with an unknown outcome, oldest first. `audit_verify` compares them with the ledger."""
+    """List the numbers of unsettled changes, oldest first. `audit_verify` compares this list with the ledger."""
     rows = OpenChange.objects.unsettled()
     if project:
         rows = rows.filter(project=project)
@@ -205,7 +204,7 @@ def list_unsettled(*, project: str = "", since: datetime | None = None, before: 
 
 
 def list_observed(*, project: str = "", due_at: datetime | None = None) -> list[int]:
-    """Numbers of the changes under observation, oldest first; with `due_at` those whose next read is due then."""
+    """List the numbers of changes under observation, oldest first. `due_at` selects those with a read due then."""
     rows = OpenChange.objects.observed()
     if project:
         rows = rows.filter(project=project)
@@ -216,49 +215,48 @@ def list_observed(*, project: str = "", due_at: datetime | None = None) -> list[
 
 
 def find_corrected(project: str, *, since: datetime) -> ChangeIntentQuerySet:
-    """Changes reported as not made that the cloud applied after all, newest first."""
+    """Find changes that the cloud applied after another outcome was recorded, newest first."""
     first = Subquery(ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values("number")[:1])
     applied_later = ChangeOutcome.objects.filter(
         intent=OuterRef("intent"), number__gt=OuterRef("number"), outcome=Outcome.APPLIED
     )
-    said = ChangeOutcome.objects.filter(project=project, outcome__in=CORRECTED, intent_id__gte=first)
-    return ChangeIntent.objects.filter(number__in=said.filter(Exists(applied_later)).values("intent_id"))
+    earlier = ChangeOutcome.objects.filter(project=project, outcome__in=CORRECTED, intent_id__gte=first)
+    return ChangeIntent.objects.filter(number__in=earlier.filter(Exists(applied_later)).values("intent_id"))
 
 
 def find_unsettled(project: str, group_id: str, *, begun_before: datetime) -> list[ChangeIntent]:
-    """The changes to a group with an unknown outcome, with their rows."""
+    """Find the unsettled changes to a group, with their rows."""
     with reading_ledger():
         rows = ChangeIntent.objects.for_group(project, group_id).unsettled()
         return [row for row in rows.with_rows() if row.begun_at < begun_before]
 
 
 def find_later(intent: ChangeIntent) -> ChangeIntent | None:
-    """A later change to a field of this one that was made, or may have been.
+    """Find a later change to a field of this one that was applied, or may have been applied.
 
-    A later change that is *not applied so far* counts only for an intent that has an outcome already: of two such
-    changes to one value, a late application is credited to the later.
+    A later change that is *not applied so far* counts only if this intent has an outcome. If both set the same value,
+    a late application counts for the later change.
     """
-    made = {Outcome.APPLIED, Outcome.ACCEPTED, Outcome.CONFLICT, Outcome.UNKNOWN}
+    may_be_applied = {Outcome.APPLIED, Outcome.ACCEPTED, Outcome.CONFLICT, Outcome.UNKNOWN}
     if intent.is_settled:
-        made.add(Outcome.NOT_APPLIED)
+        may_be_applied.add(Outcome.NOT_APPLIED)
     fields = {row.field for row in intent.fields.all()}
     with reading_ledger():
         later = ChangeIntent.objects.for_group(intent.project, intent.group_id).filter(number__gt=intent.number)
         for change in later.order_by("number").with_rows():
             last = change.last_outcome
-            may_be_made = last is None or last.outcome in made
-            if may_be_made and fields & {row.field for row in change.fields.all()}:
+            counts = last is None or last.outcome in may_be_applied
+            if counts and fields & {row.field for row in change.fields.all()}:
                 return change
     return None
 
 
 @contextmanager
 def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
-    """An open change that no other process reads meanwhile; None when another does, or the change is closed.
+    """Lease an open change: no other process reads its group meanwhile.
 
-    A lease longer than `duration` cannot have been taken here, so it is ignored.
-
-    Raises OutcomeNotRecordedError: where no lease can be written down, no outcome can be either.
+    Yields None if another process has the lease, or if the change is not open. Ignores a lease longer than `duration`:
+    no process takes such a lease. Raises OutcomeNotRecordedError: without a lease, an outcome cannot be recorded.
     """
     now = timezone.now()
     until = now + duration
@@ -274,11 +272,11 @@ def leased(number: int, duration: timedelta) -> Iterator[ChangeIntent | None]:
         yield intent
     finally:
         if is_mine:
-            _give_back(number, until)
+            _release_lease(number, until)
 
 
-def _give_back(number: int, until: datetime) -> None:
-    """End a lease early, unless someone else has taken it since; one that is not given back ends by itself."""
+def _release_lease(number: int, until: datetime) -> None:
+    """End a lease, unless another process has taken it since. Without this, it ends at its own time."""
     try:
         with reading_ledger():
             OpenChange.objects.filter(number=number, leased_until=until).update(leased_until=None)
@@ -286,33 +284,33 @@ def _give_back(number: int, until: datetime) -> None:
         logger.exception("The lease of change %s ends at %s", number, until)
 
 
-def record_intent(attempt: Attempt, *, seen_number: int, patience: timedelta) -> tuple[ChangeIntent, bool]:
-    """Write down what is about to happen; True when the row is new, False when its key was used before.
+def record_intent(attempt: Attempt, *, seen_number: int, max_duration: timedelta) -> tuple[ChangeIntent, bool]:
+    """Record an intent. Returns the intent, and True if it is new or False if its key was recorded before.
 
-    Writes to one group queue up here. `seen_number` is what `last_number` said before the group was read: if the
-    ledger has moved on since, what was read may be old (`LedgerMovedError`). An unsettled intent younger than
-    `patience` is a change under way (`ChangeUnderWayError`). `LedgerError`: nothing may be sent.
+    `seen_number` is the number of the newest intent for this group before the caller read the group. If the ledger has
+    a newer one, the read may be outdated: raises LedgerMovedError. An unsettled intent younger than `max_duration` is
+    under way: raises ChangeUnderWayError. After a LedgerError, the caller must not send the change.
     """
     with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known, False
         earlier = ChangeIntent.objects.for_group(attempt.project, attempt.group_id)
-        if earlier.begun_after(timezone.now() - patience).exists():
+        if earlier.begun_after(timezone.now() - max_duration).exists():
             raise ChangeUnderWayError
         if earlier.filter(number__gt=seen_number).exists():
             raise LedgerMovedError
-        intent = _add(_facts_of(attempt))
+        intent = _append_change(_intent_facts(attempt))
     return intent, True
 
 
 def record_outcome(intent: ChangeIntent, details: OutcomeDetails) -> ChangeOutcome:
-    """Record the outcome of an intent. An intent that another process settled meanwhile keeps that outcome."""
+    """Record the outcome of an intent. Keeps an outcome that another process recorded meanwhile."""
     try:
         with appending():
             newest = intent.outcomes.order_by("-number").first()
-            if newest is not None and not _may_follow(newest.outcome, details.outcome):
+            if newest is not None and not _may_correct(newest.outcome, details.outcome):
                 return newest
-            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _said(details))
+            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _outcome_facts(details))
             if details.outcome != Outcome.UNKNOWN:
                 _schedule(intent, details)
             return ChangeOutcome.objects.get(number=head.number)
@@ -320,22 +318,22 @@ def record_outcome(intent: ChangeIntent, details: OutcomeDetails) -> ChangeOutco
         raise OutcomeNotRecordedError(str(error)) from error
 
 
-_MAY_FOLLOW = {
+_CORRECTIONS = {
     Outcome.ACCEPTED: {Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.CONFLICT},
     Outcome.REJECTED: {Outcome.APPLIED, Outcome.CONFLICT},
     Outcome.NOT_SENT: {Outcome.APPLIED},
     Outcome.NOT_APPLIED: {Outcome.APPLIED},
     Outcome.CONFLICT: {Outcome.APPLIED},
 }
-"""How a later read may correct an outcome, where the cloud or a process was late. An unknown one takes any."""
+"""The outcomes to which a later read may correct an outcome. An unknown outcome may become any other."""
 
 
-def _may_follow(known: str, found: Outcome) -> bool:
-    return known == Outcome.UNKNOWN or found in _MAY_FOLLOW.get(Outcome(known), set())
+def _may_correct(known: str, found: Outcome) -> bool:
+    return known == Outcome.UNKNOWN or found in _CORRECTIONS.get(Outcome(known), set())
 
 
 def _schedule(intent: ChangeIntent, details: OutcomeDetails) -> None:
-    """Observe a change that the cloud may still apply; close one that later reads cannot correct."""
+    """Observe a change that the cloud may still apply. Take any other change off the list of open changes."""
     begun_at = intent.begun_at
     if may_be_applied_late(details.outcome, details.http_status) and (due := _next_read_at(begun_at)):
         OpenChange.objects.update_or_create(
@@ -358,7 +356,7 @@ def _next_read_at(begun_at: datetime) -> datetime | None:
 
 
 def observe_again(intent: ChangeIntent) -> None:
-    """Plan the next read of an observed change, or end its observation after the last one. Raises LedgerError."""
+    """Plan the next read of an observed change, or end the observation after the last one. Raises LedgerError."""
     with reading_ledger():
         if due := _next_read_at(intent.begun_at):
             OpenChange.objects.filter(number=intent.number).update(next_read_at=due)
@@ -367,24 +365,24 @@ def observe_again(intent: ChangeIntent) -> None:
 
 
 def end_observation(intent: ChangeIntent) -> None:
-    """Keep the outcome of an observed change as it is: no later read can correct it. Raises LedgerError."""
+    """End the observation of a change, so that no later read corrects its outcome. Raises LedgerError."""
     with reading_ledger():
         OpenChange.objects.observed().filter(number=intent.number).delete()
 
 
 def record_closed(attempt: Attempt, details: OutcomeDetails) -> ChangeIntent:
-    """Write down an attempt that ended before anything was sent: intent and outcome in one row."""
+    """Record an attempt that ended before a PATCH was sent: intent and outcome in one row."""
     with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known
-        return _add(_facts_of(attempt) | _said(details))
+        return _append_change(_intent_facts(attempt) | _outcome_facts(details))
 
 
 def record_event(event: Event) -> None:
-    """Record a system event. Inside a transaction both or neither are kept. Raises LedgerError."""
+    """Record a system event, in the transaction of the caller if there is one. Raises LedgerError."""
     with appending():
         _append(
-            NOTHING_SAID
+            NO_OUTCOME
             | {
                 "key": None,
                 "intent": None,
@@ -394,12 +392,12 @@ def record_event(event: Event) -> None:
                 "reason": "",
                 "changes": _changes(event.changes),
             }
-            | {"actor": _text(event.who, 150), "actor_id": event.who_id, "from_address": event.address}
-            | {"kind": event.kind, "outcome": event.outcome, "proof": _text(event.told)}
+            | {"actor": _clean(event.actor, 150), "actor_id": event.actor_id, "from_address": event.address}
+            | {"kind": event.kind, "outcome": event.outcome, "proof": _clean(event.proof)}
         )
 
 
-def _add(facts: dict[str, object]) -> ChangeIntent:
+def _append_change(facts: dict[str, object]) -> ChangeIntent:
     intent = ChangeIntent.objects.get(number=_append(facts).number)
     if facts["outcome"] in {None, Outcome.UNKNOWN}:
         group = {"project": intent.project, "group_id": intent.group_id}
@@ -413,18 +411,18 @@ def _append(facts: Mapping[str, object]) -> Head:
     return head
 
 
-def _facts_of(attempt: Attempt) -> dict[str, object]:
-    return NOTHING_SAID | {
+def _intent_facts(attempt: Attempt) -> dict[str, object]:
+    return NO_OUTCOME | {
         "key": attempt.key,
         "intent": None,
         "project": attempt.project,
-        "group_id": _text(attempt.group_id, 128),
-        "group_name": _text(attempt.group_name, 255),
+        "group_id": _clean(attempt.group_id, 128),
+        "group_name": _clean(attempt.group_name, 255),
         "actor": attempt.by.user.get_username(),
         "actor_id": attempt.by.user.pk,
         "from_address": attempt.by.address,
         "kind": attempt.kind,
-        "reason": _text(attempt.reason),
+        "reason": _clean(attempt.reason),
         "changes": _changes(attempt.changes),
     }
 
@@ -436,26 +434,26 @@ def _changes(changes: tuple[Change, ...]) -> list[dict[str, Value]]:
     ]
 
 
-def _said(details: OutcomeDetails) -> dict[str, object]:
+def _outcome_facts(details: OutcomeDetails) -> dict[str, object]:
     return {
         "outcome": details.outcome,
-        "proof": _text(details.proof),
+        "proof": _clean(details.proof),
         "http_status": details.http_status,
-        "error_code": _text(details.error_code, 64),
-        "error_msg": _text(details.error_msg),
-        "request_id": _text(details.request_id, 128),
+        "error_code": _clean(details.error_code, 64),
+        "error_msg": _clean(details.error_msg),
+        "request_id": _clean(details.request_id, 128),
         "duration_ms": details.duration_ms,
     }
 
 
 def _value(value: Value) -> Value:
-    return _text(value) if isinstance(value, str) else value
+    return _clean(value) if isinstance(value, str) else value
 
 
-def _text(text: str, longest: int = MAX_TEXT) -> str:
-    """What every database and every reader can hold: no NUL, no half of a surrogate pair, no end of paper."""
-    return text.replace("\x00", "")[:longest].encode("utf-8", "replace").decode()
+def _clean(text: str, max_length: int = MAX_TEXT) -> str:
+    """Cut a text, and remove what a database cannot store: NUL and lone surrogates."""
+    return text.replace("\x00", "")[:max_length].encode("utf-8", "replace").decode()
 
 
-NOTHING_SAID = _said(OutcomeDetails(Outcome.UNKNOWN, "")) | {"outcome": None}
-"""An intent has the same facts as an outcome, so that every row reads alike."""
+NO_OUTCOME = _outcome_facts(OutcomeDetails(Outcome.UNKNOWN, "")) | {"outcome": None}
+"""The facts of an outcome as an intent has them, so that all rows have the same members."""

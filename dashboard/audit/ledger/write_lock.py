@@ -1,8 +1,8 @@
-"""One writer at a time, first come first served.
+"""The write lock of the ledger: one writer at a time, in the order of arrival.
 
-SQLite's own waiting is a loop that sleeps and tries again, in which a writer can be passed over for seconds. So writers
-queue in front of it: threads of a process in the order they came, and the first of each process at a pair of lock
-files. PostgreSQL's advisory lock is a queue already.
+SQLite has no queue: a waiting writer sleeps and tries again, so others can overtake it for seconds. Therefore writers
+queue before they open a transaction: the threads of a process in a `WriteQueue`, the processes at two lock files.
+PostgreSQL needs none of this, because its advisory lock is a queue.
 """
 
 import fcntl
@@ -14,37 +14,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.001
 
 
 class BusyError(Exception):
-    """The writers before this one did not finish in time."""
+    """The earlier writers did not finish in time."""
 
 
-class Queue:
-    """A lock that is handed to whoever has waited longest."""
+class WriteQueue:
+    """A lock between threads, first in, first out."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
 
     @contextmanager
-    def turn(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-        """Raises BusyError when the turn does not come."""
+    def lock(self, timeout: float = TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lock. Raises BusyError after `timeout` seconds of waiting."""
         mine = threading.Event()
         with self._guard:
             if not self._waiting:
                 mine.set()
             self._waiting.append(mine)
         try:
-            if not mine.wait(patience):
+            if not mine.wait(timeout):
                 raise BusyError("too many changes are being recorded at once")
             yield
         finally:
-            self._leave(mine)
+            self._release(mine)
 
-    def _leave(self, mine: threading.Event) -> None:
+    def _release(self, mine: threading.Event) -> None:
         with self._guard:
             self._waiting.remove(mine)
             if self._waiting:
@@ -52,26 +52,26 @@ class Queue:
 
 
 @contextmanager
-def file_lock(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """The same between processes. Raises BusyError, and OSError when a lock file cannot be made.
+def file_lock(path: Path, timeout: float = TIMEOUT_SECONDS) -> Iterator[None]:
+    """Hold a lock between processes. Raises BusyError, and OSError when a lock file cannot be created.
 
-    Two locks make it fair: only who holds the place at the head of the queue asks for the pen, so that a process that
-    just put it down cannot take it again past one that waits.
+    Two files keep the order: a process asks for the write lock only while it holds the head of the queue. So a process
+    that releases the write lock cannot take it again before one that waits.
     """
-    give_up = time.monotonic() + patience
-    with path.with_name(f"{path.name}.pen").open("ab") as pen:
-        with path.with_name(f"{path.name}.queue").open("ab") as head:
-            _lock(head, give_up)
-            _lock(pen, give_up)
+    deadline = time.monotonic() + timeout
+    with path.with_name(f"{path.name}.lock").open("ab") as write_lock:
+        with path.with_name(f"{path.name}.queue").open("ab") as queue_head:
+            _lock(queue_head, deadline)
+            _lock(write_lock, deadline)
         yield
 
 
-def _lock(file: BinaryIO, give_up: float) -> None:
-    """Locks until the file is closed, or the process dies."""
+def _lock(file: BinaryIO, deadline: float) -> None:
+    """Lock the file until it is closed or the process ends."""
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 raise BusyError("another process is recording a change and does not finish") from None
             time.sleep(_POLL_SECONDS)

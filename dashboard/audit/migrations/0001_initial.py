@@ -1,4 +1,4 @@
-"""The ledger: its table, guards and views from the `.sql` files, and the models that read and surround them."""
+"""Create the ledger's table, guards and views from the `.sql` files, and the tables of the other models."""
 
 from pathlib import Path
 
@@ -36,10 +36,10 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("edit", "changed"),
-                            ("switch", "switched"),
-                            ("revert", "reverted"),
-                            ("denied", "tried to change"),
+                            ("edit", "Edit"),
+                            ("switch", "Switch"),
+                            ("revert", "Revert"),
+                            ("denied", "Refused attempt"),
                         ],
                         max_length=16,
                     ),
@@ -67,14 +67,14 @@ class Migration(migrations.Migration):
                     "outcome",
                     models.CharField(
                         choices=[
-                            ("applied", "Applied"),
-                            ("accepted", "Accepted"),
-                            ("rejected", "Rejected"),
+                            ("applied", "applied"),
+                            ("accepted", "accepted"),
+                            ("rejected", "rejected"),
                             ("not_sent", "not sent"),
                             ("not_applied", "not applied"),
-                            ("conflict", "Conflict"),
-                            ("unknown", "Unknown"),
-                            ("denied", "Denied"),
+                            ("conflict", "conflict"),
+                            ("unknown", "unknown"),
+                            ("denied", "denied"),
                         ],
                         max_length=16,
                     ),
@@ -124,12 +124,12 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("sign_in", "signed in"),
-                            ("sign_out", "signed out"),
-                            ("sign_in_failed", "could not sign in"),
-                            ("roles", "had roles changed"),
-                            ("account", "had the account changed"),
-                            ("archived", "took old rows out of the ledger"),
+                            ("sign_in", "{actor} signed in"),
+                            ("sign_out", "{actor} signed out"),
+                            ("sign_in_failed", "{actor} failed to sign in"),
+                            ("roles", "The roles of {actor} changed"),
+                            ("account", "The account of {actor} changed"),
+                            ("archived", "{actor} archived old ledger rows"),
                         ],
                         max_length=16,
                     ),
@@ -190,7 +190,8 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(null=True)),
                 ("everything_at", models.DateTimeField(null=True)),
                 ("bad_number", models.BigIntegerField(null=True)),
-                ("why", models.TextField(blank=True)),
+                ("problem", models.CharField(blank=True, max_length=32)),
+                ("details", models.JSONField(blank=True, default=dict)),
                 ("is_from_checkpoint", models.BooleanField(default=False)),
                 ("leased_until", models.DateTimeField(null=True)),
             ],

@@ -1,4 +1,4 @@
-"""Old rows go into a file and out of the ledger, all or none, and what remains tells so to whoever checks it."""
+"""`audit_archive` moves old rows to a file, all or none, and records this in the ledger."""
 
 import os
 import pwd
@@ -32,7 +32,7 @@ from tests.ledger import after, facts_of, grow_ledger, hash_at, numbers, run, un
 pytestmark = pytest.mark.django_db
 People = Callable[[str], Client]
 ON_POSTGRESQL = connection.vendor == "postgresql"
-FAR_AWAY = datetime(2100, 1, 1, tzinfo=UTC)
+FAR_FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def command(capsys: pytest.CaptureFixture[str], before: datetime, file: Path) -> str:
@@ -41,18 +41,18 @@ def command(capsys: pytest.CaptureFixture[str], before: datetime, file: Path) ->
     return capsys.readouterr().out.strip()
 
 
-# What it does
+# Success and refusal
 
 
-def test_old_rows_are_in_the_file_and_no_longer_in_the_ledger(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+def test_moves_old_rows_from_the_ledger_to_the_file(capsys: pytest.CaptureFixture[str], file: Path) -> None:
     grow_ledger(40)
     before, last_hash = list(json_lines(all_rows())), hash_at(20)
 
-    told = command(capsys, after(20), file)
+    output = command(capsys, after(20), file)
 
     digest = sha256(file.read_bytes()).hexdigest()
-    assert told.splitlines() == [
-        f"20 rows, 1 to 20: in {file}, and no longer in the ledger.",
+    assert output.splitlines() == [
+        f"Moved 20 rows, 1 to 20, from the ledger to {file}.",
         f"SHA-256 of the file: {digest}",
     ]
     assert file.read_text().splitlines(keepends=True) == before[:20]
@@ -70,10 +70,10 @@ def test_old_rows_are_in_the_file_and_no_longer_in_the_ledger(capsys: pytest.Cap
         {"field": "archive.last_hash", "label": "Its hash", "before": None, "after": last_hash},
         {"field": "archive.file_sha256", "label": "SHA-256 of the file", "before": None, "after": digest},
     ]
-    assert marker["proof"] == f"Rows 1 to 20 are in archive.jsonl now, whose SHA-256 is {digest}."
+    assert marker["proof"] == f"Rows 1 to 20 were moved to archive.jsonl (SHA-256 {digest})."
 
 
-def test_what_remains_is_intact_and_still_refuses_to_be_deleted(archived: Path) -> None:
+def test_the_remaining_rows_are_intact_and_guarded(archived: Path) -> None:
     assert verify() == verification.Span(21, 41)
     assert verify(5, 10).count == 0
     assert verify(15, 30) == verification.Span(21, 30)
@@ -83,17 +83,17 @@ def test_what_remains_is_intact_and_still_refuses_to_be_deleted(archived: Path) 
             run(f"DELETE FROM {table}")
 
 
-def test_the_ledger_goes_on_after_everything_was_archived(file: Path, enter: Enter) -> None:
+def test_the_ledger_continues_after_all_rows_were_archived(file: Path, enter: Enter) -> None:
     for _ in range(3):
         enter()
 
-    archive(FAR_AWAY, file, by="ops")
+    archive(FAR_FUTURE, file, by="ops")
     enter()
 
     assert (numbers(), verify().count) == ([4, 5], 2)
 
 
-def test_a_change_keeps_what_came_of_it(file: Path) -> None:
+def test_keeps_a_change_together_with_its_outcome(file: Path) -> None:
     grow_ledger(40)
 
     part, _ = archive(after(21), file, by="ops")
@@ -101,7 +101,7 @@ def test_a_change_keeps_what_came_of_it(file: Path) -> None:
     assert (part.last, numbers()[0]) == (20, 21)
 
 
-def test_a_change_whose_outcome_came_late_stays_with_all_that_came_after_it(file: Path, enter: Enter) -> None:
+def test_keeps_a_change_with_a_late_outcome_and_all_later_rows(file: Path, enter: Enter) -> None:
     first = enter(group_id="g-1")
     late = enter(group_id="g-2", outcomes=("unknown",), at=NOON + timedelta(days=1))
     between = enter(group_id="g-3", outcomes=("unknown", "unknown"), at=NOON + timedelta(days=2))
@@ -115,7 +115,7 @@ def test_a_change_whose_outcome_came_late_stays_with_all_that_came_after_it(file
     assert ChangeIntent.objects.filter(pk=last.number).exists()
 
 
-def test_nothing_is_archived_while_nobody_knows_what_came_of_a_change(
+def test_archives_nothing_while_a_change_is_unsettled(
     capsys: pytest.CaptureFixture[str], file: Path, enter: Enter
 ) -> None:
     enter()
@@ -123,12 +123,12 @@ def test_nothing_is_archived_while_nobody_knows_what_came_of_a_change(
     enter(outcomes=("unknown",))
 
     with pytest.raises(CommandError, match=f"change {unknown} is unsettled or under observation: settle it first"):
-        command(capsys, FAR_AWAY, file)
+        command(capsys, FAR_FUTURE, file)
 
     assert (numbers(), file.exists()) == ([1, 2, 3], False)
 
 
-def test_an_unsettled_change_after_the_last_row_is_no_hindrance(file: Path, enter: Enter) -> None:
+def test_archives_the_rows_before_an_unsettled_change(file: Path, enter: Enter) -> None:
     enter(at=NOON)
     enter(outcomes=("unknown",), at=NOON + timedelta(days=1))
 
@@ -137,21 +137,21 @@ def test_an_unsettled_change_after_the_last_row_is_no_hindrance(file: Path, ente
     assert numbers() == [2, 3]
 
 
-def test_what_cannot_be_done_is_said_and_changes_nothing(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+def test_a_refused_archive_changes_nothing(capsys: pytest.CaptureFixture[str], file: Path) -> None:
     grow_ledger(20)
 
     with pytest.raises(CommandError, match=r"Nothing was archived: no row is old enough\."):
         command(capsys, datetime(2020, 1, 1, tzinfo=UTC), file)
     file.write_text("of last year")
-    with pytest.raises(CommandError, match="is there already"):
-        command(capsys, FAR_AWAY, file)
+    with pytest.raises(CommandError, match="exists already"):
+        command(capsys, FAR_FUTURE, file)
     with pytest.raises(CommandError, match="No such file") as failed:
-        command(capsys, FAR_AWAY, file.parent / "nowhere" / "file")
+        command(capsys, FAR_FUTURE, file.parent / "nowhere" / "file")
 
     assert (failed.value.returncode, file.read_text(), len(numbers())) == (2, "of last year", 20)
 
 
-def test_a_ledger_that_is_broken_is_not_archived(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+def test_does_not_archive_a_broken_ledger(capsys: pytest.CaptureFixture[str], file: Path) -> None:
     grow_ledger(20)
     with unguarded():
         run("UPDATE ROWS SET facts = replace(facts, 'edit', 'quit') WHERE number = 3")
@@ -162,23 +162,23 @@ def test_a_ledger_that_is_broken_is_not_archived(capsys: pytest.CaptureFixture[s
     assert (len(numbers()), file.exists()) == (20, False)
 
 
-def test_a_guard_that_is_missing_is_not_put_back_in_silence(file: Path) -> None:
+def test_does_not_archive_while_a_guard_is_missing(file: Path) -> None:
     grow_ledger(4)
     run(f"DROP TRIGGER {TABLE}_refuses_delete" + (f" ON {TABLE}" if ON_POSTGRESQL else ""))
 
     with pytest.raises(RefusedError, match=f"{TABLE}_refuses_delete is missing, off or altered"):
-        archive(FAR_AWAY, file, by="ops")
+        archive(FAR_FUTURE, file, by="ops")
 
     assert len(numbers()) == 4
 
 
-def test_someone_without_a_name_is_called_by_number(
+def test_records_the_number_of_a_user_without_a_name(
     capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grow_ledger(2)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)
 
-    command(capsys, FAR_AWAY, file)
+    command(capsys, FAR_FUTURE, file)
 
     assert SystemEvent.objects.get().actor == "OS user 4000000001"
 
@@ -188,15 +188,15 @@ def test_someone_without_a_name_is_called_by_number(
 
 POINTS = {
     "the archive marker": f"INSERT INTO {TABLE}",
-    "a guard taken off": "ALTER TABLE audit_touchedfield DISABLE" if ON_POSTGRESQL else "DROP TRIGGER audit_touched",
+    "a guard disabled": "ALTER TABLE audit_touchedfield DISABLE" if ON_POSTGRESQL else "DROP TRIGGER audit_touched",
     "rows deleted": f"DELETE FROM {TABLE}",
     "fields deleted": "DELETE FROM audit_touchedfield",
-    "a guard put back": f"ALTER TABLE {TABLE} ENABLE" if ON_POSTGRESQL else f"CREATE TRIGGER {TABLE}",
+    "a guard restored": f"ALTER TABLE {TABLE} ENABLE" if ON_POSTGRESQL else f"CREATE TRIGGER {TABLE}",
 }
 
 
-class Crash(Exception):  # noqa: N818 (it is none of ours)
-    """The process ends here."""
+class Crash(Exception):  # noqa: N818 (raised only by this test)
+    """Stands for the end of the process."""
 
 
 @contextmanager
@@ -205,10 +205,10 @@ def crashing(statement: str, *, is_after: bool) -> Iterator[None]:
         is_it = sql.startswith(statement)
         if is_it and not is_after:
             raise Crash
-        answer = execute(sql, *rest)
+        result = execute(sql, *rest)
         if is_it:
             raise Crash
-        return answer
+        return result
 
     with connection.execute_wrapper(wrapper), pytest.raises(Crash):
         yield
@@ -230,18 +230,18 @@ def test_a_crash_leaves_all_or_nothing(file: Path, point: str, is_after: bool) -
     assert (numbers(), verify().count) == ([*range(11, 22)], 11)
 
 
-def test_a_guard_that_did_not_come_back_undoes_it_all(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rolls_back_if_a_guard_is_missing_afterwards(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
-    answers = iter([[], ["the guard is missing"]])
-    monkeypatch.setattr(archiving, "missing_guards", lambda: next(answers))
+    results = iter([[], ["the guard is missing"]])
+    monkeypatch.setattr(archiving, "missing_guards", lambda: next(results))
 
-    with pytest.raises(RefusedError, match="afterwards the guard is missing"):
+    with pytest.raises(RefusedError, match="after the deletion, the guard is missing"):
         archive(after(10), file, by="ops")
 
     assert numbers() == [*range(1, 21)]
 
 
-def test_the_checkpoint_of_the_archive_marker_is_kept_only_when_it_is_there(
+def test_writes_the_checkpoint_of_the_archive_marker_after_the_commit(
     file: Path, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     settings.CHECKPOINT_DIRECTORY = str(file.parent)
@@ -254,49 +254,47 @@ def test_the_checkpoint_of_the_archive_marker_is_kept_only_when_it_is_there(
     assert list(read_checkpoints([points])) == [Checkpoint.of(read_head())]
 
 
-def test_of_two_at_once_one_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_the_slower_of_two_archives(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
     other, read_back = file.with_name("other"), archiving._read_back
 
-    def overtaken(path: Path, part: archiving.Part) -> str:
+    def interrupted(path: Path, part: archiving.Part) -> str:
         monkeypatch.setattr(archiving, "_read_back", read_back)
         archive(after(6), other, by="faster")
         return read_back(path, part)
 
-    monkeypatch.setattr(archiving, "_read_back", overtaken)
+    monkeypatch.setattr(archiving, "_read_back", interrupted)
     with pytest.raises(RefusedError):
         archive(after(10), file, by="ops")
 
     assert (numbers(), verify().count) == ([*range(7, 22)], 15)
 
 
-def test_of_two_at_the_very_end_one_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_an_archive_after_another_one_at_the_last_moment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
-    take_out = archiving._take_out
+    delete = archiving._delete
 
-    def overtaken(*arguments: Any, by: str) -> None:
-        monkeypatch.setattr(archiving, "_take_out", take_out)
+    def interrupted(*arguments: Any, by: str) -> None:
+        monkeypatch.setattr(archiving, "_delete", delete)
         archive(after(6), file.with_name("other"), by="faster")
-        take_out(*arguments, by=by)
+        delete(*arguments, by=by)
 
-    monkeypatch.setattr(archiving, "_take_out", overtaken)
-    with pytest.raises(RefusedError, match="someone else archived rows meanwhile"):
+    monkeypatch.setattr(archiving, "_delete", interrupted)
+    with pytest.raises(RefusedError, match="another process archived rows meanwhile"):
         archive(after(10), file, by="ops")
 
     assert (numbers(), verify().count) == ([*range(7, 22)], 15)
 
 
-def test_rows_archived_while_the_ledger_is_verified_are_not_missing(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_archived_during_verification_are_not_missing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
     real = verification._rows
 
-    def overtaken(span: verification.Span) -> Iterator[verification.Row]:
+    def interrupted(span: verification.Span) -> Iterator[verification.Row]:
         monkeypatch.setattr(verification, "_rows", real)
         archive(after(10), file, by="ops")
         return real(span)
 
-    monkeypatch.setattr(verification, "_rows", overtaken)
+    monkeypatch.setattr(verification, "_rows", interrupted)
 
     assert verify() == verification.Span(11, 21)

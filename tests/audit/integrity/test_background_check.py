@@ -1,4 +1,4 @@
-"""The ledger is checked while the dashboard serves, and its pages say what was found."""
+"""The background check of the ledger, and its result on pages."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,39 +29,39 @@ Clock = Callable[[datetime], None]
 
 
 @pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_check, "REST_SECONDS", 0)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_check, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[Span]:
-    """The spans that were checked, in order."""
+    """The verified spans, in order."""
     spans: list[Span] = []
 
-    def watched(first: int, last: int, *, processes: int) -> Span:
+    def recorded(first: int, last: int, *, processes: int) -> Span:
         assert processes == 1
         spans.append(Span(first, last))
         return verify(first, last, processes=processes)
 
-    monkeypatch.setattr(background_check, "verify", watched)
+    monkeypatch.setattr(background_check, "verify", recorded)
     return spans
 
 
-def spoil(statement: str) -> None:
+def tamper(statement: str) -> None:
     with unguarded(), connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def alter(number: int) -> None:
-    spoil(f"UPDATE {TABLE} SET facts = replace(facts, 'edit', 'quit') WHERE number = {number}")
+    tamper(f"UPDATE {TABLE} SET facts = replace(facts, 'edit', 'quit') WHERE number = {number}")
 
 
 def found() -> tuple[int, int, int | None, str]:
     known = last_verification()
-    return known.first, known.last, known.bad_number, known.why
+    return known.first, known.last, known.bad_number, known.problem
 
 
-def test_everything_is_checked_at_start_and_then_only_what_is_new(checked: list[Span], enter: Enter) -> None:
+def test_verifies_all_rows_at_start_and_then_only_new_rows(checked: list[Span], enter: Enter) -> None:
     grow_ledger(20)
 
     run_background_check(started=NOON)
@@ -73,7 +73,7 @@ def test_everything_is_checked_at_start_and_then_only_what_is_new(checked: list[
     assert found() == (1, grow, None, "")
 
 
-def test_a_long_ledger_is_checked_in_slices(checked: list[Span], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verifies_a_long_ledger_in_slices(checked: list[Span], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_check, "SLICE", 8)
     grow_ledger(20)
 
@@ -82,7 +82,7 @@ def test_a_long_ledger_is_checked_in_slices(checked: list[Span], monkeypatch: py
     assert checked == [Span(1, 8), Span(9, 16), Span(17, 20)]
 
 
-def test_everything_is_checked_again_once_a_day_and_after_a_new_start(checked: list[Span], at: Clock) -> None:
+def test_verifies_all_rows_again_after_a_day_and_after_a_new_start(checked: list[Span], at: Clock) -> None:
     grow_ledger(2)
     now = timezone.now()
     run_background_check(started=now)
@@ -97,24 +97,24 @@ def test_everything_is_checked_again_once_a_day_and_after_a_new_start(checked: l
 
 
 @pytest.mark.parametrize(
-    ("statement", "bad_number", "why"),
+    ("statement", "bad_number", "problem"),
     [
-        (f"UPDATE {TABLE} SET facts = replace(facts, 'edit', 'quit') WHERE number = 7", 7, "was altered"),
-        (f"DELETE FROM {TABLE} WHERE number = 7", 7, "is missing"),
-        ("DELETE FROM audit_touchedfield WHERE number = 7", 7, "is not found by the fields it touches"),
+        (f"UPDATE {TABLE} SET facts = replace(facts, 'edit', 'quit') WHERE number = 7", 7, "altered"),
+        (f"DELETE FROM {TABLE} WHERE number = 7", 7, "missing"),
+        ("DELETE FROM audit_touchedfield WHERE number = 7", 7, "wrong_index"),
     ],
 )
-def test_a_check_of_everything_finds_what_was_spoilt(statement: str, bad_number: int, why: str) -> None:
+def test_a_verification_of_all_rows_finds_altered_rows(statement: str, bad_number: int, problem: str) -> None:
     grow_ledger(20)
     run_background_check(started=timezone.now())
-    spoil(statement)
+    tamper(statement)
 
     run_background_check(started=timezone.now())
 
-    assert (found()[2], found()[3][: len(why)]) == (bad_number, why)
+    assert found()[2:] == (bad_number, problem)
 
 
-def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
+def test_finds_an_altered_new_row_at_once() -> None:
     grow_ledger(20)
     Verification.objects.create(last=12, everything_at=timezone.now())
     Verification.objects.update(last_hash=background_check._hash_of(12))
@@ -126,25 +126,25 @@ def test_a_new_row_that_is_not_right_is_found_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "why"),
+    ("statement", "problem"),
     [
-        (f"DELETE FROM {TABLE} WHERE number > 16", "was verified before and is missing"),
-        (f"UPDATE {TABLE} SET hash = 'another' WHERE number = 20", "is not the row that was verified before"),
+        (f"DELETE FROM {TABLE} WHERE number > 16", "deleted"),
+        (f"UPDATE {TABLE} SET hash = 'another' WHERE number = 20", "replaced"),
     ],
 )
-def test_an_end_that_was_cut_off_or_replaced_is_found_at_once(statement: str, why: str, enter: Enter) -> None:
+def test_finds_a_deleted_or_replaced_end_at_once(statement: str, problem: str, enter: Enter) -> None:
     grow_ledger(20)
     run_background_check(started=NOON)
-    spoil(statement)
-    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
+    tamper(statement)
+    tamper("DELETE FROM audit_touchedfield WHERE number > 16")
 
     enter()
     run_background_check(started=NOON)
 
-    assert (found()[2], found()[3]) == (20, why)
+    assert found()[2:] == (20, problem)
 
 
-def test_what_was_archived_is_not_missing(file: Path, checked: list[Span]) -> None:
+def test_archived_rows_are_not_missing(file: Path, checked: list[Span]) -> None:
     grow_ledger(40)
     run_background_check(started=NOON)
     archive(after(20), file, by="OS user ops")
@@ -156,7 +156,7 @@ def test_what_was_archived_is_not_missing(file: Path, checked: list[Span]) -> No
     assert found() == (21, 41, None, "")
 
 
-def test_an_end_that_was_archived_is_not_cut_off(file: Path) -> None:
+def test_an_archived_end_is_not_missing(file: Path) -> None:
     grow_ledger(20)
     run_background_check(started=NOON)
 
@@ -166,9 +166,7 @@ def test_an_end_that_was_archived_is_not_cut_off(file: Path) -> None:
     assert found()[1:3] == (21, None)
 
 
-def test_what_was_broken_stays_so_until_a_check_of_everything_finds_it_intact(
-    enter: Enter, checked: list[Span]
-) -> None:
+def test_a_problem_stays_until_a_verification_of_all_rows_finds_none(enter: Enter, checked: list[Span]) -> None:
     grow_ledger(20)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT facts FROM {TABLE} WHERE number = 7")
@@ -186,7 +184,7 @@ def test_what_was_broken_stays_so_until_a_check_of_everything_finds_it_intact(
     assert (before, found()) == (7, (1, 21, None, ""))
 
 
-def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
+def test_only_one_process_verifies_at_a_time(checked: list[Span], at: Clock) -> None:
     grow_ledger(2)
     now = timezone.now()
 
@@ -201,7 +199,7 @@ def test_one_process_checks_at_a_time(checked: list[Span], at: Clock) -> None:
     assert checked == [Span(1, 2)]
 
 
-def test_who_was_too_slow_does_not_end_the_lease_of_the_next(at: Clock) -> None:
+def test_a_slow_process_does_not_end_the_lease_of_the_next(at: Clock) -> None:
     now = timezone.now()
     slow = background_check._lease()
     slow.__enter__()
@@ -214,15 +212,13 @@ def test_who_was_too_slow_does_not_end_the_lease_of_the_next(at: Clock) -> None:
         assert last_verification().leased_until == next_one.until
 
 
-def test_a_lease_that_is_held_is_given_to_nobody_else() -> None:
+def test_only_one_process_gets_the_lease() -> None:
     with background_check._lease() as mine, background_check._lease() as other:
         assert (mine is None, other is None) == (False, True)
         assert last_verification().leased_until is not None
 
 
-def test_a_lease_longer_than_any_lease_stops_nobody_and_is_reported(
-    checked: list[Span], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ignores_and_reports_a_lease_that_is_too_long(checked: list[Span], capsys: pytest.CaptureFixture[str]) -> None:
     grow_ledger(2)
     Verification.objects.create(leased_until=datetime(2100, 1, 1, tzinfo=UTC))
 
@@ -233,7 +229,7 @@ def test_a_lease_longer_than_any_lease_stops_nobody_and_is_reported(
     assert (checked, audit_verify()) == ([Span(1, 2)], 0)
 
 
-def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verification_of_many_slices_renews_its_lease(at: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     grow_ledger(20)
     now = timezone.now()
     ends: list[datetime | None] = []
@@ -252,7 +248,7 @@ def test_a_check_of_many_slices_keeps_its_lease(at: Clock, monkeypatch: pytest.M
     assert ends == [now + LEASE, now + LEASE * 1.9, now + LEASE * 2.8]
 
 
-def test_a_long_check_keeps_its_lease(at: Clock) -> None:
+def test_a_long_verification_renews_its_lease(at: Clock) -> None:
     now = timezone.now()
     at(now)
     with background_check._lease() as lease:
@@ -271,7 +267,7 @@ def audit_verify(*arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_command_notes_what_it_finds() -> None:
+def test_the_command_saves_its_result() -> None:
     grow_ledger(20)
 
     assert (audit_verify(), found()) == (0, (1, 20, None, ""))
@@ -281,11 +277,11 @@ def test_the_command_notes_what_it_finds() -> None:
     assert (audit_verify(), found()[2]) == (1, 7)
 
 
-def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Path, checked: list[Span]) -> None:
+def test_a_problem_from_a_checkpoint_stays_without_a_checkpoint(tmp_path: Path, checked: list[Span]) -> None:
     grow_ledger(20)
     file = _checkpoints_of_now(tmp_path)
-    spoil(f"DELETE FROM {TABLE} WHERE number > 16")
-    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
+    tamper(f"DELETE FROM {TABLE} WHERE number > 16")
+    tamper("DELETE FROM audit_touchedfield WHERE number > 16")
 
     assert audit_verify("--checkpoint", file) == 1
     run_background_check(started=timezone.now())
@@ -296,11 +292,11 @@ def test_what_only_a_checkpoint_tells_is_not_taken_back_without_one(tmp_path: Pa
     assert (audit_verify("--accept"), found()[2]) == (0, None)
 
 
-def test_an_end_that_was_cut_off_stays_an_alarm_until_someone_accepts_the_ledger_as_it_is() -> None:
+def test_the_alarm_about_deleted_rows_stays_until_it_is_accepted() -> None:
     grow_ledger(20)
     run_background_check(started=NOON)
-    spoil(f"DELETE FROM {TABLE} WHERE number > 16")
-    spoil("DELETE FROM audit_touchedfield WHERE number > 16")
+    tamper(f"DELETE FROM {TABLE} WHERE number > 16")
+    tamper("DELETE FROM audit_touchedfield WHERE number > 16")
     run_background_check(started=timezone.now())
 
     assert (audit_verify(), found()[2]) == (1, 20)
@@ -313,35 +309,35 @@ def _checkpoints_of_now(directory: Path) -> str:
     return str(file)
 
 
-def test_who_cannot_note_it_verifies_all_the_same(
+def test_verifies_although_the_result_cannot_be_saved(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_args: object, **_options: object) -> None:
         raise DatabaseError("attempt to write a readonly database")
 
-    monkeypatch.setattr(background_check, "_note", fail)
+    monkeypatch.setattr(background_check, "_save", fail)
 
     assert audit_verify() == 0
-    assert "could not be noted: attempt to write a readonly database" in capsys.readouterr().err
+    assert "could not be saved: attempt to write a readonly database" in capsys.readouterr().err
 
 
-# What pages say
+# Pages
 
 
-def said_of_chain(client: Client, below: str = "") -> tuple[str, list[str]]:
+def chain_texts(client: Client, below: str = "") -> tuple[str, list[str]]:
     page = read(client.get(LEDGER + below))
     (foot,) = page.by_class("chain")
     return words(foot.text), [words(alert.text) for alert in page.by_class("alert-danger")]
 
 
-def test_pages_say_how_far_the_ledger_is_verified(
+def test_pages_show_how_far_the_ledger_is_verified(
     client_as: Callable[[str], Client], project: Project, enter: Enter
 ) -> None:
     client, number = client_as("auditor"), enter().number
-    before = said_of_chain(client)
+    before = chain_texts(client)
     Verification.objects.create(last=12345, at=NOON)
 
-    after = {below: said_of_chain(client, below) for below in ("", f"{number}/", "system/", "attention/")}
+    after = {below: chain_texts(client, below) for below in ("", f"{number}/", "system/", "attention/")}
 
     assert before == ("Ledger not verified yet.", [])
     assert set(map(str, after.values())) == {
@@ -349,20 +345,20 @@ def test_pages_say_how_far_the_ledger_is_verified(
     }
 
 
-def test_a_broken_ledger_is_said_to_be_broken_and_the_activity_begins_with_it(
+def test_pages_show_a_broken_ledger_and_activity_shows_an_alert(
     client_as: Callable[[str], Client], project: Project
 ) -> None:
-    Verification.objects.create(last=20, at=NOON, bad_number=1007, why="is missing")
+    Verification.objects.create(last=20, at=NOON, bad_number=1007, problem="missing")
     client = client_as("auditor")
 
-    foot, (alert,) = said_of_chain(client)
+    foot, (alert,) = chain_texts(client)
 
-    assert foot == "Ledger BROKEN at row 1,007: it is missing; run audit_verify."
-    assert alert.startswith("The ledger is broken at row 1,007. It is missing.")
-    assert said_of_chain(client, "system/") == (foot, [])
+    assert foot == "Ledger BROKEN. Row 1007 is missing. Run audit_verify."
+    assert alert.startswith("The ledger is broken. Row 1007 is missing.")
+    assert chain_texts(client, "system/") == (foot, [])
 
 
-def test_a_page_stays_up_where_nobody_can_tell(
+def test_a_page_is_shown_without_the_result_of_the_verification(
     client_as: Callable[[str], Client], project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> Verification:
@@ -370,4 +366,4 @@ def test_a_page_stays_up_where_nobody_can_tell(
 
     monkeypatch.setattr("dashboard.activity.templatetags.activity.last_verification", fail)
 
-    assert said_of_chain(client_as("auditor")) == ("Ledger not verified yet.", [])
+    assert chain_texts(client_as("auditor")) == ("Ledger not verified yet.", [])

@@ -1,4 +1,4 @@
-"""Exports: exactly what is filtered, every fact of it, safe in a spreadsheet, and checkable on their own."""
+"""Exports: the filtered rows with all facts, safe in a spreadsheet, and verified by the standalone verifier."""
 
 import csv
 import io
@@ -44,12 +44,12 @@ def history(enter: Enter) -> dict[str, int]:
     }
 
 
-def test_a_line_has_every_fact(client_as: People, project: Project, history: dict[str, int]) -> None:
+def test_a_line_has_all_facts(client_as: People, project: Project, history: dict[str, int]) -> None:
     intent, outcome, _closed = (json.loads(line) for line in read(client_as("auditor")).splitlines())
 
     assert set(COLUMNS) <= set(intent) == set(outcome)
-    told = {name: intent[name] for name in COLUMNS[1:13]}
-    assert told == {
+    facts = {name: intent[name] for name in COLUMNS[1:13]}
+    assert facts == {
         "at": "2026-03-14T12:00:00.000000Z",
         "project": "default",
         "group_id": "g-1",
@@ -66,7 +66,11 @@ def test_a_line_has_every_fact(client_as: People, project: Project, history: dic
         "outcome": "unknown",
         "proof": "because unknown",
     }
-    assert (outcome["outcome"], outcome["intent"], outcome["changes"]) == ("applied", intent["number"], told["changes"])
+    assert (outcome["outcome"], outcome["intent"], outcome["changes"]) == (
+        "applied",
+        intent["number"],
+        facts["changes"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_a_line_has_every_fact(client_as: People, project: Project, history: dic
         ("?q=nothing", []),
     ],
 )
-def test_an_export_holds_what_the_page_shows_and_what_came_of_it(
+def test_an_export_has_the_filtered_changes_and_their_outcomes(
     client_as: People, project: Project, history: dict[str, int], query: str, expected: list[str]
 ) -> None:
     lines = [json.loads(line) for line in read(client_as("auditor"), query).splitlines()]
@@ -88,7 +92,7 @@ def test_an_export_holds_what_the_page_shows_and_what_came_of_it(
     assert [line["intent"] or line["number"] for line in lines] == [history[name] for name in expected]
 
 
-def test_an_export_goes_on_to_the_last_row(
+def test_an_export_has_all_rows(
     client_as: People, project: Project, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.audit.integrity.export.CHUNK", 7)
@@ -107,9 +111,7 @@ def test_an_export_goes_on_to_the_last_row(
         *("＝", "＠", "－", "＋", "\u00a0=", "\u200b=", "\ufeff=", "\v=", "\u202e="),
     ],
 )
-def test_a_spreadsheet_takes_no_cell_for_a_formula(
-    client_as: People, project: Project, enter: Enter, begin: str
-) -> None:
+def test_no_cell_is_a_formula_in_a_spreadsheet(client_as: People, project: Project, enter: Enter, begin: str) -> None:
     evil = f"{begin}1+1"
     shown = evil.replace("\u202e", "[U+202E]")
     enter(evil, Change("name", evil, evil, evil), reason=evil, group_name=evil, group_id=evil, error_msg=evil)
@@ -121,13 +123,13 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(
     assert not [cell for cell in row.values() if cell.lstrip()[:1] in {"=", "+", "-", "@"}]
 
 
-def test_a_text_stays_one_cell_where_semicolons_divide(client_as: People, project: Project, enter: Enter) -> None:
+def test_quotes_texts_with_semicolons(client_as: People, project: Project, enter: Enter) -> None:
     enter(reason="as agreed;=1+1")
 
     assert '"as agreed;=1+1"' in read(client_as("auditor"), suffix="csv")
 
 
-def test_an_export_is_a_file_that_is_stored_nowhere(
+def test_an_export_is_an_attachment_that_is_not_cached(
     client_as: People, project: Project, history: dict[str, int]
 ) -> None:
     answer = client_as("auditor").get(f"{LEDGER}export.csv")
@@ -137,7 +139,7 @@ def test_an_export_is_a_file_that_is_stored_nowhere(
     assert client_as("auditor").get(f"{LEDGER}export.xml").status_code == 404
 
 
-# The command, and the verifier that needs nothing of ours
+# The command, and the standalone verifier
 
 
 def export(path: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
@@ -147,7 +149,7 @@ def export(path: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> list
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
 
 
-def test_the_command_chooses_by_project_and_time(
+def test_the_command_filters_by_project_and_time(
     history: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def numbers(*arguments: str) -> list[object]:
@@ -162,13 +164,13 @@ def test_the_command_chooses_by_project_and_time(
 
 
 def verified(*arguments: str | Path) -> tuple[int, str]:
-    """With a clean environment: no path, no settings, no packages."""
+    """Run the standalone verifier without path, settings and packages."""
     command = [sys.executable, "-I", "-S", verify_export.__file__, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=30)  # noqa: S603 (ours)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=30)  # noqa: S603 (a command of this test)
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-def test_an_auditor_needs_the_export_alone(history: dict[str, int], tmp_path: Path) -> None:
+def test_the_standalone_verifier_needs_only_the_export(history: dict[str, int], tmp_path: Path) -> None:
     whole, part, key, kept = (tmp_path / name for name in ("whole", "part", "key", "kept"))
     lines = list(json_lines(all_rows()))
     whole.write_text("".join(lines))
@@ -180,19 +182,19 @@ def test_an_auditor_needs_the_export_alone(history: dict[str, int], tmp_path: Pa
 
     assert verified(whole) == (
         0,
-        "4 rows, intact (the key was not given, so who sealed them was not checked).",
+        "4 rows, intact (MACs not verified: no key was given).",
     )
     assert verified("--key-file", key, "--checkpoint", kept, whole) == (
         0,
         "4 rows, intact. Rows newer than every given checkpoint: 0.",
     )
-    assert verified(part) == (1, "BROKEN: row 1 is missing, and each to row 2: no row says they were archived")
+    assert verified(part) == (1, "BROKEN: rows 1 to 2 are missing, and no archive marker names them")
     assert verified("--filtered", "--key-file", key, part) == (0, "2 rows, intact.")
     assert verified("--checkpoint", kept, cut)[1].endswith(
-        "row 4 is missing, though a checkpoint knows of more: the end was cut off"
+        "row 4 is missing, but a checkpoint names a later row: the end was deleted"
     )
     key.write_text("another")
-    assert verified("--key-file", key, whole) == (1, "BROKEN: row 1 is not of this key")
+    assert verified("--key-file", key, whole) == (1, "BROKEN: row 1 has another key's MAC")
     assert verified(tmp_path / "nothing")[0] == 2
 
 
@@ -205,9 +207,9 @@ def test_an_auditor_needs_the_export_alone(history: dict[str, int], tmp_path: Pa
         lambda line: line.rstrip("\n") + "\r\n",
         lambda line: line[:-2] + ',"approved":true}\n',
     ],
-    ids=["a member twice", "a number twice", "a blank", "another end of line", "a member besides"],
+    ids=["a member twice", "a number twice", "a space", "another end of line", "an added member"],
 )
-def test_a_line_that_reads_otherwise_than_it_was_written_is_altered(
+def test_finds_a_line_with_other_characters_than_were_written(
     history: dict[str, int], altered: Callable[[str], str]
 ) -> None:
     lines = list(json_lines(all_rows()))
@@ -216,22 +218,22 @@ def test_a_line_that_reads_otherwise_than_it_was_written_is_altered(
         verify_export.check([altered(lines[0]), *lines[1:]], b"", {}, is_filtered=False)
 
 
-def test_a_checkpoint_that_another_contradicts_or_another_key_signed_is_broken(
-    history: dict[str, int], tmp_path: Path
-) -> None:
+def test_finds_different_checkpoints_and_a_false_signature(history: dict[str, int], tmp_path: Path) -> None:
     whole, key, kept = (tmp_path / name for name in ("whole", "key", "kept"))
     whole.write_text("".join(json_lines(all_rows())))
     key.write_text(settings.AUDIT_KEY)
     point = Checkpoint.of(read_head())
 
     kept.write_text(f"{replace(point, hash='f' * 64).line}\n{point.line}")
-    assert verified("--checkpoint", kept, whole) == (1, "BROKEN: row 4 has two checkpoints that differ")
+    assert verified("--checkpoint", kept, whole) == (1, "BROKEN: row 4 has two different checkpoints")
     kept.write_text(replace(point, hmac="f" * 64).line)
-    told = "BROKEN: row 4 has a checkpoint that is not of this key"
-    assert verified("--key-file", key, "--checkpoint", kept, whole) == (1, told)
+    problem = "BROKEN: row 4 has a checkpoint that was not signed with this key"
+    assert verified("--key-file", key, "--checkpoint", kept, whole) == (1, problem)
 
 
-def test_what_cannot_be_read_is_said_and_is_no_verdict(history: dict[str, int], tmp_path: Path) -> None:
+def test_the_standalone_verifier_exits_with_2_if_it_cannot_read_its_input(
+    history: dict[str, int], tmp_path: Path
+) -> None:
     whole, empty, garbage = (tmp_path / name for name in ("whole", "empty", "garbage"))
     whole.write_text("".join(json_lines(all_rows())))
     empty.write_text("\n")
@@ -240,17 +242,17 @@ def test_what_cannot_be_read_is_said_and_is_no_verdict(history: dict[str, int], 
     assert [
         verified(*arguments)[0] for arguments in (("--key-file", empty, whole), ("--checkpoint", garbage, whole))
     ] == [2, 2]
-    assert verified(garbage)[1].startswith("BROKEN: the line after row 0 is no row of a ledger")
+    assert verified(garbage)[1].startswith("BROKEN: the line after row 0 is not a row of a ledger")
 
 
 @pytest.mark.parametrize("line", ["", "[]", "{}", "null", '{"number": 1}', "no json", "[" * 100_000])
-def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
+def test_names_the_line_that_is_not_a_row(tmp_path: Path, line: str) -> None:
     (tmp_path / "export").write_text(f"{line}\n")
 
-    assert verified(tmp_path / "export")[1].startswith("BROKEN: the line after row 0 is no row of a ledger")
+    assert verified(tmp_path / "export")[1].startswith("BROKEN: the line after row 0 is not a row of a ledger")
 
 
-def test_the_second_verifier_is_short_and_knows_nothing_of_ours() -> None:
+def test_the_standalone_verifier_is_short_and_imports_nothing_of_the_project() -> None:
     source = Path(verify_export.__file__).read_text(encoding="utf-8")
 
     assert len(source.splitlines()) <= 100

@@ -1,4 +1,4 @@
-"""`audit_verify` as an operator runs it, and the checkpoints it holds the ledger against."""
+"""The command `audit_verify`, and checkpoints."""
 
 import json
 import logging
@@ -27,48 +27,48 @@ def verify(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         call_command("audit_verify", *arguments)
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), (told.out + told.err).strip()
+    output = capsys.readouterr()
+    return int(ended.value.code or 0), (output.out + output.err).strip()
 
 
-def spoil(number: int) -> None:
+def alter(number: int) -> None:
     with unguarded(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE {TABLE} SET facts = replace(facts, 'edit', 'quit') WHERE number = %s", [number])
 
 
-def test_a_ledger_that_is_intact(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify(capsys) == (0, "0 rows: each as it was written.")
+def test_reports_an_intact_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(capsys) == (0, "0 rows: intact.")
     grow_ledger(20)
-    assert verify(capsys) == (0, "20 rows, 1 to 20: each as it was written.")
-    assert verify(capsys, "--from", "5", "--to", "7") == (0, "3 rows, 5 to 7: each as it was written.")
-    assert verify(capsys, "--from", "15") == (0, "6 rows, 15 to 20: each as it was written.")
+    assert verify(capsys) == (0, "20 rows, 1 to 20: intact.")
+    assert verify(capsys, "--from", "5", "--to", "7") == (0, "3 rows, 5 to 7: intact.")
+    assert verify(capsys, "--from", "15") == (0, "6 rows, 15 to 20: intact.")
 
 
-def test_the_first_bad_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_the_first_bad_row(capsys: pytest.CaptureFixture[str]) -> None:
     grow_ledger(20)
-    spoil(12)
-    spoil(9)
+    alter(12)
+    alter(9)
 
-    assert verify(capsys) == (1, "BROKEN. Row 9 was altered: its facts are not those its hash was made of.")
+    assert verify(capsys) == (1, "BROKEN. Row 9 was altered: its facts do not match its hash.")
     assert verify(capsys, "--to", "8")[0] == 0
     assert verify(capsys, "--from", "10")[1].startswith("BROKEN. Row 12 was altered")
 
 
-def test_a_guard_that_is_missing_is_told_though_the_rows_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_a_missing_guard_of_intact_rows(capsys: pytest.CaptureFixture[str]) -> None:
     grow_ledger(2)
     where = f" ON {TABLE}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER {TABLE}_refuses_delete{where}")
 
-    status, told = verify(capsys)
+    status, text = verify(capsys)
 
-    assert (status, told.splitlines()[-1]) == (
+    assert (status, text.splitlines()[-1]) == (
         1,
-        f"BROKEN. The rows are right, but {TABLE}_refuses_delete is missing, off or altered.",
+        f"BROKEN. The rows are intact, but {TABLE}_refuses_delete is missing, off or altered.",
     )
 
 
-def test_what_cannot_be_read_is_neither_intact_nor_broken(
+def test_exits_with_2_if_it_cannot_read_its_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
 ) -> None:
     grow_ledger(1)
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_neither_intact_nor_broken(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "last_line"),
     [
         ((), 1, "Something happened to g-1."),
         (("--since", "2026-03-15"), 0, "Nothing happened to g-1."),
@@ -98,15 +98,15 @@ def test_what_cannot_be_read_is_neither_intact_nor_broken(
         (("--until", "2026-03-14"), 1, "Something happened to g-1."),
     ],
 )
-def test_that_nothing_happened_to_a_group_can_be_asserted(
-    capsys: pytest.CaptureFixture[str], enter: Enter, arguments: tuple[str, ...], status: int, told: str
+def test_checks_that_nothing_happened_to_a_group(
+    capsys: pytest.CaptureFixture[str], enter: Enter, arguments: tuple[str, ...], status: int, last_line: str
 ) -> None:
     number = enter("alice", at=NOON).number
 
-    answer, text = verify(capsys, "--nothing-happened-to", "g-1", *arguments)
+    found, text = verify(capsys, "--nothing-happened-to", "g-1", *arguments)
 
-    assert (answer, text.splitlines()[-1]) == (status, told)
-    assert (f"Changed: row {number}, alice changed g-1 at 2026-03-14 12:00:00 UTC" in text) is (status == 1)
+    assert (found, text.splitlines()[-1]) == (status, last_line)
+    assert (f"Changed: row {number} (edit) by alice on g-1 at 2026-03-14 12:00:00 UTC" in text) is (status == 1)
     assert verify(capsys, "--nothing-happened-to", "design-pool", *arguments)[0] == status
 
 
@@ -114,7 +114,7 @@ RENAME = Change("name", "Name", "design-pool", "新")
 
 
 @pytest.mark.parametrize(("name", "status"), [("g-1", 1), ("design-pool", 1), ("新", 1), ("g-2", 0)])
-def test_a_group_is_asked_for_by_any_name_it_had(
+def test_finds_a_group_by_any_name_it_had(
     capsys: pytest.CaptureFixture[str], enter: Enter, name: str, status: int
 ) -> None:
     enter("alice", RENAME, at=NOON, group_id="g-1", group_name="design-pool")
@@ -123,13 +123,13 @@ def test_a_group_is_asked_for_by_any_name_it_had(
     assert verify(capsys, "--nothing-happened-to", name, "--until", "2026-03-15")[0] == status
 
 
-def test_what_had_no_effect_is_told_apart(capsys: pytest.CaptureFixture[str], enter: Enter) -> None:
+def test_lists_attempts_without_effect_separately(capsys: pytest.CaptureFixture[str], enter: Enter) -> None:
     number = enter("mallory", outcomes=("denied",), kind=Kind.DENIED, at=NOON).number
 
     status, text = verify(capsys, "--nothing-happened-to", "g-1")
 
-    tried = f"Tried without effect: row {number}, mallory tried to change g-1 at 2026-03-14 12:00:00 UTC"
-    assert (status, text.splitlines()[1:]) == (0, [tried, "Nothing happened to g-1."])
+    attempt = f"Without effect: row {number} (denied) by mallory on g-1 at 2026-03-14 12:00:00 UTC"
+    assert (status, text.splitlines()[1:]) == (0, [attempt, "Nothing happened to g-1."])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_had_no_effect_is_told_apart(capsys: pytest.CaptureFixture[str], en
         ("--from", "2", "--to", "1"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_not_answered_with_all_is_well(
+def test_rejects_options_that_verify_nothing(
     capsys: pytest.CaptureFixture[str], enter: Enter, arguments: tuple[str, ...]
 ) -> None:
     enter()
@@ -153,15 +153,15 @@ def test_a_question_that_makes_no_sense_is_not_answered_with_all_is_well(
     assert (status, "Could not run: " in text) == (2, True)
 
 
-def test_rows_that_are_asked_for_and_not_there_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_requested_rows_that_do_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     grow_ledger(20)
 
-    assert verify(capsys, "--to", "1000") == (1, "BROKEN. Row 21 is missing, and each to row 1000.")
+    assert verify(capsys, "--to", "1000") == (1, "BROKEN. Rows 21 to 1000 are missing.")
     assert verify(capsys, "--from", "999")[0] == 1
 
 
 @pytest.mark.parametrize("argument", ["--since", "--until"])
-def test_a_time_that_is_none_is_refused(argument: str) -> None:
+def test_rejects_an_invalid_time(argument: str) -> None:
     with pytest.raises(CommandError, match="neither a date nor a time"):
         call_command("audit_verify", argument, "yesterday")
 
@@ -169,7 +169,7 @@ def test_a_time_that_is_none_is_refused(argument: str) -> None:
 # Checkpoints
 
 
-def test_each_change_leaves_a_checkpoint_in_the_log_and_in_a_file_a_day(
+def test_each_change_writes_a_checkpoint_to_the_log_and_to_the_file_of_the_day(
     enter: Enter,
     settings: Settings,
     tmp_path: Path,
@@ -188,14 +188,11 @@ def test_each_change_leaves_a_checkpoint_in_the_log_and_in_a_file_a_day(
     assert [f"Checkpoint {point.line}" in caplog.text for point in kept] == [True, True]
     assert verify(capsys, "--checkpoint", str(file)) == (
         0,
-        (
-            "2 rows, 1 to 2: each as it was written.\n"
-            "Checkpoints confirmed: 2.\nRows newer than every given checkpoint: 0."
-        ),
+        ("2 rows, 1 to 2: intact.\nCheckpoints confirmed: 2.\nRows newer than every given checkpoint: 0."),
     )
 
 
-def test_a_checkpoint_that_cannot_be_kept_stops_no_change(
+def test_a_failed_checkpoint_stops_no_change(
     enter: Enter,
     settings: Settings,
     tmp_path: Path,
@@ -211,7 +208,7 @@ def test_a_checkpoint_that_cannot_be_kept_stops_no_change(
     assert "A checkpoint could not be written" in caplog.text
 
 
-def test_a_tail_that_was_cut_off_is_named_by_the_command(
+def test_a_checkpoint_finds_deleted_newest_rows(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grow_ledger(20)
@@ -222,15 +219,15 @@ def test_a_tail_that_was_cut_off_is_named_by_the_command(
         cursor.execute("DELETE FROM audit_touchedfield WHERE number > 16")
 
     (file,) = tmp_path.iterdir()
-    status, told = verify(capsys, "--checkpoint", str(file))
+    status, text = verify(capsys, "--checkpoint", str(file))
 
-    assert (status, told.splitlines()[-1]) == (
+    assert (status, text.splitlines()[-1]) == (
         1,
-        "BROKEN. Row 20 is missing, though a checkpoint knows it: the end was cut off.",
+        "BROKEN. Row 20 is missing, but a checkpoint names it: the end of the ledger was deleted.",
     )
 
 
-def test_the_hook_may_be_a_command(settings: Settings, tmp_path: Path) -> None:
+def test_sends_a_checkpoint_to_a_command(settings: Settings, tmp_path: Path) -> None:
     grow_ledger(3)
     settings.CHECKPOINT_HOOK = f"cat > {tmp_path / 'kept'}"
 
@@ -239,7 +236,7 @@ def test_the_hook_may_be_a_command(settings: Settings, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "kept").read_text())["number"] == 3
 
 
-def test_the_hook_may_be_an_address(settings: Settings, simulator: Simulated) -> None:
+def test_sends_a_checkpoint_to_an_address(settings: Settings, simulator: Simulated) -> None:
     grow_ledger(1)
     settings.CHECKPOINT_HOOK = f"{simulator.url}/v1/kept"
 
@@ -249,18 +246,18 @@ def test_the_hook_may_be_an_address(settings: Settings, simulator: Simulated) ->
     assert (sent["path"], sent["body"]["number"]) == ("/v1/kept", 1)
 
 
-@pytest.mark.parametrize("hook", ["exit 3", "http://127.0.0.1:9/nobody"])
-def test_a_hook_that_fails_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture, hook: str) -> None:
+@pytest.mark.parametrize("hook", ["exit 3", "http://127.0.0.1:9/closed"])
+def test_logs_a_failed_hook(settings: Settings, caplog: pytest.LogCaptureFixture, hook: str) -> None:
     grow_ledger(2)
     settings.CHECKPOINT_HOOK = hook
 
     send_to_hook(read_head())
 
-    assert "The hook did not take checkpoint 2" in caplog.text
+    assert "Checkpoint 2 could not be sent to the hook" in caplog.text
 
 
 @pytest.mark.parametrize("line", ["{}", "[1]", '{"number": 1}', "nonsense"])
-def test_a_line_that_is_no_checkpoint_is_named(tmp_path: Path, line: str) -> None:
+def test_names_the_line_that_is_not_a_checkpoint(tmp_path: Path, line: str) -> None:
     (tmp_path / "points").write_text(f"{line}\n")
 
     with pytest.raises(UnreadableError, match="line 1"):

@@ -1,4 +1,4 @@
-"""The database itself refuses to change a row; what it lacks is said at start-up and by /readyz."""
+"""The database refuses to change a row. The start and /readyz report missing guards."""
 
 from contextlib import suppress
 from typing import Any
@@ -65,7 +65,7 @@ def test_no_statement_changes_a_row(enter: Enter, statement: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["2", "0", "-1"])
-def test_no_row_is_numbered_otherwise_than_its_facts_say(enter: Enter, number: str) -> None:
+def test_a_row_has_the_number_of_its_facts(enter: Enter, number: str) -> None:
     enter()
 
     with pytest.raises(DatabaseError), transaction.atomic():
@@ -73,7 +73,7 @@ def test_no_row_is_numbered_otherwise_than_its_facts_say(enter: Enter, number: s
 
 
 @pytest.mark.parametrize("guard", sorted(guards(connection.vendor)))
-def test_a_missing_guard_is_an_error_at_start_up_and_the_dashboard_is_not_ready(guard: str) -> None:
+def test_a_missing_guard_is_an_error_at_start_and_makes_the_dashboard_unready(guard: str) -> None:
     assert (run_checks(tags=[Tags.database], databases=["default"]), Client().get("/readyz").status_code) == ([], 200)
 
     table = next((table for table in GUARDED if guard.startswith(table)), TABLE)
@@ -88,7 +88,7 @@ def test_a_missing_guard_is_an_error_at_start_up_and_the_dashboard_is_not_ready(
     )
 
 
-def test_a_guard_that_only_has_the_name_is_missing() -> None:
+def test_finds_a_disabled_or_replaced_guard() -> None:
     with unguarded():
         pass
     name = f"{TABLE}_refuses_update"
@@ -107,7 +107,7 @@ ALTERED = (
             "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$",
             "audit_refuse is missing, off or altered",
         ),
-        (f"ALTER TABLE {TABLE} ALTER COLUMN actor DROP EXPRESSION", "the column actor is not made of the facts"),
+        (f"ALTER TABLE {TABLE} ALTER COLUMN actor DROP EXPRESSION", "the column actor is not computed from the facts"),
     ]
     if ON_POSTGRESQL
     else [
@@ -117,11 +117,11 @@ ALTERED = (
 )
 
 
-@pytest.mark.parametrize(("statement", "told"), ALTERED)
-def test_what_the_guards_rest_on_is_looked_at_too(statement: str, told: str) -> None:
+@pytest.mark.parametrize(("statement", "problem"), ALTERED)
+def test_finds_altered_functions_columns_views_and_keys(statement: str, problem: str) -> None:
     run(statement)
 
-    assert missing_guards() == [told]
+    assert missing_guards() == [problem]
 
 
 ADDED = (
@@ -141,15 +141,15 @@ ADDED = (
 )
 
 
-@pytest.mark.parametrize(("statement", "told"), ADDED)
-def test_what_could_keep_rows_out_of_the_ledger_is_told(statement: str, told: str) -> None:
+@pytest.mark.parametrize(("statement", "added"), ADDED)
+def test_finds_triggers_and_rules_that_could_discard_rows(statement: str, added: str) -> None:
     run(statement.format(TABLE))
 
-    assert missing_guards() == [f"{told} does not belong to it"]
+    assert missing_guards() == [f"{added} is not part of the ledger"]
 
 
-@pytest.mark.parametrize("statement", [statement for statement, told in ADDED if "security" not in told])
-def test_a_row_that_the_database_swallows_is_not_taken_for_written(enter: Enter, statement: str) -> None:
+@pytest.mark.parametrize("statement", [statement for statement, added in ADDED if "security" not in added])
+def test_reports_a_row_that_the_database_discards(enter: Enter, statement: str) -> None:
     run(statement.format(TABLE))
 
     with pytest.raises(LedgerError, match="the database did not take the row"):
@@ -157,11 +157,11 @@ def test_a_row_that_the_database_swallows_is_not_taken_for_written(enter: Enter,
 
 
 @pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite's views are looked at with the guards")
-def test_a_view_that_leaves_something_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_finds_an_altered_view(capsys: pytest.CaptureFixture[str]) -> None:
     assert altered_views() == []
-    ((made_by,),) = run("SELECT pg_get_viewdef('audit_changeintent'::regclass)")
+    ((definition,),) = run("SELECT pg_get_viewdef('audit_changeintent'::regclass)")
 
-    run(f"CREATE OR REPLACE VIEW audit_changeintent AS {made_by.rstrip(';')} AND actor <> 'mallory'")
+    run(f"CREATE OR REPLACE VIEW audit_changeintent AS {definition.rstrip(';')} AND actor <> 'mallory'")
 
     assert altered_views() == ["audit_changeintent is missing or altered"]
     assert run("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'v'") == [(0,)]
@@ -169,7 +169,7 @@ def test_a_view_that_leaves_something_out_is_told(capsys: pytest.CaptureFixture[
 
 @pytest.mark.skipif(not ON_POSTGRESQL, reason="PostgreSQL's setting")
 @pytest.mark.parametrize("statement", STATEMENTS[:4])
-def test_guards_hold_where_a_replica_would_have_none(enter: Enter, statement: str) -> None:
+def test_guards_work_with_the_settings_of_a_replica(enter: Enter, statement: str) -> None:
     enter()
     run("SET LOCAL session_replication_role = replica")
 
@@ -177,7 +177,7 @@ def test_guards_hold_where_a_replica_would_have_none(enter: Enter, statement: st
         run(statement)
 
 
-def test_a_ledger_that_is_not_migrated_yet_is_no_reason_not_to_migrate() -> None:
+def test_expects_no_guards_before_the_migration() -> None:
     run("DELETE FROM django_migrations WHERE app = 'audit'")
     run(f"DROP TRIGGER {TABLE}_refuses_update" + (f" ON {TABLE}" if ON_POSTGRESQL else ""))
 
@@ -185,16 +185,16 @@ def test_a_ledger_that_is_not_migrated_yet_is_no_reason_not_to_migrate() -> None
 
 
 @pytest.mark.skipif(ON_POSTGRESQL, reason="SQLite's pragma")
-def test_without_recursive_triggers_replace_would_pass() -> None:
+def test_finds_disabled_recursive_triggers() -> None:
     run("PRAGMA recursive_triggers=OFF")
     try:
-        assert missing_guards() == ["recursive_triggers is off, so that REPLACE passes the guards"]
+        assert missing_guards() == ["recursive_triggers is off, so REPLACE can delete rows"]
     finally:
         run("PRAGMA recursive_triggers=ON")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_ledger_that_is_away_is_not_ready() -> None:
+def test_is_not_ready_without_the_ledger() -> None:
     with without_table():
         answer = Client().get("/readyz")
 
@@ -202,7 +202,7 @@ def test_a_ledger_that_is_away_is_not_ready() -> None:
     assert f"{TABLE} is missing, off or altered" in answer.json()["ledger"]
 
 
-def test_a_database_that_is_away_is_not_ready_and_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_not_ready_without_the_database_but_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_query: str) -> None:
         raise DatabaseError("no route to host")
 
@@ -214,7 +214,9 @@ def test_a_database_that_is_away_is_not_ready_and_is_no_reason_not_to_start(monk
     assert warning.msg == "Ledger: the database cannot be read: no route to host"
 
 
-def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project, simulator: Simulated) -> None:
+def test_readiness_shows_the_state_of_the_cloud_but_does_not_depend_on_it(
+    project: Project, simulator: Simulated
+) -> None:
     before = Client().get("/readyz")
     simulator.inject(fault("bad_gateway", "GET", times=None))
     for _ in range(15):
@@ -230,9 +232,9 @@ def test_readiness_says_how_the_cloud_is_and_does_not_count_it(project: Project,
     ("key", "expected"),
     [("k" * 31, ["audit.W002"]), ("the secret key of this dashboard", ["audit.W002"]), ("k" * 32, [])],
 )
-def test_a_key_that_seals_nothing_is_said_before_deploying(settings: Settings, key: str, expected: list[str]) -> None:
+def test_warns_about_a_weak_key_before_deployment(settings: Settings, key: str, expected: list[str]) -> None:
     settings.SECRET_KEY, settings.AUDIT_KEY = "the secret key of this dashboard", key
 
-    told = run_checks(tags=[Tags.security], include_deployment_checks=True)
+    messages = run_checks(tags=[Tags.security], include_deployment_checks=True)
 
-    assert [message.id for message in told if str(message.id).startswith("audit")] == expected
+    assert [message.id for message in messages if str(message.id).startswith("audit")] == expected

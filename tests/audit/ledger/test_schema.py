@@ -1,4 +1,4 @@
-"""The SQL of the ledger stands in a file for each database, and the first migration runs exactly these statements."""
+"""Each database has a file with the SQL of the ledger, which the first migration runs."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ FILES = sorted((Path(schema.__file__).parent / "sql").iterdir())
 BOTH = ("sqlite", "postgresql")
 
 
-def made(vendor: str, kind: str) -> list[str]:
+def created(vendor: str, kind: str) -> list[str]:
     return [name_of(statement) for statement in statements(vendor) if re.match(rf"CREATE (UNIQUE )?{kind} ", statement)]
 
 
@@ -23,7 +23,7 @@ def test_there_is_one_file_for_each_database() -> None:
 
 @pytest.mark.parametrize("kind", ["TABLE", "INDEX", "VIEW"])
 def test_both_databases_have_the_same_tables_indexes_and_views(kind: str) -> None:
-    sqlite, postgresql = (made(vendor, kind) for vendor in BOTH)
+    sqlite, postgresql = (created(vendor, kind) for vendor in BOTH)
 
     assert (sqlite, len(sqlite) >= 2) == (postgresql, True)
 
@@ -35,7 +35,7 @@ def test_both_databases_have_the_same_indexed_columns() -> None:
 
 
 @pytest.mark.parametrize("vendor", BOTH)
-def test_each_statement_makes_one_thing_and_the_database_computes_each_shown_column(vendor: str) -> None:
+def test_each_statement_creates_one_object_and_each_shown_column_is_computed(vendor: str) -> None:
     assert len({name_of(statement) for statement in statements(vendor)}) == len(statements(vendor))
     assert all(statement.startswith("CREATE ") for statement in statements(vendor))
     (table,) = (statement for statement in statements(vendor) if name_of(statement) == TABLE)
@@ -48,7 +48,7 @@ def test_each_guarded_table_refuses_changes_and_deletions(vendor: str) -> None:
 
 
 @pytest.mark.django_db
-def test_the_migration_made_what_the_file_says() -> None:
+def test_the_migration_created_the_tables_of_the_file() -> None:
     tables = set(connection.introspection.table_names(include_views=True))
 
     assert {*GUARDED, *map(name_of, views(connection.vendor))} <= tables

@@ -1,4 +1,4 @@
-"""The only way into the ledger: what it takes, what it refuses, and that it never fails half."""
+"""The services that append to the ledger: what they record, what they refuse, and that they write all or nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,19 +26,19 @@ from tests.ledger import fill_disk
 
 pytestmark = pytest.mark.django_db
 People = Callable[[str], Actor]
-PATIENCE = timedelta(seconds=30)
+MAX_DURATION = timedelta(seconds=30)
 
 
 def record(by: Actor, *, seen_number: int = 0, **options: Any) -> tuple[ChangeIntent, bool]:
-    return record_intent(attempt(by, **options), seen_number=seen_number, patience=PATIENCE)
+    return record_intent(attempt(by, **options), seen_number=seen_number, max_duration=MAX_DURATION)
 
 
-def test_an_intent_copies_everything_it_names(acting: People) -> None:
+def test_an_intent_copies_all_names(acting: People) -> None:
     by = acting("administrator")
     changes = (SESSIONS, Change("description", "Description", "", "研发 <b>"), Change("ou_name", "OU", None, True))
 
     intent, is_new = record_intent(
-        attempt(by, *changes, reason="INC-4711", kind=Kind.SWITCH), seen_number=0, patience=PATIENCE
+        attempt(by, *changes, reason="INC-4711", kind=Kind.SWITCH), seen_number=0, max_duration=MAX_DURATION
     )
     by.user.username = "renamed"
     by.user.save()
@@ -55,7 +55,7 @@ def test_an_intent_copies_everything_it_names(acting: People) -> None:
     ]
 
 
-def test_a_key_that_was_used_has_the_first_entry(acting: People) -> None:
+def test_a_used_key_returns_the_first_entry(acting: People) -> None:
     first, _ = record(acting("administrator"))
 
     again = record(acting("administrator"), reason="another")
@@ -66,7 +66,7 @@ def test_a_key_that_was_used_has_the_first_entry(acting: People) -> None:
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])
-def test_a_change_under_way_keeps_others_out(acting: People, outcome: Outcome | None) -> None:
+def test_refuses_a_change_while_another_is_under_way(acting: People, outcome: Outcome | None) -> None:
     first, _ = record(acting("administrator"))
     if outcome:
         record_outcome(first, OutcomeDetails(outcome, ""))
@@ -77,17 +77,17 @@ def test_a_change_under_way_keeps_others_out(acting: People, outcome: Outcome | 
     assert ChangeIntent.objects.count() == 1
 
 
-def test_a_change_under_way_keeps_no_one_out_for_ever(acting: People, at: Callable[[datetime], None]) -> None:
+def test_accepts_a_change_after_an_old_unsettled_one(acting: People, at: Callable[[datetime], None]) -> None:
     first, _ = record(acting("administrator"))
 
-    at(datetime.now(UTC) + PATIENCE + timedelta(seconds=1))
+    at(datetime.now(UTC) + MAX_DURATION + timedelta(seconds=1))
     _, is_new = record(acting("help desk"), key="another", seen_number=first.number)
 
     assert is_new
 
 
 @pytest.mark.parametrize("other", [{"group_id": "g-2"}, {"project": "elsewhere"}])
-def test_a_change_under_way_elsewhere_keeps_no_one_out(acting: People, other: dict[str, Any]) -> None:
+def test_accepts_a_change_while_one_of_another_group_is_under_way(acting: People, other: dict[str, Any]) -> None:
     record(acting("administrator"), **other)
 
     _, is_new = record(acting("administrator"), key="another")
@@ -95,14 +95,14 @@ def test_a_change_under_way_elsewhere_keeps_no_one_out(acting: People, other: di
     assert is_new
 
 
-def test_what_was_recorded_since_one_looked_means_to_look_again(acting: People, enter: Enter) -> None:
+def test_refuses_an_intent_after_a_newer_entry(acting: People, enter: Enter) -> None:
     enter()
 
     with pytest.raises(LedgerMovedError):
         record(acting("administrator"), seen_number=0)
 
 
-def test_the_first_settled_outcome_stays_the_outcome(acting: People) -> None:
+def test_keeps_the_first_settled_outcome(acting: People) -> None:
     intent, _ = record(acting("administrator"))
 
     rows = [
@@ -114,7 +114,7 @@ def test_the_first_settled_outcome_stays_the_outcome(acting: People) -> None:
     assert rows[2] == rows[3]
 
 
-def test_an_outcome_keeps_the_words_of_the_cloud(acting: People) -> None:
+def test_an_outcome_has_the_error_of_the_cloud(acting: People) -> None:
     intent, _ = record(acting("administrator"))
     details = OutcomeDetails(Outcome.REJECTED, "The cloud refused.", 400, "WKS.1", "<b>no</b>", "req-1", 12)
 
@@ -141,7 +141,7 @@ def test_an_outcome_keeps_the_words_of_the_cloud(acting: People) -> None:
         (500, ACCEPTED_PROOF, False),
     ],
 )
-def test_only_a_200_in_the_clouds_own_form_is_an_acceptance(
+def test_only_a_200_in_the_clouds_own_form_means_accepted(
     acting: People, status: int | None, proof: str, is_accepted: bool
 ) -> None:
     intent, _ = record(acting("administrator"))
@@ -151,7 +151,7 @@ def test_only_a_200_in_the_clouds_own_form_is_an_acceptance(
     assert row.is_accepted is is_accepted
 
 
-def test_endless_texts_are_cut(acting: People) -> None:
+def test_cuts_long_texts(acting: People) -> None:
     intent = record_closed(
         attempt(acting("administrator"), group_id="g" * 500, group_name="n" * 500, reason="r" * 5000),
         OutcomeDetails(Outcome.REJECTED, "", 400, "c" * 500, "m" * 5000, "i" * 500),
@@ -163,7 +163,7 @@ def test_endless_texts_are_cut(acting: People) -> None:
     assert [len(text) for text in (outcome.error_code, outcome.error_msg, outcome.request_id)] == [64, 2000, 128]
 
 
-def test_an_attempt_without_fields_is_an_entry_too(acting: People) -> None:
+def test_records_an_attempt_without_fields(acting: People) -> None:
     by = acting("viewer")
     nothing = attempt(by)
     nothing = type(nothing)(**{**vars(nothing), "changes": ()})
@@ -173,7 +173,7 @@ def test_an_attempt_without_fields_is_an_entry_too(acting: People) -> None:
     assert (list(intent.fields.all()), intent.outcomes.get().outcome) == ([], "denied")
 
 
-def test_an_entry_and_what_it_is_found_by_are_written_together_or_not_at_all(acting: People) -> None:
+def test_writes_an_entry_and_its_index_together_or_not_at_all(acting: People) -> None:
     by = acting("administrator")
     fill_disk("audit_touchedfield")
 
@@ -183,7 +183,7 @@ def test_an_entry_and_what_it_is_found_by_are_written_together_or_not_at_all(act
     assert ChangeIntent.objects.count() == 0
 
 
-def test_traces_are_read_in_as_many_queries_for_one_group_as_for_many(enter: Enter) -> None:
+def test_recent_changes_need_the_same_queries_for_any_number_of_groups(enter: Enter) -> None:
     def queries(count: int) -> int:
         ids = [f"g-{number}" for number in range(count)]
         with CaptureQueriesContext(connection) as captured:
@@ -196,7 +196,7 @@ def test_traces_are_read_in_as_many_queries_for_one_group_as_for_many(enter: Ent
     assert queries(20) == queries(2)
 
 
-def test_traces_are_those_of_the_groups_asked_for(enter: Enter) -> None:
+def test_finds_only_recent_changes_of_the_requested_groups(enter: Enter) -> None:
     applied, pending = enter(), enter(outcomes=("unknown",))
     enter(group_id="g-2")
     enter(project="elsewhere")

@@ -1,4 +1,4 @@
-"""Writers take turns in the order they came, in a process and between processes."""
+"""The write lock: one writer at a time, in the order of arrival, in a process and between processes."""
 
 import multiprocessing
 import threading
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.audit.ledger.write_lock import BusyError, Queue, file_lock
+from dashboard.audit.ledger.write_lock import BusyError, WriteQueue, file_lock
 
 
-def test_threads_take_turns_in_the_order_they_came() -> None:
-    queue, order = Queue(), []
+def test_threads_get_the_lock_in_the_order_of_arrival() -> None:
+    queue, order = WriteQueue(), []
 
     def take(number: int) -> None:
-        with queue.turn():
+        with queue.lock():
             order.append(number)
 
-    with queue.turn():
+    with queue.lock():
         threads = [threading.Thread(target=take, args=(number,)) for number in range(20)]
         for thread in threads:
             thread.start()
@@ -29,23 +29,23 @@ def test_threads_take_turns_in_the_order_they_came() -> None:
     assert order == list(range(20))
 
 
-def test_who_waits_too_long_is_told_and_holds_nobody_up() -> None:
-    queue = Queue()
+def test_a_thread_that_waits_too_long_leaves_the_queue() -> None:
+    queue = WriteQueue()
 
-    with queue.turn(), pytest.raises(BusyError, match="too many changes"), queue.turn(0.02):
+    with queue.lock(), pytest.raises(BusyError, match="too many changes"), queue.lock(0.02):
         pass
 
-    with queue.turn(0.02):
+    with queue.lock(0.02):
         pass
 
 
-def test_a_turn_that_fails_is_over() -> None:
-    queue = Queue()
+def test_a_failed_writer_releases_the_lock() -> None:
+    queue = WriteQueue()
 
-    with pytest.raises(ZeroDivisionError), queue.turn():
+    with pytest.raises(ZeroDivisionError), queue.lock():
         1 / 0  # noqa: B018 (it fails)
 
-    with queue.turn(0.02):
+    with queue.lock(0.02):
         pass
 
 
@@ -57,7 +57,7 @@ def hold(path: Path, taken: threading.Event, release: threading.Event) -> None:
 
 @pytest.fixture
 def other_process(tmp_path: Path) -> Callable[[], tuple[multiprocessing.Process, threading.Event]]:
-    """Another process that is at the file."""
+    """Starts another process that holds the file lock."""
     context = multiprocessing.get_context("spawn")
 
     def start() -> tuple[multiprocessing.Process, threading.Event]:
@@ -65,12 +65,12 @@ def other_process(tmp_path: Path) -> Callable[[], tuple[multiprocessing.Process,
         process = context.Process(target=hold, args=(tmp_path / "ledger", taken, release), daemon=True)
         process.start()
         assert taken.wait(20)
-        return process, release  # type: ignore[return-value]  # they are alike
+        return process, release  # type: ignore[return-value]  # both have the same methods
 
     return start
 
 
-def test_processes_take_turns(
+def test_one_process_has_the_lock_at_a_time(
     tmp_path: Path, other_process: Callable[[], tuple[multiprocessing.Process, threading.Event]]
 ) -> None:
     process, release = other_process()
@@ -84,7 +84,7 @@ def test_processes_take_turns(
     process.join(10)
 
 
-def test_a_process_that_dies_holds_nobody_up(
+def test_a_killed_process_releases_the_lock(
     tmp_path: Path, other_process: Callable[[], tuple[multiprocessing.Process, threading.Event]]
 ) -> None:
     process, _ = other_process()
@@ -95,6 +95,6 @@ def test_a_process_that_dies_holds_nobody_up(
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_reports_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"), file_lock(tmp_path / "nowhere" / "ledger"):
         pass

@@ -2,9 +2,10 @@
 -- `guards.py` compares the database with them. A statement ends with a semicolon and an empty line.
 --
 -- A row has its facts as canonical JSON, their hash and a MAC. The database computes the other columns from the facts,
--- so that a page cannot show anything else than what is sealed.
+-- so that pages show only what is sealed.
 
--- A time with its zone reads the same under every setting, which PostgreSQL cannot know.
+-- The facts have times with a time zone, so the cast does not depend on settings. PostgreSQL cannot infer that, but
+-- accepts only IMMUTABLE functions in a computed column.
 CREATE FUNCTION audit_moment(text) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT $1::timestamptz
 $$;
@@ -75,7 +76,7 @@ CREATE TABLE audit_touchedfield (
     PRIMARY KEY (project, field, number)
 );
 
--- The guards. Without ALWAYS they would be off where `session_replication_role` is `replica`.
+-- The guards. Without ALWAYS they are off if `session_replication_role` is `replica`.
 CREATE TRIGGER audit_ledgerrow_refuses_update BEFORE UPDATE ON audit_ledgerrow
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 ALTER TABLE audit_ledgerrow ENABLE ALWAYS TRIGGER audit_ledgerrow_refuses_update;
@@ -104,7 +105,7 @@ CREATE TRIGGER audit_touched_fields AFTER INSERT ON audit_ledgerrow
     FOR EACH ROW EXECUTE FUNCTION audit_note_fields();
 ALTER TABLE audit_ledgerrow ENABLE ALWAYS TRIGGER audit_touched_fields;
 
--- What pages read: changes of server groups, their outcomes and fields, and events of the dashboard itself.
+-- The views for pages: changes of server groups, their outcomes and fields, and system events.
 CREATE VIEW audit_changeintent AS
 SELECT
     number,

@@ -2,7 +2,7 @@
 -- `guards.py` compares the database with them. A statement ends with a semicolon and an empty line.
 --
 -- A row has its facts as canonical JSON, their hash and a MAC. The database computes the other columns from the facts,
--- so that a page cannot show anything else than what is sealed.
+-- so that pages show only what is sealed.
 
 CREATE TABLE audit_ledgerrow (
     number integer PRIMARY KEY,
@@ -53,7 +53,7 @@ CREATE TABLE audit_touchedfield (
     PRIMARY KEY (project, field, number)
 ) WITHOUT ROWID;
 
--- The guards. REPLACE deletes first, which the DELETE guard sees while `recursive_triggers` is on.
+-- The guards. REPLACE deletes the old row. The DELETE guard refuses that if `recursive_triggers` is on.
 CREATE TRIGGER audit_ledgerrow_refuses_update BEFORE UPDATE ON audit_ledgerrow
 BEGIN
     SELECT RAISE(ABORT, 'ledger rows are never changed or deleted');
@@ -82,7 +82,7 @@ BEGIN
     FROM json_each(NEW.facts, '$.changes');
 END;
 
--- What pages read: changes of server groups, their outcomes and fields, and events of the dashboard itself.
+-- The views for pages: changes of server groups, their outcomes and fields, and system events.
 CREATE VIEW audit_changeintent AS
 SELECT
     number,
