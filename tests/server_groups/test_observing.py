@@ -55,7 +55,7 @@ def test_a_late_application_is_a_further_row_and_needs_attention(
 
     assert outcomes() == ["unknown", "not_applied", "applied"]
     assert OpenChange.objects.count() == 0
-    assert "The cloud applied this change late: an earlier outcome said otherwise." in said(client.get(ATTENTION))
+    assert "The cloud applied this change late, after another outcome was recorded." in said(client.get(ATTENTION))
     assert "Needs attention 1" in [words(a.text) for a in read(client.get(ATTENTION)).all("a")]
     assert len(simulator.patches) == 1
 

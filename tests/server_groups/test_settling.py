@@ -302,7 +302,7 @@ def test_the_command_says_what_came_of_each(
     call_command("settle")
 
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{lost.number}  design-pool  Applied: A read at ")
+    assert first.startswith(f"{lost.number}  design-pool  applied: A read at ")
     assert rest == ["1 settled, 0 still unknown.", "0 settled, 0 still unknown."]
 
 
@@ -515,7 +515,7 @@ def test_what_nobody_could_settle_is_shown_with_what_to_do(
 
     assert "Nothing needs attention" in before
     assert "administrator tried to change design-pool" in said(page)
-    assert "If it still holds the old values, send the change again as a new one." in said(page)
+    assert "If it still has the old values, make the change again." in said(page)
     (form,) = [form for form in read(page).forms if "settle" in form.attrs.get("action", "")]
     assert form.attrs["action"].endswith(f"/changes/{lost.number}/settle/")
 
