@@ -1,4 +1,4 @@
-"""What the tests of the write path share: clients with little patience, and a ledger that is read at a glance."""
+"""Fixtures of the write path tests: clients with short timeouts, a clock that moves, and a compact view of the ledger."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ GROUP_IDS = {seeded.sample.name: seeded.id for seeded in seed_groups(PROJECTS[PR
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the ledger as a reader has it; times, numbers and durations left out."""
+    """An entry of the ledger without times, numbers and durations."""
 
     kind: str
     actor: str
@@ -56,27 +56,27 @@ def ledger() -> list[Entry]:
 
 @contextmanager
 def later(age: timedelta) -> Iterator[None]:
-    """Lets what was signed before be that old."""
+    """Let signatures be this much older."""
     with patch("django.core.signing.time.time", return_value=time.time() + age.total_seconds()):
         yield
 
 
 @pytest.fixture(autouse=True)
-def _real_ladder(_no_waiting: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody stands on the rungs below a request; as they are, a slow machine is not too late for them."""
+def _real_waits(_no_waiting: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the real waits of settling. No test waits for them, and a slow machine is not too late for them."""
     monkeypatch.setattr(outcome_check, "WAITS", (1.0, 2.0, 4.0, 8.0))
 
 
 @pytest.fixture
 def impatient(project: Project) -> Project:
-    """The same project, with a client that waits for the cloud no longer than a test wants to."""
+    """The same project with a client that has short timeouts."""
     cloud_client._clients[project] = Client(project, Limits(connect=1.0, read=0.5, whole=1.5, backoff=0.01))
     return project
 
 
 @pytest.fixture
 def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    """Lets time pass for the ledger: what happened before is that much longer ago."""
+    """Move the clock of the ledger forward."""
     passed = [timedelta()]
     real = timezone.now
 
@@ -92,12 +92,12 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 @pytest.fixture
 def committed(transactional_db: None) -> None:
-    """A database in which what is written is committed, as threads and failing writes need it."""
+    """A database with real commits, for threads and failing writes."""
 
 
 @pytest.fixture
 def broken(committed: None) -> Iterator[Callable[[str], None]]:
-    """Makes the ledger refuse rows of a kind, as a full disk does."""
+    """Let the ledger refuse rows of a kind, like a full disk."""
     kinds: list[str] = []
 
     def refuse_rows(kind: str) -> None:
@@ -111,6 +111,6 @@ def broken(committed: None) -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture
 def missing(committed: None) -> Iterator[Callable[[], None]]:
-    """Takes the ledger's table away."""
+    """Remove the ledger's table."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(without_table())

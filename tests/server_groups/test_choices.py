@@ -1,4 +1,4 @@
-"""What there is to choose from, and typing where it cannot be read; names and disks that the cloud would not take."""
+"""The images, disk types and names to choose from, and the values that the cloud would refuse."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def fault(path: str, name: str = "forbidden") -> dict[str, object]:
     return {"match": {"path": path}, "fault": name}
 
 
-def test_images_are_offered_with_what_choosing_one_sets(client_as: Callable[[str], Client], project: Project) -> None:
+def test_images_show_the_values_that_a_choice_sets(client_as: Callable[[str], Client], project: Project) -> None:
     page = read(client_as("administrator").get(f"{LIST}images/?image_id={GPU_IMAGE}"))
 
     (image,) = page.all("button", data_image_id=GPU_IMAGE)
@@ -37,7 +37,7 @@ def test_images_are_offered_with_what_choosing_one_sets(client_as: Callable[[str
     assert any("withdrawn" in element.text for element in page.all("button"))
 
 
-def test_images_that_cannot_be_read_name_the_missing_permission(
+def test_an_unreadable_image_list_names_the_missing_permission(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("/v2/cloudimages"))
@@ -48,7 +48,7 @@ def test_images_that_cannot_be_read_name_the_missing_permission(
     assert "ims:images:list" in words
 
 
-def test_disk_types_are_offered_with_the_zones_where_they_are_sold_out(
+def test_disk_types_name_the_zones_where_they_are_sold_out(
     client_as: Callable[[str], Client], project: Project
 ) -> None:
     page = read(client_as("administrator").get(f"{LIST}disk-types/"))
@@ -58,7 +58,7 @@ def test_disk_types_are_offered_with_the_zones_where_they_are_sold_out(
     assert offered["SSD"] == "ap-southeast-3b"
 
 
-def test_disk_types_that_cannot_be_read_name_the_missing_permission(
+def test_an_unreadable_disk_type_list_names_the_missing_permission(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("*/volume-type"))
@@ -76,7 +76,7 @@ def test_disk_types_that_cannot_be_read_name_the_missing_permission(
         ("", ""),
     ],
 )
-def test_a_name_is_tried_while_it_is_typed(
+def test_a_name_is_checked_while_the_person_types(
     client_as: Callable[[str], Client], project: Project, name: str, expected: str
 ) -> None:
     client = client_as("administrator")
@@ -87,7 +87,7 @@ def test_a_name_is_tried_while_it_is_typed(
     assert said(page).partition(" " + name)[0] == expected
 
 
-def test_a_name_that_cannot_be_tried_is_not_complained_about(
+def test_a_name_that_cannot_be_checked_has_no_error(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("*/rules/validate", "unavailable"))
@@ -96,7 +96,7 @@ def test_a_name_that_cannot_be_tried_is_not_complained_about(
 
 
 @pytest.mark.parametrize(("size", "status"), [("59", 422), ("60", 302)])
-def test_the_disk_is_not_smaller_than_the_image_needs(
+def test_the_disk_needs_at_least_the_minimum_of_the_image(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, size: str, status: int
 ) -> None:
     answer = client_as("administrator").post(address("edit/"), {"system_disk_size": size})
@@ -107,7 +107,7 @@ def test_the_disk_is_not_smaller_than_the_image_needs(
         assert "needs at least 60 GB. The disk has only 59 GB." in said(answer)
 
 
-def test_the_accounts_own_ceiling_of_sessions_is_kept(
+def test_the_form_applies_the_session_maximum_of_the_account(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.control("PUT", "switches", {"max_session_quota": "100"})
@@ -153,7 +153,7 @@ def test_a_field_that_does_not_apply_is_refused_with_the_reason(
     assert simulator.patches == []
 
 
-def test_without_a_directory_there_is_no_organisational_unit(
+def test_without_a_directory_the_organisational_unit_does_not_apply(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.inject({"match": {"path": "*/app-servers"}, "fault": "null_members", "members": ["domain"]})
@@ -167,7 +167,7 @@ def test_without_a_directory_there_is_no_organisational_unit(
     assert answer.status_code == 422
 
 
-def test_an_image_that_cannot_be_read_does_not_stand_in_the_way_of_a_disk(
+def test_an_unreadable_image_does_not_block_a_change_of_the_disk(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("/v2/cloudimages"))

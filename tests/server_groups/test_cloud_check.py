@@ -13,7 +13,7 @@ from tests.conftest import Simulated, address
 TAKEN = {"taken": ["workspace:session:listSessions"]}
 
 
-def test_a_sound_project_passes(project: Project) -> None:
+def test_a_working_project_passes(project: Project) -> None:
     out = StringIO()
 
     call_command("check_cloud", stdout=out)
@@ -34,19 +34,19 @@ def test_a_missing_permission_fails_and_prints_the_policy_to_grant(project: Proj
     assert policy["Statement"] == [{"Effect": "Allow", "Action": TAKEN["taken"]}]
 
 
-def test_an_unknown_project_is_named_with_those_there_are(project: Project) -> None:
+def test_an_unknown_project_is_named_with_the_configured_ones(project: Project) -> None:
     with pytest.raises(CommandError, match="no project nowhere; there is default"):
         call_command("check_cloud", "--project", "nowhere")
 
 
-def test_without_a_project_there_is_nothing_to_check(settings: Settings) -> None:
+def test_without_a_project_the_check_fails(settings: Settings) -> None:
     settings.CLOUD_PROJECTS = ()
 
     with pytest.raises(CommandError, match="No cloud project is configured"):
         call_command("check_cloud")
 
 
-def test_the_page_says_the_same_and_sends_no_patch(
+def test_the_page_shows_the_same_checks_and_sends_no_patch(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     simulator.control("PUT", "permissions/simulator-token", TAKEN)

@@ -1,4 +1,4 @@
-"""Nobody overwrites a colleague unseen, whoever comes first and whatever happens in between."""
+"""No edit overwrites a change that the person did not see."""
 
 import random
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def inputs(page: Rendered) -> dict[str, str]:
     return form.fields
 
 
-def test_a_field_both_changed_is_asked_about_with_all_three_values(
+def test_a_field_that_two_people_changed_shows_three_values(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -40,7 +40,7 @@ def test_a_field_both_changed_is_asked_about_with_all_three_values(
 
 
 @pytest.mark.parametrize(("choice", "patches"), [("yours", [{"name": "mine"}]), ("theirs", [])])
-def test_the_choice_decides_what_the_field_holds(
+def test_the_choice_decides_the_value_of_the_field(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, choice: str, patches: list[object]
 ) -> None:
     client = client_as("administrator")
@@ -54,7 +54,7 @@ def test_the_choice_decides_what_the_field_holds(
     assert simulator.group()["name"] == ("mine" if patches else "theirs")
 
 
-def test_the_same_form_sent_again_with_other_values_has_its_first_answer(
+def test_a_form_sent_again_with_other_values_returns_its_first_result(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -71,7 +71,7 @@ def test_the_same_form_sent_again_with_other_values_has_its_first_answer(
     ]
 
 
-def test_input_outlives_a_sign_in_that_has_run_out(
+def test_input_survives_an_expired_session(
     client_as: Callable[[str], Client], person: Callable[[str], User], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -92,7 +92,7 @@ def test_input_outlives_a_sign_in_that_has_run_out(
     assert simulator.patches == []
 
 
-def test_the_clouds_complaint_stands_at_the_field_it_names(
+def test_the_clouds_message_is_at_the_field_that_it_names(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     body = {"error_code": "WKS.00129901", "error_msg": "The parameter cpu_threshold is invalid."}
@@ -107,7 +107,7 @@ def test_the_clouds_complaint_stands_at_the_field_it_names(
     assert inputs(page)["name"] == "TEST"
 
 
-def test_ticket_numbers_become_links_and_the_rest_stays_text(
+def test_ticket_numbers_become_links_and_other_text_stays_text(
     client_as: Callable[[str], Client], project: Project, settings: Settings
 ) -> None:
     settings.TICKET_PATTERN, settings.TICKET_URL = r"[A-Z]+-\d+", "https://tickets.example/browse/{ticket}"
@@ -122,7 +122,7 @@ def test_ticket_numbers_become_links_and_the_rest_stays_text(
 
 
 class Editor:
-    """Someone with the form open in a tab, who knows which values they decided on."""
+    """A person with an open form and the values that it showed."""
 
     def __init__(self, client: Client, rng: random.Random) -> None:
         self.client, self.rng = client, rng
@@ -156,10 +156,10 @@ VALUES = {
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_no_interleaving_overwrites_unseen(
+def test_no_order_of_steps_overwrites_an_unseen_change(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, seed: int
 ) -> None:
-    """Ten steps of two editors and someone outside, in an order that the seed chooses."""
+    """Ten random steps of two editors and of changes outside the dashboard. The seed decides the order."""
     rng = random.Random(seed)  # noqa: S311 (an order, no secret)
     simulator.control("PUT", "switches", {"route_policy": rng.choice(["merge", "replace"])})
     editors = [Editor(client_as("administrator"), rng) for _ in range(2)]
@@ -202,7 +202,7 @@ def shown(group: dict[str, Any], name: str) -> str:
 
 
 def check_against_history(simulator: Simulated) -> None:
-    """Ledger and simulator agree value by value, in order."""
+    """Compare ledger and simulator value by value, in order."""
     changes = [c for c in simulator.control("GET", "history")["changes"] if c["request"] is not None]
     applied = [
         intent

@@ -1,4 +1,4 @@
-"""A group's own page: what it is this second, and what was done to it."""
+"""The page of a group: its current state, its configuration and its history."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def facts(page: Page) -> dict[str, str]:
     return {words(term.text): words(value.text) for term, value in zip(page.all("dt"), page.all("dd"), strict=True)}
 
 
-def test_shows_the_configuration_in_words_with_units(client_as: People, project: Project) -> None:
+def test_shows_the_configuration_with_labels_and_units(client_as: People, project: Project) -> None:
     page = read(client_as("viewer").get(address()))
 
     shown = facts(page)
@@ -58,7 +58,7 @@ def test_routing_does_not_apply_to_a_single_session_group(client_as: People, pro
 @pytest.mark.parametrize(
     ("role", "may"), [("viewer", set()), ("help desk", {"switch"}), ("administrator", {"switch", "edit"})]
 )
-def test_offers_what_one_may_do(client_as: People, project: Project, role: str, may: set[str]) -> None:
+def test_offers_only_the_permitted_actions(client_as: People, project: Project, role: str, may: set[str]) -> None:
     page = read(client_as(role).get(address()))
 
     offered = {
@@ -73,7 +73,7 @@ def test_offers_what_one_may_do(client_as: People, project: Project, role: str, 
 
 
 @pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("auditor", True), ("help desk", True)])
-def test_the_history_is_for_those_who_may_see_the_ledger(
+def test_the_history_needs_the_permission_to_view_the_ledger(
     client_as: People, project: Project, role: str, sees: bool
 ) -> None:
     client_as("administrator").post(
@@ -85,11 +85,11 @@ def test_the_history_is_for_those_who_may_see_the_ledger(
     assert ("CPU threshold 80 % 85 %" in answer, "INC-4711" in answer, "administrator changed" in answer) == (sees,) * 3
 
 
-def test_before_the_first_change_the_history_says_so(client_as: People, project: Project) -> None:
+def test_the_history_is_empty_before_the_first_change(client_as: People, project: Project) -> None:
     assert "Nothing was changed through Streamwarden yet." in said(client_as("auditor").get(address()))
 
 
-def test_what_could_not_be_read_is_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_unreadable_parts_are_shown_as_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
     simulator.change(app_server_count=None, app_group_count=None, image_name=None, create_time=None, update_time=1)
     simulator.change(route_policy=None, is_vdi=None, name=None, ou_name=None, system_disk_size=None)
     simulator.inject(
@@ -117,7 +117,7 @@ def test_an_unknown_group_is_not_found(client_as: People, project: Project, grou
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "unauthorized", "forbidden", "html", "empty", "truncated"])
-def test_a_group_that_cannot_be_read_is_not_guessed(
+def test_an_unreadable_group_is_an_error_page(
     client_as: People, project: Project, simulator: Simulated, kind: str
 ) -> None:
     simulator.inject(fault(kind, "GET", times=None))
@@ -129,7 +129,7 @@ def test_a_group_that_cannot_be_read_is_not_guessed(
 
 
 @pytest.mark.parametrize("members", ["primary_server_group_ids", "secondary_server_group_ids"])
-def test_a_partner_whose_id_cannot_stand_in_an_address_is_text(
+def test_a_partner_with_an_unusable_id_has_no_link(
     client_as: People, project: Project, simulator: Simulated, members: str
 ) -> None:
     simulator.control("PUT", f"groups/{DESIGN_POOL}", {members: ["../x", GROUP_IDS["finance-eu"], "a/b"]})
@@ -143,7 +143,7 @@ def test_a_partner_whose_id_cannot_stand_in_an_address_is_text(
     assert "finance-eu" in [words(link.text) for link in page.all("a")]
 
 
-def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_texts_of_the_cloud_are_escaped(client_as: People, project: Project, simulator: Simulated) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     simulator.change(name=evil, description=evil, ou_name=evil, image_name=evil, tags=[{"key": evil, "value": evil}])
     simulator.change(system_disk_type=evil, app_type=evil, storage_mount_policy=evil, image_id=evil)

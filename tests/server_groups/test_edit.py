@@ -1,4 +1,4 @@
-"""The edit form as a person uses it: what is shown, refused, sent, and said afterwards."""
+"""The edit form as a person uses it: shown values, errors, the PATCH and the result."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,12 +27,12 @@ def form_of(client: Client, group_id: str = DESIGN_POOL) -> Form:
 
 
 def save(client: Client, changes: dict[str, str], *, group_id: str = DESIGN_POOL, **options: Any) -> Any:
-    """Fills in the form as it is shown, and sends it."""
+    """Open the form, change it, and send it."""
     fields = form_of(client, group_id).fields | changes
     return client.post(address("edit/", group_id), fields, **options)
 
 
-def test_saving_one_field_sends_it_alone_and_ends_on_the_record(
+def test_saving_one_field_sends_only_it_and_shows_the_entry(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     answer = save(client_as("administrator"), {"name": "TEST", "reason": "INC-4711"}, follow=True)
@@ -45,9 +45,7 @@ def test_saving_one_field_sends_it_alone_and_ends_on_the_record(
     assert answer.redirect_chain == [(f"/projects/default/audit/{entry.number}/", 302)]
 
 
-def test_the_form_shows_what_the_cloud_holds_and_what_each_field_takes(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_the_form_shows_current_values_and_limits(client_as: People, project: Project, simulator: Simulated) -> None:
     page = read(client_as("administrator").get(address("edit/")))
 
     group, form = client_for(project).show_server_group(DESIGN_POOL), page.form("edit-form")
@@ -58,7 +56,7 @@ def test_the_form_shows_what_the_cloud_holds_and_what_each_field_takes(
     assert (sessions["min"], sessions["type"]) == ("1", "number")
 
 
-def test_routing_is_shown_off_on_a_single_session_group(client_as: People, project: Project) -> None:
+def test_routing_is_disabled_for_a_single_session_group(client_as: People, project: Project) -> None:
     form = form_of(client_as("administrator"), GROUP_IDS["engineering-vdi"])
 
     routing = {field.name for field in FIELDS if field.path.startswith("route_policy.")}
@@ -84,7 +82,7 @@ def test_a_single_session_group_is_saved_without_its_routing(
     assert simulator.patches == [{"name": "renamed"}]
 
 
-def test_nothing_changed_sends_nothing_and_says_so(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_an_unchanged_form_sends_nothing_and_says_so(client_as: People, project: Project, simulator: Simulated) -> None:
     answer = save(client_as("administrator"), {"reason": "just looking"}, follow=True)
 
     assert answer.redirect_chain == [(address(), 302)]
@@ -102,7 +100,7 @@ def test_nothing_changed_sends_nothing_and_says_so(client_as: People, project: P
         ("finance-eu", {"ou_name": ""}),
     ],
 )
-def test_what_is_typed_is_what_the_cloud_gets(
+def test_the_cloud_receives_exactly_the_typed_values(
     client_as: People, project: Project, simulator: Simulated, group: str, changes: dict[str, str]
 ) -> None:
     save(client_as("administrator"), changes, group_id=GROUP_IDS[group])
@@ -112,7 +110,7 @@ def test_what_is_typed_is_what_the_cloud_gets(
     assert simulator.patches == [{name: value}]
 
 
-def test_what_the_cloud_holds_against_the_rules_does_not_block_other_fields(
+def test_an_invalid_value_in_the_cloud_does_not_block_other_fields(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.change(
@@ -144,7 +142,7 @@ def test_what_the_cloud_holds_against_the_rules_does_not_block_other_fields(
     ],
 )
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-def test_a_wrong_field_is_told_at_the_field_and_in_the_summary_and_what_was_typed_stays(
+def test_an_invalid_field_shows_its_error_twice_and_keeps_the_input(
     client_as: People,
     project: Project,
     simulator: Simulated,
@@ -168,7 +166,7 @@ def test_a_wrong_field_is_told_at_the_field_and_in_the_summary_and_what_was_type
     assert (simulator.patches, ledger()) == ([], [])
 
 
-def test_a_status_that_was_not_sent_is_not_off(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_a_missing_status_is_not_off(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields
     del fields["server_group_status"]
@@ -187,13 +185,13 @@ def test_a_field_sent_twice_is_refused(client_as: People, project: Project, simu
     assert "This field was sent twice. Send it once." in said(answer)
 
 
-def test_a_script_may_post_only_what_it_changes(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_a_script_can_post_only_the_new_values(client_as: People, project: Project, simulator: Simulated) -> None:
     answers = [client_as("administrator").post(address("edit/"), {"name": name}).status_code for name in ("one", "two")]
 
     assert (answers, simulator.patches) == ([302, 302], [{"name": "one"}, {"name": "two"}])
 
 
-def test_sending_the_same_form_twice_is_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_a_form_sent_twice_makes_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "TEST"}
 
@@ -207,7 +205,7 @@ def test_sending_the_same_form_twice_is_one_change(client_as: People, project: P
 
 @pytest.mark.parametrize("seen", ["", "nonsense"])
 @pytest.mark.parametrize("choices", [{}, {"resolve__name": "theirs"}, {"resolve__ou_name": "theirs"}])
-def test_a_form_that_was_altered_is_refused_and_its_input_is_listed(
+def test_an_altered_form_is_refused_and_its_input_is_listed(
     client_as: People, project: Project, simulator: Simulated, seen: str, choices: dict[str, str]
 ) -> None:
     answer = save(client_as("administrator"), {"name": "TEST", "seen": seen, "reason": "why", **choices})
@@ -222,7 +220,7 @@ def test_a_form_that_was_altered_is_refused_and_its_input_is_listed(
     assert simulator.patches == []
 
 
-def test_an_expired_form_is_refused_though_a_conflict_in_it_is_resolved(
+def test_an_expired_form_is_refused_even_with_a_resolved_conflict(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -237,7 +235,7 @@ def test_an_expired_form_is_refused_though_a_conflict_in_it_is_resolved(
 
 
 @pytest.mark.parametrize("below", ["edit/", "edit/review/"])
-def test_after_a_change_of_the_secret_key_an_open_form_sets_nothing_back(
+def test_an_open_form_undoes_nothing_after_a_new_secret_key(
     client_as: People, project: Project, simulator: Simulated, settings: Settings, below: str
 ) -> None:
     fields = form_of(client_as("administrator")).fields | {"name": "mine"}
@@ -255,7 +253,7 @@ def test_after_a_change_of_the_secret_key_an_open_form_sets_nothing_back(
     assert simulator.patches == [{"system_disk_size": 90}]
 
 
-def test_a_form_kept_over_a_sign_in_and_a_new_secret_key_sets_nothing_back(
+def test_a_kept_form_undoes_nothing_after_a_new_secret_key(
     client_as: People, project: Project, simulator: Simulated, settings: Settings
 ) -> None:
     fields = form_of(client_as("administrator")).fields | {"name": "mine"}
@@ -274,9 +272,7 @@ def test_a_form_kept_over_a_sign_in_and_a_new_secret_key_sets_nothing_back(
     assert simulator.patches == []
 
 
-def test_what_others_changed_is_told_when_the_cloud_refuses(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_a_refusal_also_shows_changes_by_others(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "mine"}
     simulator.change(description="theirs")
@@ -288,7 +284,7 @@ def test_what_others_changed_is_told_when_the_cloud_refuses(
     assert "Description is now theirs" in said(again)
 
 
-def test_a_threshold_is_not_sent_without_the_ones_the_cloud_does_not_show(
+def test_a_threshold_needs_the_thresholds_that_the_cloud_hides(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.inject({"match": {"method": "GET"}, "fault": "missing_members", "members": ["route_policy"], "times": 20})
@@ -308,13 +304,13 @@ def test_a_threshold_is_not_sent_without_the_ones_the_cloud_does_not_show(
     assert simulator.patches == [{"route_policy": dict.fromkeys(names, 50)}]
 
 
-def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:
+def test_an_htmx_post_redirects_to_the_entry(client_as: People, project: Project) -> None:
     answer = save(client_as("administrator"), {"name": "TEST"}, headers=HTMX)
 
     assert answer.headers["HX-Redirect"] == f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
 
 
-# The cloud does not take it
+# The cloud refuses
 
 
 @pytest.mark.parametrize(
@@ -326,7 +322,7 @@ def test_htmx_is_led_to_the_record(client_as: People, project: Project) -> None:
         ("method_not_allowed", 405, "WKS.00000405", "The cloud would refuse the same change again."),
     ],
 )
-def test_a_refusal_keeps_the_input_and_says_the_words_of_the_cloud(
+def test_a_refusal_keeps_the_input_and_quotes_the_cloud(
     client_as: People, project: Project, simulator: Simulated, kind: str, status: int, code: str, advice: str
 ) -> None:
     simulator.inject(fault(kind))
@@ -356,7 +352,7 @@ def test_after_a_refusal_the_same_form_can_be_sent_again(
 
 
 @pytest.mark.parametrize("kind", ["internal_error", "drop_before_answer", "error_in_200", "ignored"])
-def test_what_is_not_known_is_shown_as_not_known(
+def test_an_unknown_outcome_is_shown_as_unknown(
     client_as: People, project: Project, simulator: Simulated, kind: str
 ) -> None:
     simulator.inject(fault(kind))
@@ -367,9 +363,7 @@ def test_what_is_not_known_is_shown_as_not_known(
     assert [entry.outcomes for entry in ledger()] == [["unknown"]]
 
 
-def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_an_unreadable_cloud_keeps_the_input(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "TEST"}
     simulator.inject(fault("forbidden", "GET", times=None))
@@ -382,10 +376,10 @@ def test_a_cloud_that_cannot_be_read_before_keeps_the_input(
     assert (simulator.patches, [entry.outcomes for entry in ledger()]) == ([], [["not_sent"]])
 
 
-# Someone else was faster
+# Changes by others
 
 
-def test_a_conflict_keeps_the_input_takes_over_the_rest_and_can_be_sent_again_knowingly(
+def test_a_conflict_keeps_the_input_and_can_be_resolved(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -409,9 +403,7 @@ def test_a_conflict_keeps_the_input_takes_over_the_rest_and_can_be_sent_again_kn
     assert ledger()[1].changes == {"name": ("theirs", "mine"), "system_disk_size": (80, 90)}
 
 
-def test_what_others_changed_meanwhile_is_told_beside_the_record(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_the_entry_page_warns_of_changes_by_others(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "mine"}
     simulator.change(description="theirs")
@@ -422,7 +414,7 @@ def test_what_others_changed_meanwhile_is_told_beside_the_record(
     assert simulator.patches == [{"name": "mine"}]
 
 
-def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_texts_of_the_cloud_are_escaped(client_as: People, project: Project, simulator: Simulated) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     simulator.change(name=evil, description=evil, ou_name=evil, image_id=evil, system_disk_type=evil, app_type=evil)
     simulator.inject(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))

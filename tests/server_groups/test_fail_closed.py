@@ -1,4 +1,4 @@
-"""On each bad day of the ledger no PATCH leaves, pages stay up, the cause is named, and no restart is needed after."""
+"""While the ledger is unavailable no PATCH is sent, pages work and name the cause. No restart is needed afterwards."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -25,12 +25,12 @@ from tests.server_groups.conftest import entry_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ON_SQLITE = connection.vendor == "sqlite"
-BadDay = Callable[[], AbstractContextManager[None]]
+LedgerFault = Callable[[], AbstractContextManager[None]]
 
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Another program is writing and does not end."""
+    """Another program holds the write lock."""
     pragma("busy_timeout=100")
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -74,55 +74,55 @@ def pragma(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Day:
-    happens: BadDay
+class Case:
+    fault: LedgerFault
     cause: str
     is_readable: bool = True
     is_ready: bool = True
 
 
-OF_SQLITE = {
-    "locked": Day(locked, "database is locked"),
-    "table missing": Day(without_table, "no such table", is_readable=False, is_ready=False),
+SQLITE_CASES = {
+    "locked": Case(locked, "database is locked"),
+    "table missing": Case(without_table, "no such table", is_readable=False, is_ready=False),
 }
-OF_POSTGRESQL = {"locked": Day(held_by_another_session, "lock timeout")}
-BAD_DAYS = {
-    **(OF_SQLITE if ON_SQLITE else OF_POSTGRESQL),
-    "trigger raising": Day(trigger_raising, "database or disk is full", is_ready=False),
-    "key missing": Day(no_key, "STREAMWARDEN_AUDIT_KEY is missing"),
+POSTGRESQL_CASES = {"locked": Case(held_by_another_session, "lock timeout")}
+CASES = {
+    **(SQLITE_CASES if ON_SQLITE else POSTGRESQL_CASES),
+    "trigger raising": Case(trigger_raising, "database or disk is full", is_ready=False),
+    "key missing": Case(no_key, "STREAMWARDEN_AUDIT_KEY is missing"),
 }
-"""What a process of its own is needed for (full and read-only disks, databases that go away) is in `tests/crash`."""
+"""`tests/crash` has the faults that need a separate process: full and read-only disks, databases that stop."""
 
 
-@pytest.mark.parametrize("name", BAD_DAYS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("fields", [{"status": "off", "reason": "INC-1"}, {"name": "TEST"}], ids=["switch", "edit"])
-def test_without_a_ledger_nothing_leaves_and_pages_stay_up(
+def test_an_unavailable_ledger_stops_changes_but_no_pages(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, name: str, fields: dict[str, str]
 ) -> None:
-    day, client, page = (
-        BAD_DAYS[name],
+    case, client, page = (
+        CASES[name],
         client_as("administrator"),
         address("switch/" if "status" in fields else "edit/"),
     )
 
-    with day.happens():
+    with case.fault():
         refused = client.post(page, fields)
         pages = [client.get(shown).status_code for shown in (address(group_id=None), address(), "/healthz")]
         ledger, readiness = client.get("/projects/default/audit/"), client.get("/readyz").status_code
         sent = len(simulator.patches)
 
     assert (refused.status_code, sent, pages) == (503, 0, [200, 200, 200])
-    assert day.cause in said(refused)
+    assert case.cause in said(refused)
     assert "A change that cannot be recorded is not sent: nothing was changed." in said(refused)
-    assert (ledger.status_code, readiness) == (200 if day.is_readable else 503, 200 if day.is_ready else 503)
-    assert day.is_readable or "The ledger cannot be read" in said(ledger)
+    assert (ledger.status_code, readiness) == (200 if case.is_readable else 503, 200 if case.is_ready else 503)
+    assert case.is_readable or "The ledger cannot be read" in said(ledger)
     assert client.post(page, fields).status_code == 302
     assert (len(simulator.patches), ChangeIntent.objects.count()) == (1, 1)
     assert verify().count > 0
 
 
 @pytest.mark.skipif(ON_SQLITE, reason="a file does not hang up")
-def test_a_database_that_goes_away_between_intent_and_outcome(
+def test_a_database_that_fails_between_intent_and_outcome(
     client_as: Callable[[str], Client],
     project: Project,
     simulator: Simulated,
@@ -145,7 +145,7 @@ def test_a_database_that_goes_away_between_intent_and_outcome(
     with monkeypatch.context() as patch:
         patch.setattr(CloudClient, "update_server_group", hang_up)
         answer = client.post(address("edit/"), {"name": "TEST"})
-    connection.close()  # as the end of a request does
+    connection.close()  # as at the end of a request
     pause(timedelta(seconds=outcome_check.CALL_SECONDS + 16))
     (tried,) = settle_unsettled()
 

@@ -1,4 +1,4 @@
-"""The table of editable fields: complete, as strict as the contract, and the one source of what a PATCH holds."""
+"""The table of editable fields: complete, as strict as the contract, and the source of each PATCH body."""
 
 from dataclasses import replace
 from inspect import signature
@@ -54,12 +54,12 @@ def test_limits_are_those_of_the_contract(field: Any) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
-def test_the_browser_is_told_the_same_limits(field: Any) -> None:
+def test_the_browser_has_the_same_limits(field: Any) -> None:
     made = field.make()
 
-    told = {name: made.widget.attrs.get(name) for name in ("min", "max", "maxlength", "pattern")}
+    limits = {name: made.widget.attrs.get(name) for name in ("min", "max", "maxlength", "pattern")}
 
-    assert told == {
+    assert limits == {
         "min": getattr(made, "minimum", None),
         "max": getattr(made, "maximum", None),
         "maxlength": getattr(made, "max_length", None),
@@ -67,7 +67,7 @@ def test_the_browser_is_told_the_same_limits(field: Any) -> None:
     }
 
 
-def test_only_the_status_is_for_those_who_switch() -> None:
+def test_only_the_status_needs_the_permission_to_switch() -> None:
     permissions = {field.path: field.permission for field in FIELDS}
 
     assert permissions == {**dict.fromkeys(permissions, EDIT), "server_group_status": SWITCH}
@@ -95,11 +95,11 @@ def test_field_names_are_the_paths_with_two_underscores() -> None:
         ("system_disk_size", "1_000", "1_000 GB"),
     ],
 )
-def test_shows_a_value_in_the_words_of_the_form(path: str, value: Value, words: str) -> None:
+def test_formats_a_value_as_the_form_does(path: str, value: Value, words: str) -> None:
     assert BY_PATH[path].display(value) == words
 
 
-def test_snapshot_has_every_field_and_none_for_what_the_cloud_does_not_say() -> None:
+def test_snapshot_has_every_field_and_none_for_hidden_values() -> None:
     assert snapshot(GROUP) == {
         **dict.fromkeys(BY_PATH),
         "name": "design-pool",
@@ -131,13 +131,13 @@ def test_snapshot_has_every_field_and_none_for_what_the_cloud_does_not_say() -> 
         ),
     ],
 )
-def test_the_payload_is_what_was_changed_with_the_other_thresholds(
+def test_the_payload_has_the_changes_and_the_other_thresholds(
     changes: dict[str, Value], body: dict[str, object]
 ) -> None:
     assert payload(changes, GROUP) == body
 
 
-def test_the_payload_leaves_out_thresholds_that_are_not_known() -> None:
+def test_the_payload_omits_unknown_thresholds() -> None:
     partly = ServerGroup("g-1", route_policy=RoutePolicy(max_session=6))
 
     bodies = [payload({"route_policy.cpu_threshold": 90}, group) for group in (partly, ServerGroup("g-1"))]
@@ -164,11 +164,11 @@ def test_routing_does_not_apply_to_single_session_groups(is_vdi: bool | None, re
     assert reasons == {path: reason if path.startswith("route_policy.") else "" for path in BY_PATH}
 
 
-def test_the_cloud_hands_on_what_the_simulator_hands_on_too() -> None:
+def test_the_same_fields_cascade_in_the_table_and_the_simulator() -> None:
     assert tuple(field.path for field in FIELDS if field.cascades) == CASCADING
 
 
-def test_names_in_terraform_and_the_sdk_are_those_of_the_api_but_for_these() -> None:
+def test_only_these_fields_have_other_names_in_terraform() -> None:
     assert {field.path: field.terraform for field in FIELDS if field.terraform != ""} == {
         "server_group_status": "enabled",
         "route_policy.gpu_threshold": None,
@@ -198,7 +198,7 @@ MISSING: list[Any] = [
 ]
 
 
-def test_a_group_without_a_gpu_may_have_no_gpu_threshold() -> None:
+def test_a_group_without_a_gpu_can_lack_the_gpu_threshold() -> None:
     policy, changes = replace(POLICY, gpu_threshold=None), {"route_policy.cpu_threshold": 85}
     without, unknown = (
         ServerGroup("g-1", route_policy=policy, product_info=Product(is_gpu=gpu)) for gpu in (False, None)
@@ -213,7 +213,7 @@ def test_a_group_without_a_gpu_may_have_no_gpu_threshold() -> None:
     ("changes", "policy", "is_vdi", "missing"),
     MISSING,
 )
-def test_a_nested_change_misses_the_siblings_that_are_neither_shown_nor_set(
+def test_finds_siblings_that_are_neither_shown_nor_changed(
     changes: dict[str, Value], policy: RoutePolicy | None, is_vdi: bool | None, missing: tuple[str, ...]
 ) -> None:
     group = ServerGroup("g-1", is_vdi=is_vdi, route_policy=policy)

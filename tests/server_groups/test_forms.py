@@ -1,4 +1,4 @@
-"""The edit form: what it says was changed, what it refuses, and how it is shown again without losing anything."""
+"""The edit form: its changes, its errors, and how it is shown again with all input."""
 
 import string
 from dataclasses import replace
@@ -35,7 +35,7 @@ GROUP = ServerGroup(
     ou_name="",
     route_policy=RoutePolicy(max_session=6, cpu_threshold=80, gpu_threshold=75, mem_threshold=85),
 )
-ODD = replace(  # as no PATCH could have made it, but as the cloud may well hold it
+ODD = replace(  # no PATCH can make such a group, but the cloud can have one
     GROUP,
     name="old name, with spaces",
     description="tab\there\r\nand \u200bthere" * 20,
@@ -60,7 +60,7 @@ def errors(sent: Form) -> dict[str, list[str]]:
 
 
 def as_shown(group: ServerGroup) -> dict[str, str]:
-    """What a browser sends of a form that nobody touched: line breaks as CR LF."""
+    """The post of an unchanged form by a browser, with CR LF as line breaks."""
     return {f.name: to_text(group.value(f.path)).replace("\r\n", "\n").replace("\n", "\r\n") for f in FIELDS}
 
 
@@ -93,7 +93,7 @@ def test_an_untouched_form_changes_nothing(group: ServerGroup, sends_all: bool) 
         ("ou_name", "OU=A", "OU=A"),
     ],
 )
-def test_what_the_cloud_holds_keeps_no_one_from_changing_one_field(
+def test_invalid_values_in_the_cloud_do_not_block_other_fields(
     group: ServerGroup, path: str, text: str, value: Value
 ) -> None:
     touched = form(group, **as_shown(group) | {BY_PATH[path].name: text})
@@ -111,23 +111,23 @@ def test_a_field_sent_twice_is_refused(field: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["reason", "key", "seen"])
-def test_what_goes_with_the_fields_is_sent_once_too(name: str) -> None:
+def test_a_reason_or_key_sent_twice_is_refused(name: str) -> None:
     assert errors(form(GROUP, f"{name}=a&{name}=a"))[name] == ["This field was sent twice. Send it once."]
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "messages"),
     [
         ({"reason": "x" * 501}, {"reason": ["Ensure this value has at most 500 characters (it has 501)."]}),
         ({"reason": "a\x00b"}, {"reason": ["Null characters are not allowed."]}),
         ({"key": "x" * 65}, {"key": ["Ensure this value has at most 64 characters (it has 65)."]}),
     ],
 )
-def test_reason_and_key_have_limits(fields: dict[str, str], told: dict[str, list[str]]) -> None:
-    assert errors(form(GROUP, **fields)) == told
+def test_reason_and_key_have_limits(fields: dict[str, str], messages: dict[str, list[str]]) -> None:
+    assert errors(form(GROUP, **fields)) == messages
 
 
-def test_a_post_without_a_key_gets_one_of_its_own() -> None:
+def test_each_post_without_a_key_gets_a_new_key() -> None:
     forms = [form(GROUP), form(GROUP)]
 
     keys = {f.cleaned_data["key"] for f in forms if f.is_valid()}
@@ -136,7 +136,7 @@ def test_a_post_without_a_key_gets_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in FIELDS if field.path.startswith("route_policy.")])
-def test_routing_of_a_single_session_group_is_shown_off_and_refused(name: str) -> None:
+def test_routing_of_a_single_session_group_is_disabled_and_refused(name: str) -> None:
     single = replace(GROUP, is_vdi=True, route_policy=RoutePolicy(max_session=1))
 
     sent = form(single, **as_shown(single) | {name: "50"})
@@ -147,7 +147,7 @@ def test_routing_of_a_single_session_group_is_shown_off_and_refused(name: str) -
     assert (field.widget.attrs["disabled"], field.help_text) == (True, reason)
 
 
-def test_routing_of_a_single_session_group_may_come_back_as_it_was_shown() -> None:
+def test_unchanged_routing_of_a_single_session_group_is_valid() -> None:
     single = replace(GROUP, is_vdi=True, route_policy=RoutePolicy(max_session=1))
 
     sent = form(single, **as_shown(single))
@@ -169,23 +169,23 @@ def test_routing_of_a_single_session_group_may_come_back_as_it_was_shown() -> No
         ({"image_type": None, "image_product_id": None}, {"image_id": "img-2"}, False),
     ],
 )
-def test_a_marketplace_image_needs_its_product_id_when_the_image_is_touched(
+def test_a_changed_marketplace_image_needs_its_product_id(
     held: dict[str, Any], sent: dict[str, str], is_refused: bool
 ) -> None:
     group = replace(GROUP, **held)
 
-    told = errors(form(group, **as_shown(group) | sent))
+    messages = errors(form(group, **as_shown(group) | sent))
 
-    assert told == ({"image_product_id": ["A Marketplace image needs its product ID."]} if is_refused else {})
-
-
-def test_a_wrong_product_id_is_told_once() -> None:
-    told = errors(form(GROUP, image_id="img-2", image_product_id="a b"))
-
-    assert told == {"image_product_id": ["Use Latin letters, digits and punctuation, without spaces."]}
+    assert messages == ({"image_product_id": ["A Marketplace image needs its product ID."]} if is_refused else {})
 
 
-def test_the_summary_names_and_links_the_fields() -> None:
+def test_an_invalid_product_id_has_one_error() -> None:
+    messages = errors(form(GROUP, image_id="img-2", image_product_id="a b"))
+
+    assert messages == {"image_product_id": ["Use Latin letters, digits and punctuation, without spaces."]}
+
+
+def test_the_error_summary_names_and_links_the_fields() -> None:
     wrong = form(GROUP, name="a b", route_policy__max_session="0", reason="x" * 501, key="x" * 65)
     wrong.add_error(None, "The cloud refused the change.")
 
@@ -199,7 +199,7 @@ def test_the_summary_names_and_links_the_fields() -> None:
 
 
 @pytest.mark.parametrize("status", [True, False, None])
-def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | None) -> None:
+def test_a_form_sent_without_a_field_shows_the_current_value(status: bool | None) -> None:
     group = replace(GROUP, server_group_status=status)
 
     sent = form(group, name="a b")
@@ -208,16 +208,16 @@ def test_a_form_sent_without_a_field_shows_what_the_cloud_holds(status: bool | N
     assert sent["name"].value() == "a b"
 
 
-def test_a_change_of_a_threshold_asks_for_the_ones_the_cloud_does_not_show() -> None:
+def test_a_changed_threshold_needs_the_hidden_thresholds() -> None:
     partly = replace(GROUP, route_policy=RoutePolicy(max_session=6, cpu_threshold=80))
 
     sent = form(partly, route_policy__cpu_threshold="85")
 
-    told = ["The cloud does not show this threshold. Enter all four, or the cloud could delete it."]
-    assert errors(sent) == {"route_policy__gpu_threshold": told, "route_policy__mem_threshold": told}
+    messages = ["The cloud does not show this threshold. Enter all four, or the cloud could delete it."]
+    assert errors(sent) == {"route_policy__gpu_threshold": messages, "route_policy__mem_threshold": messages}
 
 
-def test_all_thresholds_may_be_typed_where_the_cloud_shows_none() -> None:
+def test_all_thresholds_can_be_typed_if_the_cloud_shows_none() -> None:
     unknown = replace(GROUP, route_policy=None)
     wanted = {"max_session": 5, "cpu_threshold": 81, "gpu_threshold": 82, "mem_threshold": 83}
 
@@ -227,13 +227,13 @@ def test_all_thresholds_may_be_typed_where_the_cloud_shows_none() -> None:
     assert payload(sent.changes, unknown) == {"route_policy": wanted}
 
 
-def test_other_fields_may_be_changed_where_the_cloud_shows_no_threshold() -> None:
+def test_other_fields_can_change_if_the_cloud_shows_no_threshold() -> None:
     sent = form(replace(GROUP, route_policy=None), name="TEST")
 
     assert (errors(sent), sent.changes) == ({}, {"name": "TEST"})
 
 
-def test_a_wrong_threshold_is_not_reported_as_missing_too() -> None:
+def test_an_invalid_threshold_is_not_also_reported_as_missing() -> None:
     sent = form(replace(GROUP, route_policy=None), route_policy__cpu_threshold="85", route_policy__gpu_threshold="0")
 
     assert errors(sent)["route_policy__gpu_threshold"] == ["Enter a number from 1 to 100. 0 is outside this range."]
@@ -249,7 +249,7 @@ def test_a_wrong_threshold_is_not_reported_as_missing_too() -> None:
         ("description", "The cloud does not show this value. It stays as it is unless you enter another one."),
     ],
 )
-def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name: str, hint: str) -> None:
+def test_the_input_of_a_hidden_value_is_empty_with_a_hint(name: str, hint: str) -> None:
     blank = ServerGroupForm(Submission(ShownGroup(ServerGroup("g-1"), GroupContext())))
 
     rule = next(field.help for field in FIELDS if field.name == name)
@@ -257,7 +257,7 @@ def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "messages"),
     [
         ("INC-4711", {}),
         ("", {"reason": ["Enter a reason. The next person needs it."]}),
@@ -265,11 +265,11 @@ def test_an_input_for_a_value_the_cloud_does_not_show_is_empty_and_says_so(name:
         ("x" * 501, {"reason": ["Ensure this value has at most 500 characters (it has 501)."]}),
     ],
 )
-def test_switching_off_asks_why(reason: str, told: dict[str, list[str]]) -> None:
-    assert errors(SwitchOffForm(QueryDict(mutable=True) | {"reason": reason})) == told
+def test_switching_off_needs_a_reason(reason: str, messages: dict[str, list[str]]) -> None:
+    assert errors(SwitchOffForm(QueryDict(mutable=True) | {"reason": reason})) == messages
 
 
-# Whatever the form takes, the cloud takes
+# The form accepts only values that the cloud accepts
 
 DIGITS = st.integers(-2, 33_000).map(str) | st.sampled_from(["", "07", "1_0", "٣", "5.0"])
 ID = st.text(string.ascii_letters + string.digits + string.punctuation + " é", max_size=130)
@@ -299,7 +299,7 @@ TYPED = {
     omits=st.booleans(),
     mode=st.sampled_from(["merge", "replace"]),
 )
-def test_what_the_form_takes_the_cloud_takes_and_holds(
+def test_the_cloud_accepts_and_stores_each_valid_form(
     project: Project, simulator: Simulated, typed: dict[str, str], omits: bool, mode: str
 ) -> None:
     """Every limit of the contract is in the form; what only the cloud knows (other names, the image's size, the

@@ -1,4 +1,4 @@
-"""What the cloud says is shown, never obeyed, and never gives a secret away."""
+"""Texts of the cloud are shown as plain text and never reveal a secret."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ def echoing(simulator: Simulated, settings: Settings) -> Iterator[Project]:
         cloud_client._clients.clear()
 
 
-def test_no_part_of_a_token_that_the_cloud_repeats_is_shown_logged_or_recorded(
+def test_no_part_of_an_echoed_token_is_shown_logged_or_recorded(
     client_as: People, echoing: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -78,9 +78,7 @@ def test_no_part_of_a_token_that_the_cloud_repeats_is_shown_logged_or_recorded(
     assert [page.status_code for page in pages] == [200] * 7
 
 
-def test_direction_marks_of_the_cloud_are_visible_on_every_page(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_direction_marks_are_visible_on_every_page(client_as: People, project: Project, simulator: Simulated) -> None:
     simulator.change(name=MARKED, description=MARKED)
     body = {"error_code": "WKS.0001", "error_msg": f"No: {MARKED}"}
     simulator.inject(fault("status", status=400, body=body))
@@ -120,12 +118,12 @@ def test_direction_marks_are_visible_in_csv_and_escaped_in_json_lines(
 
 
 def edit(client: Client, changes: dict[str, str]) -> Any:
-    """Sends the form as the page shows it, with some of it changed."""
+    """Send the form of a page with some changes."""
     fields = read(client.get(address("edit/"))).form("edit-form").fields
     return client.post(address("edit/"), fields | changes, follow=True)
 
 
-def test_a_form_with_direction_marks_sent_back_unchanged_sends_nothing(
+def test_an_unchanged_form_with_direction_marks_sends_nothing(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.change(name=MARKED, description=f"{MARKED}\nsecond line", ou_name=MARKED)
@@ -135,7 +133,9 @@ def test_a_form_with_direction_marks_sent_back_unchanged_sends_nothing(
     assert simulator.patches == []
 
 
-def test_another_field_of_such_a_form_is_sent_alone(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_a_form_with_direction_marks_sends_only_the_changed_field(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
     simulator.change(description=MARKED, ou_name=MARKED)
 
     edit(client_as("administrator"), {"name": "TEST"})
@@ -143,7 +143,7 @@ def test_another_field_of_such_a_form_is_sent_alone(client_as: People, project: 
     assert simulator.patches == [{"name": "TEST"}]
 
 
-def test_an_option_with_direction_marks_stays_chosen_when_the_form_is_shown_again(
+def test_an_option_with_direction_marks_stays_selected(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.change(system_disk_type=MARKED)

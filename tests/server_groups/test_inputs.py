@@ -1,4 +1,4 @@
-"""What each of the fifteen fields takes and refuses, on its own: both ends, beyond them, and what only looks right."""
+"""Valid and invalid values of each of the fifteen fields: both limits, values beyond them, and look-alikes."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ def refusal(made: StrictField, text: str) -> str:
 
 
 @pytest.mark.parametrize("path", NUMBERS)
-def test_takes_a_number_from_its_lowest_to_its_highest(path: str) -> None:
+def test_accepts_numbers_from_the_minimum_to_the_maximum(path: str) -> None:
     lowest, highest = NUMBERS[path]
 
     taken = [field(path).clean(str(number)) for number in (lowest, lowest + 1, highest - 1, highest)]
@@ -50,7 +50,7 @@ def test_takes_a_number_from_its_lowest_to_its_highest(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", NUMBERS)
-def test_says_the_range_to_a_number_beyond_it(path: str) -> None:
+def test_the_error_of_a_number_outside_the_range_names_the_range(path: str) -> None:
     lowest, highest = NUMBERS[path]
 
     messages = [refusal(field(path), str(number)) for number in (lowest - 1, highest + 1, 9_999_999_999)]
@@ -62,7 +62,7 @@ def test_says_the_range_to_a_number_beyond_it(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", NUMBERS)
-def test_refuses_what_is_not_a_number_in_plain_digits(path: str) -> None:
+def test_refuses_numbers_that_are_not_plain_digits(path: str) -> None:
     lowest, highest = NUMBERS[path]
 
     messages = {text: refusal(field(path), text) for text in NOT_A_NUMBER}
@@ -73,7 +73,7 @@ def test_refuses_what_is_not_a_number_in_plain_digits(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "option"), [(path, option) for path, options in OPTIONS.items() for option in options]
 )
-def test_takes_each_option_of_the_api_page(path: str, option: str) -> None:
+def test_accepts_each_option_of_the_api_page(path: str, option: str) -> None:
     assert field(path).clean(option) == option
 
 
@@ -96,12 +96,12 @@ def near_misses() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("path", "text"), list(near_misses()), ids=ascii)
-def test_refuses_what_is_none_of_the_options(path: str, text: str) -> None:
+def test_refuses_other_values_than_the_options(path: str, text: str) -> None:
     assert refusal(field(path), text) == "Choose one of the options."
 
 
 @pytest.mark.parametrize(("text", "status"), [("true", True), ("false", False)])
-def test_takes_a_status_spelt_out(text: str, status: bool) -> None:
+def test_accepts_true_and_false_as_a_status(text: str, status: bool) -> None:
     assert field("server_group_status").clean(text) is status
 
 
@@ -110,17 +110,17 @@ def test_takes_a_status_spelt_out(text: str, status: bool) -> None:
     ["", "on", "off", "True", "FALSE", "1", "0", "no", " false", "false\n", "fаlse", "ｆａｌｓｅ", "None"],
     ids=ascii,
 )
-def test_takes_no_other_word_for_a_status(text: str) -> None:
+def test_refuses_other_words_for_a_status(text: str) -> None:
     assert refusal(field("server_group_status"), text) == "Choose one of the options."
 
 
 @pytest.mark.parametrize("seen", [True, False, None])
-def test_an_absent_status_is_the_status_as_it_was(seen: bool | None) -> None:
+def test_a_missing_status_is_unchanged(seen: bool | None) -> None:
     assert field("server_group_status", seen).clean(None) is seen
 
 
 @pytest.mark.parametrize("text", ["a", "Z", "0", "_", "-", "design-pool_2", "研发设计组", "\u4e00\u9fa5", "x" * 64])
-def test_takes_a_name_of_letters_digits_underscores_and_hyphens(text: str) -> None:
+def test_accepts_a_name_of_letters_digits_underscores_and_hyphens(text: str) -> None:
     assert field("name").clean(text) == text
 
 
@@ -154,7 +154,7 @@ def test_refuses_any_other_name(text: str, message: str) -> None:
         ("image_product_id", "x" * 128),
     ],
 )
-def test_takes_an_id_without_spaces(path: str, text: str) -> None:
+def test_accepts_an_id_without_spaces(path: str, text: str) -> None:
     assert field(path).clean(text) == text
 
 
@@ -180,7 +180,7 @@ def test_refuses_any_other_id(path: str, text: str, message: str) -> None:
 
 @pytest.mark.parametrize("path", ["description", "ou_name"])
 @pytest.mark.parametrize("text", ["", " ", "x" * 255, "研" * 255, "<b>&\"'</b>", "=1+1", "🙂", "OU=Sales,DC=corp", "é"])
-def test_takes_any_visible_text(path: str, text: str) -> None:
+def test_accepts_any_visible_text(path: str, text: str) -> None:
     assert field(path).clean(text) == text
 
 
@@ -195,20 +195,20 @@ def test_counts_characters_not_bytes(path: str) -> None:
     ["\x00", "\t", "\x0b", "\x1b", "\x7f", "\x85", "\xad", "\u200b", "\u200e", "\u202e", "\u2028", "\u2029", "\ufeff"],
     ids=ascii,
 )
-def test_refuses_characters_no_one_can_see(path: str, character: str) -> None:
+def test_refuses_invisible_characters(path: str, character: str) -> None:
     message = refusal(field(path), f"a{character}b")
 
     assert message == f"This text contains an invisible character (U+{ord(character):04X}). Remove it."
 
 
-def test_a_description_may_have_lines_and_an_ou_may_not() -> None:
+def test_a_description_can_have_several_lines_but_not_an_ou() -> None:
     assert field("description").clean("a\r\nb\rc\nd") == "a\nb\nc\nd"
     assert refusal(field("ou_name"), "a\r\nb") == "This text contains an invisible character (U+000A). Remove it."
 
 
 @pytest.mark.parametrize("seen", ["a\nb", "a\r\nb", "a\rb"])
 @pytest.mark.parametrize("sent", ["a\nb", "a\r\nb"])
-def test_the_line_breaks_of_a_browser_are_no_change(seen: str, sent: str) -> None:
+def test_line_breaks_of_a_browser_are_not_a_change(seen: str, sent: str) -> None:
     assert field("description", seen).clean(sent) == seen
 
 
@@ -218,7 +218,7 @@ def test_the_line_breaks_of_a_browser_are_no_change(seen: str, sent: str) -> Non
     [None, "", "as no one may type\u200b it " * 99, 0, -7, 10**12, True, False],
     ids=lambda seen: ascii(seen)[:9],
 )
-def test_what_was_shown_comes_back_unjudged(path: str, seen: Value) -> None:
+def test_an_unchanged_value_is_not_validated(path: str, seen: Value) -> None:
     made = field(path, seen)
 
     assert [made.clean(to_text(seen)), made.clean(None)] == [seen, seen]
@@ -233,7 +233,7 @@ def test_what_was_shown_comes_back_unjudged(path: str, seen: Value) -> None:
         ("SAS", ("ESSD", "ESSD, Extreme SSD")),
     ],
 )
-def test_offers_what_the_cloud_holds_though_it_is_no_option(seen: str | None, first: tuple[str, str]) -> None:
+def test_offers_the_clouds_value_even_if_it_is_not_an_option(seen: str | None, first: tuple[str, str]) -> None:
     made = BY_PATH["system_disk_type"].make()
     made.seen = seen
 

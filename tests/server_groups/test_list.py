@@ -1,4 +1,4 @@
-"""The list of groups: filters, order and pages of the address, its empty states, and the last good copy."""
+"""The list of groups: filters, order and pages from the address, empty states, and the last list."""
 
 import re
 import sys
@@ -28,7 +28,7 @@ People = Callable[[str], Client]
 LIST = address(group_id=None)
 HTMX = {"HX-Request": "true"}
 LISTS = {"method": "GET", "path": "*/app-server-groups"}
-"""The cloud's list of groups, in the words of a fault's match."""
+"""The match of a fault for the cloud's list of groups."""
 
 
 def names(page: Page) -> list[str]:
@@ -60,17 +60,17 @@ def shown(client: Client, query: str = "", **headers: str) -> Page:
         ("?q=branch&sort=servers&page=7", ["branch-johannesburg", "branch-madrid", "branch-singapore"]),
     ],
 )
-def test_shows_what_the_address_asks_for(client_as: People, project: Project, query: str, expected: list[str]) -> None:
+def test_the_address_selects_the_groups(client_as: People, project: Project, query: str, expected: list[str]) -> None:
     assert names(shown(client_as("viewer"), query)) == expected
 
 
 @pytest.mark.parametrize("nonsense", ["?page=0", "?page=x", "?sort=price", "?status=both", "?role=a", "?%ff=%00"])
-def test_nonsense_in_the_address_shows_everything(client_as: People, project: Project, nonsense: str) -> None:
+def test_invalid_values_in_the_address_are_ignored(client_as: People, project: Project, nonsense: str) -> None:
     assert len(names(shown(client_as("viewer"), nonsense))) == 42
 
 
 @pytest.mark.parametrize("column", ["status", "name", "app_type", "image", "disk", "servers", "app_groups"])
-def test_every_column_sorts_both_ways(client_as: People, project: Project, column: str) -> None:
+def test_each_column_sorts_in_both_orders(client_as: People, project: Project, column: str) -> None:
     client = client_as("viewer")
 
     up, down = shown(client, f"?sort={column}"), shown(client, f"?sort=-{column}")
@@ -83,7 +83,7 @@ def test_every_column_sorts_both_ways(client_as: People, project: Project, colum
     assert (f"?sort=-{column}" in links[0], f"?sort={column}" in links[1] or column == "name") == (True, True)
 
 
-def test_counts_are_filters_and_the_age_is_told(client_as: People, project: Project) -> None:
+def test_counts_are_filters_and_the_age_is_shown(client_as: People, project: Project) -> None:
     page = shown(client_as("viewer"), "?q=design")
 
     assert words(page.by_class("counts")[0].text) == "42 groups 39 on 3 off"
@@ -94,9 +94,7 @@ def test_counts_are_filters_and_the_age_is_told(client_as: People, project: Proj
     assert words(page.by_class("as-of")[0].text).startswith("As of ")
 
 
-def test_a_partial_has_the_table_alone_says_how_many_and_puts_the_view_in_the_address(
-    client_as: People, project: Project
-) -> None:
+def test_a_partial_has_only_the_table_the_count_and_the_address(client_as: People, project: Project) -> None:
     answer = client_as("viewer").get(f"{LIST}?q=finance&page=3", headers=HTMX)
 
     page = read(answer)
@@ -105,13 +103,13 @@ def test_a_partial_has_the_table_alone_says_how_many_and_puts_the_view_in_the_ad
     assert answer.headers["HX-Push-Url"] == f"{LIST}?q=finance"
 
 
-def test_a_page_restored_by_the_browser_is_whole(client_as: People, project: Project) -> None:
+def test_a_page_restored_from_the_history_is_complete(client_as: People, project: Project) -> None:
     page = shown(client_as("viewer"), **HTMX, **{"HX-History-Restore-Request": "true"})
 
     assert len(page.all("html")) == 1
 
 
-def test_the_filters_show_what_is_chosen(client_as: People, project: Project) -> None:
+def test_the_filters_show_the_current_choice(client_as: People, project: Project) -> None:
     page = shown(client_as("viewer"), "?q=de%22sign&status=on&role=primary&sort=-disk")
 
     (filters,) = [form for form in page.forms if form.attrs.get("role") == "search"]
@@ -127,10 +125,10 @@ def test_the_filters_show_what_is_chosen(client_as: People, project: Project) ->
     assert (order.attrs["value"], order.attrs["form"]) == ("-disk", filters.attrs["id"])
 
 
-# Empty, or not readable
+# Empty or unreadable
 
 
-def test_nothing_found_is_not_no_groups(client_as: People, project: Project) -> None:
+def test_nothing_found_and_no_groups_are_different_pages(client_as: People, project: Project) -> None:
     client = client_as("viewer")
 
     by_text, by_filter, by_both = (
@@ -144,7 +142,7 @@ def test_nothing_found_is_not_no_groups(client_as: People, project: Project) -> 
 
 @pytest.fixture
 def sized(settings: Settings) -> Iterator[Callable[[int], Simulated]]:
-    """A project of another size than usual."""
+    """A project with another number of groups."""
     servers: list[SimulatorServer] = []
 
     def of_size(groups: int) -> Simulated:
@@ -166,7 +164,7 @@ def sized(settings: Settings) -> Iterator[Callable[[int], Simulated]]:
         server.stop()
 
 
-def test_a_project_without_groups_says_where_they_are_made(
+def test_a_project_without_groups_says_where_to_create_them(
     client_as: People, sized: Callable[[int], Simulated]
 ) -> None:
     sized(0)
@@ -176,7 +174,7 @@ def test_a_project_without_groups_says_where_they_are_made(
     assert "No server groups yet" in answer
 
 
-def test_pages_go_over_the_whole_set(client_as: People, sized: Callable[[int], Simulated]) -> None:
+def test_pages_cover_all_groups(client_as: People, sized: Callable[[int], Simulated]) -> None:
     simulator = sized(230)
     client = client_as("viewer")
 
@@ -205,7 +203,7 @@ def test_refreshing_stays_on_the_page(client_as: People, sized: Callable[[int], 
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "drop_before_answer", "html", "not_json"])
-def test_while_the_cloud_is_away_the_last_good_copy_stays_and_nothing_can_be_switched(
+def test_an_unavailable_cloud_keeps_the_last_list_and_locks_switches(
     client_as: People, project: Project, simulator: Simulated, kind: str
 ) -> None:
     client = client_as("help desk")
@@ -221,9 +219,7 @@ def test_while_the_cloud_is_away_the_last_good_copy_stays_and_nothing_can_be_swi
     assert (len(switches), {"disabled" in switch.attrs for switch in switches}) == (42, {True})
 
 
-def test_when_the_cloud_answers_again_so_do_the_switches(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_switches_work_again_when_the_cloud_responds(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("help desk")
     shown(client)
     simulator.inject({"match": LISTS, "fault": "unavailable"})
@@ -239,7 +235,7 @@ def test_when_the_cloud_answers_again_so_do_the_switches(
     "kind", ["unavailable", "unauthorized", "forbidden", "not_found", "drop_before_answer", "html", "cut_json", "huge"]
 )
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-def test_a_cloud_that_never_answered_is_said_to_be_away(
+def test_a_cloud_that_never_responded_is_an_error_page(
     client_as: People, project: Project, simulator: Simulated, kind: str, headers: dict[str, str]
 ) -> None:
     simulator.inject({"match": LISTS, "fault": kind})
@@ -254,14 +250,14 @@ def test_a_cloud_that_never_answered_is_said_to_be_away(
 # Rows
 
 
-def test_who_may_not_switch_sees_the_state_and_no_switch(client_as: People, project: Project) -> None:
+def test_without_the_permission_to_switch_only_the_state_is_shown(client_as: People, project: Project) -> None:
     page = shown(client_as("viewer"), "?q=training-lab")
 
     assert page.all("button", role="switch") == []
     assert words(page.by_id(f"switch-{GROUP_IDS['training-lab']}").text) == "Off"
 
 
-def test_what_the_cloud_does_not_say_is_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_missing_values_are_shown_as_not_known(client_as: People, project: Project, simulator: Simulated) -> None:
     group_id = GROUP_IDS["qa-windows"]
     simulator.change(
         group_id,
@@ -285,7 +281,7 @@ def test_what_the_cloud_does_not_say_is_not_known(client_as: People, project: Pr
     assert words(page.by_id(f"last-change-{group_id}").text) == ""
 
 
-def test_what_the_cloud_says_is_text(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_texts_of_the_cloud_are_escaped(client_as: People, project: Project, simulator: Simulated) -> None:
     evil = '<script>alert("x")</script>\'"><img src=x onerror=y>'
     group_id = GROUP_IDS["qa-windows"]
     simulator.change(
@@ -309,7 +305,7 @@ def entries(actor_id: int, group_id: str, count: int, *, is_settled: bool) -> No
             record_outcome(intent, OutcomeDetails(Outcome.APPLIED, ""))
 
 
-def test_the_last_change_names_who_made_it(client_as: People, project: Project) -> None:
+def test_the_last_change_names_its_author(client_as: People, project: Project) -> None:
     entries(1, GROUP_IDS["qa-windows"], 2, is_settled=True)
 
     page = shown(client_as("viewer"), "?q=qa-windows")
@@ -334,7 +330,7 @@ def test_the_number_of_queries_does_not_grow(
     assert len(few) <= 9
 
 
-def test_the_cloud_is_asked_as_often_for_one_group_as_for_all(
+def test_the_number_of_calls_does_not_depend_on_the_number_of_groups(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     client = client_as("viewer")
@@ -346,7 +342,7 @@ def test_the_cloud_is_asked_as_often_for_one_group_as_for_all(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_ledger_that_is_missing_takes_no_page_down(
+def test_a_missing_ledger_does_not_break_a_page(
     client_as: People, project: Project, missing: Callable[[], None]
 ) -> None:
     client = client_as("help desk")
@@ -363,11 +359,11 @@ def test_a_ledger_that_is_missing_takes_no_page_down(
         assert "no such table: main.audit_ledgerrow" in said(answer)
 
 
-# A group whose id cannot stand in an address
+# A group whose id cannot be part of an address
 
 
 @pytest.mark.parametrize("group_id", ["a/b", "..", "a b,c", '"><img src=x>', "\u202e", "x" * 129])
-def test_a_group_that_cannot_be_opened_is_a_row_without_link_and_switch(
+def test_a_group_with_an_unusable_id_has_no_link_and_no_switch(
     client_as: People, project: Project, simulator: Simulated, group_id: str
 ) -> None:
     simulator.change(GROUP_IDS["qa-windows"], id=group_id)
@@ -391,9 +387,7 @@ def simulator_image(simulator: Simulated) -> str:
     return str(simulator.group(GROUP_IDS["qa-windows"])["image_name"])
 
 
-def test_a_group_that_cannot_be_opened_is_counted_and_disturbs_no_other(
-    client_as: People, project: Project, simulator: Simulated
-) -> None:
+def test_a_group_with_an_unusable_id_is_counted(client_as: People, project: Project, simulator: Simulated) -> None:
     simulator.change(GROUP_IDS["qa-windows"], id="a/b", name=None, server_group_status=None)
     client = client_as("help desk")
 
@@ -406,7 +400,7 @@ def test_a_group_that_cannot_be_opened_is_counted_and_disturbs_no_other(
     assert "a%2Fb" not in page.html
 
 
-def test_the_cloud_check_asks_about_a_group_that_can_be_asked_for(
+def test_the_cloud_check_uses_a_group_with_a_usable_id(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     listed = client_for(project).list_server_groups().value
@@ -418,13 +412,13 @@ def test_the_cloud_check_asks_about_a_group_that_can_be_asked_for(
     assert {entry["path"].rsplit("/", 1)[-1] for entry in simulator.requests("GET")} >= {listed[1].id}
 
 
-# A list that lacks groups
+# Incomplete lists
 
 
 SHORT = {"match": LISTS, "fault": "wrong_count", "by": 258}
 
 
-def test_a_short_list_says_so_and_counts_what_was_read(
+def test_an_incomplete_list_says_so_and_counts_the_read_groups(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(SHORT)
@@ -444,7 +438,7 @@ def test_a_short_list_says_so_and_counts_what_was_read(
 
 @pytest.fixture
 def scripted(settings: Settings) -> Iterator[Callable[..., None]]:
-    """A project whose cloud gives these answers to any question, the last one for ever."""
+    """A project whose cloud gives these responses to all requests, and repeats the last one."""
     with ExitStack() as stack:
 
         def answering(*bodies: object) -> None:
@@ -469,7 +463,7 @@ def listed(*names: str, count: int) -> dict[str, object]:
     return {"count": count, "items": items}
 
 
-def test_groups_that_only_the_last_complete_list_has_are_marked_and_locked(
+def test_groups_only_in_the_last_complete_list_are_marked_and_locked(
     client_as: People, scripted: Callable[..., None]
 ) -> None:
     short = listed("a", count=3)
@@ -498,7 +492,7 @@ def test_groups_that_only_the_last_complete_list_has_are_marked_and_locked(
     assert "could be read" not in said(whole)
 
 
-def test_a_group_without_an_id_is_said_to_be_unreadable(client_as: People, scripted: Callable[..., None]) -> None:
+def test_a_group_without_an_id_is_reported_as_unreadable(client_as: People, scripted: Callable[..., None]) -> None:
     body = listed("a", "b", count=3)
     scripted({**body, "items": [*body["items"], {"name": "nameless"}]})  # type: ignore[misc]  # a list, as above
 
@@ -508,9 +502,7 @@ def test_a_group_without_an_id_is_said_to_be_unreadable(client_as: People, scrip
     assert words(read(answer).by_class("counts")[0].text) == "2 of 3 groups 2 on 0 off"
 
 
-def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_project(
-    client_as: People, scripted: Callable[..., None]
-) -> None:
+def test_an_unreadable_list_is_not_an_empty_project(client_as: People, scripted: Callable[..., None]) -> None:
     scripted({"count": 300, "items": []})
 
     answer = said(client_as("viewer").get(LIST))
@@ -520,7 +512,7 @@ def test_a_list_of_which_nothing_can_be_read_is_not_an_empty_project(
     assert "No server groups yet" not in answer
 
 
-def test_a_list_that_is_too_large_leaves_the_last_one_on_show(
+def test_a_list_that_is_too_large_keeps_the_last_list(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     client = client_as("help desk")
@@ -533,10 +525,10 @@ def test_a_list_that_is_too_large_leaves_the_last_one_on_show(
     assert "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists." in said(answer)
 
 
-# Beside the list
+# Counts and unknown projects
 
 
-def test_the_counts_are_told_again_after_a_switch(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_the_counts_are_loaded_again_after_a_switch(client_as: People, project: Project, simulator: Simulated) -> None:
     simulator.change(server_group_status=False)
 
     page = read(client_as("viewer").get(f"{LIST}counts/?q=a", headers=HTMX))
@@ -547,7 +539,7 @@ def test_the_counts_are_told_again_after_a_switch(client_as: People, project: Pr
     assert (frame["hx-get"], frame["hx-trigger"]) == (f"{LIST}counts/?q=a", "server-group-switched from:body")
 
 
-def test_an_unknown_project_is_no_page(client_as: People, project: Project) -> None:
+def test_an_unknown_project_is_not_found(client_as: People, project: Project) -> None:
     answers = [
         client_as("viewer").get(f"/projects/{slug}/{page}").status_code
         for slug in ("nowhere", "DEFAULT", "de fault", "..")
@@ -557,5 +549,5 @@ def test_an_unknown_project_is_no_page(client_as: People, project: Project) -> N
     assert set(answers) == {404}
 
 
-def test_the_list_of_the_client_is_the_last_good_one(project: Project) -> None:
+def test_the_client_returns_its_last_list_while_the_cloud_is_unavailable(project: Project) -> None:
     assert len(client_for(project).list_server_groups().value) == 42

@@ -1,4 +1,4 @@
-"""Filtering, sorting and paging over the whole set of groups, from whatever stands in the address."""
+"""Filters, sorting and pages over all groups, from any address."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ UNKNOWN = ServerGroup("id-u")
 ALL = (C, UNKNOWN, B, A)
 
 
-def test_groups_that_the_latest_response_lacks_are_listed_and_not_counted() -> None:
+def test_groups_only_in_an_earlier_response_are_listed_but_not_counted() -> None:
     listing = list_groups((A, C), Query(), older=(B,))
 
     assert [group.id for group in listing.groups] == ["id-a", "id-b", "id-c"]
@@ -101,7 +101,7 @@ def test_filters(query: str, ids: list[str]) -> None:
         ("-app_groups", ["id-a", "id-b", "id-c", "id-u"]),
     ],
 )
-def test_sorts_by_a_column_both_ways_with_what_is_not_known_last(sort: str, ids: list[str]) -> None:
+def test_sorts_in_both_orders_with_unknown_values_last(sort: str, ids: list[str]) -> None:
     assert found(f"sort={sort}") == ids
 
 
@@ -126,11 +126,11 @@ def test_sorts_by_a_column_both_ways_with_what_is_not_known_last(sort: str, ids:
         "status=on&status=",
     ],
 )
-def test_what_makes_no_sense_is_as_good_as_none(nonsense: str) -> None:
+def test_invalid_values_are_ignored(nonsense: str) -> None:
     assert Query.from_get(QueryDict(nonsense).dict()) == Query()
 
 
-def test_a_filter_keeps_no_more_than_two_hundred_characters() -> None:
+def test_a_filter_keeps_at_most_two_hundred_characters() -> None:
     query = Query.from_get(dict.fromkeys(("q", "app_type", "tag", "image"), "x" * 5000))
 
     assert {len(text) for text in (query.q, query.app_type, query.tag, query.image)} == {200}
@@ -145,7 +145,7 @@ def test_a_filter_keeps_no_more_than_two_hundred_characters() -> None:
         ({"q": "", "status": "", "sort": "name"}, "?"),
     ],
 )
-def test_a_link_says_what_is_not_usual_and_goes_to_the_first_page(changed: dict[str, str | int], link: str) -> None:
+def test_a_link_has_only_values_other_than_the_default(changed: dict[str, str | int], link: str) -> None:
     query = Query(q="a b", status="on", sort="-disk", page=3)
 
     assert query.link(**changed) == link
@@ -178,13 +178,13 @@ def test_pages(number: int, first: int, last: int, rows: int, previous: str, fol
 
 
 @pytest.mark.parametrize(("count", "following"), [(0, ""), (1, ""), (PAGE_SIZE, ""), (PAGE_SIZE + 1, "?page=2")])
-def test_there_is_a_next_page_only_when_there_are_more(count: int, following: str) -> None:
+def test_only_a_full_page_has_a_next_page(count: int, following: str) -> None:
     listing = list_groups(many(count), Query())
 
     assert (listing.next, len(listing.groups)) == (following, min(count, PAGE_SIZE))
 
 
-def test_counts_and_choices_are_those_of_all_groups_not_of_the_ones_found() -> None:
+def test_counts_and_filter_values_are_of_all_groups() -> None:
     listing = list_groups(ALL, Query(q="beta"))
 
     counts = (listing.found, listing.counts.groups, listing.counts.on, listing.counts.off)

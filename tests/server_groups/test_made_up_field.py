@@ -1,4 +1,4 @@
-"""A field is one line in the field table: a made-up one is followed from the form to the ledger and the snippets."""
+"""A field is one line in the field table: the tests follow a new one from the form to the ledger and the snippets."""
 
 import json
 import sys
@@ -47,7 +47,7 @@ for _name in (
 
 
 def replace_everywhere(monkeypatch: pytest.MonkeyPatch, name: str, old: object, new: object) -> None:
-    """As if the module that defines `old` defined `new` instead."""
+    """Replace `old` by `new` in each module that has it."""
     for module in [module for path, module in sys.modules.items() if path.startswith("dashboard.")]:
         if getattr(module, name, None) is old:
             monkeypatch.setattr(module, name, new)
@@ -55,7 +55,7 @@ def replace_everywhere(monkeypatch: pytest.MonkeyPatch, name: str, old: object, 
 
 @pytest.fixture(autouse=True)
 def _idle_time(monkeypatch: pytest.MonkeyPatch, simulator: Simulated) -> None:
-    """One line in the field table, one in the resource, and a cloud that knows the member."""
+    """Add a line to the field table, one to the resource, and the member to the cloud."""
     replace_everywhere(monkeypatch, "FIELDS", fields.FIELDS, (*fields.FIELDS, IDLE))
     monkeypatch.setitem(fields.BY_PATH, IDLE.path, IDLE)
     longer = make_dataclass("ServerGroup", [(IDLE.path, int | None, None)], bases=(ServerGroup,), frozen=True)

@@ -1,4 +1,4 @@
-"""What came of a write, in words: what happened, what the cloud holds now, what to do."""
+"""Messages about the outcome of a write."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -70,13 +70,13 @@ def group(status: bool | None) -> ServerGroup:
         ),
     ],
 )
-def test_says_what_came_of_a_switch_and_no_more_than_is_known(
+def test_the_notice_of_a_switch_claims_no_more_than_is_known(
     outcome: Outcome | None, status: bool | None, notice: Notice
 ) -> None:
     assert switch_notice(WriteResult(entered(outcome)), group(status), on=False) == notice
 
 
-def test_says_that_nothing_was_to_be_done() -> None:
+def test_the_notice_of_an_unchanged_group_says_so() -> None:
     assert switch_notice(WriteResult(None), ServerGroup("g-1"), on=True) == Notice(
         "ok", "g-1 is already on. Nothing was sent."
     )
@@ -107,7 +107,7 @@ def test_says_that_nothing_was_to_be_done() -> None:
         ),
     ],
 )
-def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None, notice: Notice) -> None:
+def test_the_notice_of_a_settled_edit_names_its_outcome(outcome: Outcome | None, notice: Notice) -> None:
     assert settled_notice(entered(outcome, Kind.EDIT), group(True)) == notice
 
 
@@ -115,7 +115,7 @@ def test_says_what_a_later_read_found_out_about_an_edit(outcome: Outcome | None,
     ("code", "message", "quoted"),
     [("", "", ""), ("WKS.1", "", "WKS.1"), ("", "No", "No"), ("WKS.1", "No", "WKS.1: No"), ("", "No.", "No.")],
 )
-def test_quotes_the_cloud_where_it_said_anything(code: str, message: str, quoted: str) -> None:
+def test_the_failure_text_quotes_the_cloud(code: str, message: str, quoted: str) -> None:
     said = failure_text(entered(Outcome.REJECTED, error_code=code, error_msg=message))
 
     assert (quoted in said, "The cloud's words" in said) == (True, bool(quoted))

@@ -1,4 +1,4 @@
-"""A change that was or may have been sent is read again for an hour, and a late application corrects the ledger."""
+"""The dashboard reads a change for an hour if it may have been sent. A late application corrects the ledger."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ ATTENTION = "/projects/default/audit/attention/"
 
 @pytest.fixture
 def not_applied(project: Project, simulator: Simulated, acting: People, pause: Pause) -> ChangeIntent:
-    """A switch whose PATCH the cloud did not take, settled as not applied half a minute later."""
+    """A switch that the cloud did not apply, settled as not applied half a minute later."""
     simulator.inject(fault("gateway_timeout"))
     switch_server_group(
         project=project, group_id=DESIGN_POOL, on=False, reason="INC-4711", key="k", by=acting("help desk")
@@ -44,7 +44,7 @@ def outcomes() -> list[str]:
     return entry_of(ChangeIntent.objects.get()).outcomes
 
 
-def test_a_late_application_is_a_further_row_and_needs_attention(
+def test_a_late_application_adds_a_row_and_needs_attention(
     not_applied: ChangeIntent, simulator: Simulated, pause: Pause, client_as: Callable[[str], Client]
 ) -> None:
     client = client_as("help desk")
@@ -71,7 +71,7 @@ def test_a_late_application_is_listed_for_a_day(not_applied: ChangeIntent, simul
     assert list(find_corrected("another", since=since)) == []
 
 
-def test_it_is_read_after_1_5_15_and_60_minutes_and_then_no_more(
+def test_reads_after_1_5_15_and_60_minutes_and_then_stops(
     not_applied: ChangeIntent, simulator: Simulated, pause: Pause
 ) -> None:
     read_at = []
@@ -87,7 +87,7 @@ def test_it_is_read_after_1_5_15_and_60_minutes_and_then_no_more(
     assert OpenChange.objects.count() == 0
 
 
-def test_until_the_hour_is_over_no_page_says_that_trying_again_is_safe(
+def test_no_page_calls_a_retry_safe_within_the_hour(
     not_applied: ChangeIntent, pause: Pause, client_as: Callable[[str], Client]
 ) -> None:
     client = client_as("help desk")
@@ -105,7 +105,7 @@ def test_until_the_hour_is_over_no_page_says_that_trying_again_is_safe(
     assert "not applied" in old
 
 
-def test_a_second_try_takes_over_the_observation(
+def test_a_second_attempt_ends_the_observation_of_the_first(
     not_applied: ChangeIntent, project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
     simulator.inject(fault("gateway_timeout"))
@@ -125,7 +125,7 @@ def test_a_second_try_takes_over_the_observation(
     assert entry_of(second).outcomes == ["unknown", "not_applied", "applied"]
 
 
-def test_a_cloud_that_cannot_be_read_is_asked_again_at_the_next_time(
+def test_an_unreadable_cloud_is_read_again_at_the_next_time(
     not_applied: ChangeIntent, simulator: Simulated, pause: Pause
 ) -> None:
     simulator.inject(fault("forbidden", "GET", times=1))
@@ -139,7 +139,7 @@ def test_a_cloud_that_cannot_be_read_is_asked_again_at_the_next_time(
     assert outcomes() == ["unknown", "not_applied", "applied"]
 
 
-def test_what_was_accepted_unseen_is_applied_once_a_read_shows_it(
+def test_an_accepted_change_is_applied_when_a_read_shows_it(
     project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}
@@ -177,7 +177,7 @@ def test_a_late_application_over_a_newer_change_is_reported(
     assert list(find_corrected("default", since=not_applied.at)) == [not_applied]
 
 
-def test_what_was_accepted_unseen_is_not_applied_once_a_read_shows_the_old_value(
+def test_an_accepted_change_is_not_applied_if_a_read_shows_the_old_value(
     project: Project, simulator: Simulated, acting: People, pause: Pause
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}

@@ -1,4 +1,4 @@
-"""What a read proves: the table of quality.md 2."""
+"""The outcome of a change by what a read shows."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
 
 
 @pytest.mark.parametrize(
-    ("changes", "read", "is_accepted", "is_last", "outcome", "told"),
+    ("changes", "read", "is_accepted", "is_last", "outcome", "ending"),
     [
         ((RENAME,), group("new"), True, False, Outcome.APPLIED, "shows the new values."),
         ((RENAME,), group("new"), False, False, Outcome.APPLIED, "shows the new values."),
@@ -93,16 +93,16 @@ def group(name: str | None = "old", status: bool | None = True, sessions: int | 
         ((OFF,), group(status=None), True, False, Outcome.ACCEPTED, "it does not show the new value of Status."),
     ],
 )
-def test_judges_a_read(
-    changes: tuple[Change, ...], read: ServerGroup, is_accepted: bool, is_last: bool, outcome: str | None, told: str
+def test_derives_the_outcome_from_a_read(
+    changes: tuple[Change, ...], read: ServerGroup, is_accepted: bool, is_last: bool, outcome: str | None, ending: str
 ) -> None:
     details = check_read(changes, read, is_accepted=is_accepted, is_last=is_last)
 
     assert (details and details.outcome) == outcome
-    assert (details.proof if details else "").endswith(told)
+    assert (details.proof if details else "").endswith(ending)
 
 
-def test_says_when_it_was_read() -> None:
+def test_the_proof_names_the_time_of_the_read() -> None:
     details = check_read((RENAME,), group("new"), is_accepted=True, is_last=False)
 
     assert details is not None

@@ -73,7 +73,7 @@ class Cell:
 
     @property
     def outcome(self) -> str:
-        """The outcome after settling, from what a reader can know."""
+        """The outcome after settling, from the responses and reads."""
         if self.read not in READABLE:
             return self._without_a_read
         if self.is_applied:
@@ -97,7 +97,7 @@ def cells() -> Iterator[Cell]:
 
 
 def change(client: Client, kind: str) -> str:
-    """Switch off or edit as a browser without JavaScript does; what the next page says."""
+    """Switch off or edit as a browser without JavaScript does, and return the next page."""
     if kind == "switch":
         return said(client.post(address("switch/"), {"status": "off", "reason": "INC-4711"}, follow=True))
     return said(client.post(address("edit/"), {"description": "mine"}, follow=True))

@@ -1,4 +1,4 @@
-"""Reverting a change from its entry: what still holds is put back, through the form and its review."""
+"""Reverting a change from its entry, through the form and its review."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def links(answer: Rendered) -> list[str]:
 
 @pytest.fixture
 def changed(project: Project, simulator: Simulated, acting: Callable[[str], Actor]) -> Callable[..., ChangeIntent]:
-    """Makes a change and returns its entry."""
+    """Make a change and return its entry."""
 
     def change(**changes: Value) -> ChangeIntent:
         written = update_server_group(
@@ -72,7 +72,7 @@ def test_a_change_is_reverted_through_form_and_review(
     )
 
 
-def test_what_someone_changed_since_is_named_and_left(
+def test_a_field_changed_since_is_named_and_not_reverted(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
     entry = changed(name="TEST", description="new")
@@ -86,7 +86,7 @@ def test_what_someone_changed_since_is_named_and_left(
 
 
 @pytest.mark.parametrize("number", ["999", "0", "x", "-1", "9" * 40, "\u0663"])
-def test_an_entry_that_is_none_of_this_group_is_no_page(
+def test_an_entry_of_another_group_is_not_found(
     client_as: People, changed: Callable[..., ChangeIntent], number: str
 ) -> None:
     entry, client = changed(name="TEST"), client_as("administrator")
@@ -96,7 +96,7 @@ def test_an_entry_that_is_none_of_this_group_is_no_page(
 
 
 @pytest.mark.parametrize("role", ["help desk", "auditor"])
-def test_who_may_not_edit_is_not_offered_to_revert(
+def test_without_the_permission_to_edit_revert_is_not_offered(
     client_as: People, changed: Callable[..., ChangeIntent], role: str
 ) -> None:
     entry, client = changed(name="TEST"), client_as(role)
@@ -106,7 +106,7 @@ def test_who_may_not_edit_is_not_offered_to_revert(
 
 
 def sent_revert(client: Client, entry: ChangeIntent, **typed: str) -> ChangeIntent:
-    """What came of following the link to revert an entry, the form changed as `typed`, through the review."""
+    """Follow the link to revert an entry, change the form by `typed`, send the review, and return the new entry."""
     form = read(client.get(f"{address('edit/')}?revert={entry.number}")).form("edit-form").fields
     review = read(client.post(address("edit/review/"), form | typed))
     carried = next(found.fields for found in review.forms if "key" in found.fields)
@@ -135,7 +135,7 @@ def test_entry_and_revert_name_each_other(
 @pytest.mark.parametrize(
     ("typed", "kept"), [("INC-9", "Reverts entry {}: INC-9"), ("", "Reverts entry {}"), (" ", "Reverts entry {}")]
 )
-def test_whatever_reason_is_typed_the_entry_stays_named(
+def test_the_reason_of_a_revert_always_names_the_entry(
     client_as: People, changed: Callable[..., ChangeIntent], typed: str, kept: str
 ) -> None:
     entry = changed(name="TEST")
@@ -145,7 +145,7 @@ def test_whatever_reason_is_typed_the_entry_stays_named(
     assert (reverting.kind, reverting.reason) == ("revert", kept.format(entry.number))
 
 
-def test_a_switch_is_reverted_by_who_may_edit(
+def test_an_administrator_can_revert_a_switch(
     client_as: People, project: Project, simulator: Simulated, acting: Callable[[str], Actor]
 ) -> None:
     written = switch_server_group(
@@ -162,7 +162,7 @@ def test_a_switch_is_reverted_by_who_may_edit(
     assert reverting.kind == "revert"
 
 
-def test_a_form_that_puts_nothing_back_is_no_revert(client_as: People, changed: Callable[..., ChangeIntent]) -> None:
+def test_a_form_that_restores_no_value_is_an_edit(client_as: People, changed: Callable[..., ChangeIntent]) -> None:
     entry = changed(name="TEST")
 
     other = sent_revert(client_as("administrator"), entry, name="TEST", description="another thing")
@@ -186,7 +186,7 @@ def test_a_revert_of_no_entry_of_this_group_is_an_edit(
         ({"name": "design-pool"}, "Not reverted, because they have the earlier value already: Name."),
     ],
 )
-def test_where_nothing_is_left_to_revert_nothing_is_offered(
+def test_an_entry_without_revertible_fields_shows_the_reason(
     client_as: People,
     simulator: Simulated,
     changed: Callable[..., ChangeIntent],
@@ -203,7 +203,7 @@ def test_where_nothing_is_left_to_revert_nothing_is_offered(
     assert simulator.patches == []
 
 
-def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
+def test_fixed_and_unknown_values_are_not_reverted(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
     simulator.inject(
@@ -226,7 +226,7 @@ def test_what_cannot_be_changed_any_more_and_what_nobody_knew_are_left(
     ("played", "words_"),
     [("bad_request", "Entry {} changed nothing."), ("ignored", "The outcome of entry {} is not known yet.")],
 )
-def test_what_was_not_applied_cannot_be_reverted(
+def test_a_change_that_was_not_applied_cannot_be_reverted(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent], played: str, words_: str
 ) -> None:
     simulator.inject(fault(played))
@@ -238,7 +238,7 @@ def test_what_was_not_applied_cannot_be_reverted(
     assert words_.format(entry.number) in said(answer)
 
 
-def test_a_form_that_says_it_reverts_what_changed_nothing_is_an_edit(
+def test_a_form_that_names_an_unapplied_entry_is_an_edit(
     client_as: People, simulator: Simulated, changed: Callable[..., ChangeIntent]
 ) -> None:
     simulator.inject(fault("bad_request"))

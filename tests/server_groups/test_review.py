@@ -1,4 +1,4 @@
-"""The review before sending, what it asks for, and the way back to the form."""
+"""The review before sending: its contents, its confirmations, and the way back to the form."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -27,7 +27,7 @@ OTHER_IMAGE = {
 
 
 def inputs(page: Rendered) -> dict[str, str]:
-    """What the form, or the review in its place, would send."""
+    """The fields of the form or of the review on a page."""
     (form,) = (form for form in read(page).forms if "/edit/" in form.attrs["action"])
     return form.fields
 
@@ -61,13 +61,13 @@ def consequences(project: Project, changes: Mapping[str, Value]) -> tuple[str, .
         ),
     ],
 )
-def test_what_follows_from_a_change_is_said(
+def test_the_review_names_the_consequences_of_a_change(
     project: Project, changes: Mapping[str, Value], expected: tuple[str, ...]
 ) -> None:
     assert consequences(project, changes) == expected
 
 
-def test_the_what_if_names_the_servers_that_would_refuse_new_sessions(project: Project, simulator: Simulated) -> None:
+def test_the_review_names_servers_that_would_refuse_new_sessions(project: Project, simulator: Simulated) -> None:
     servers = client_for(project).list_servers(DESIGN_POOL)
     most = max(server.session_count or 0 for server in servers)
     full = [server for server in servers if server.session_count == most]
@@ -77,7 +77,7 @@ def test_the_what_if_names_the_servers_that_would_refuse_new_sessions(project: P
     assert said[-1].startswith(f"{len(full)} of {len(servers)} servers would refuse new sessions now: {full[0].name}")
 
 
-def test_servers_that_cannot_be_read_are_not_guessed(project: Project, simulator: Simulated) -> None:
+def test_the_review_says_that_servers_are_unreadable(project: Project, simulator: Simulated) -> None:
     simulator.inject({"match": {"method": "GET", "path": "*/app-servers"}, "fault": "forbidden"})
 
     said = consequences(project, {"image_id": "another", "route_policy.max_session": 5})
@@ -99,7 +99,7 @@ def test_the_review_shows_old_new_and_effect_and_sends_nothing(
     assert not ChangeIntent.objects.exists()
 
 
-def test_what_the_review_carries_is_exactly_what_is_sent(
+def test_the_reviewed_changes_are_exactly_the_sent_changes(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -112,7 +112,7 @@ def test_what_the_review_carries_is_exactly_what_is_sent(
     assert ChangeIntent.objects.get().reason == "CHG-1"
 
 
-def test_the_way_back_keeps_what_was_typed(client_as: Callable[[str], Client], project: Project) -> None:
+def test_going_back_from_the_review_keeps_the_input(client_as: Callable[[str], Client], project: Project) -> None:
     client = client_as("administrator")
     form = inputs(client.get(address("edit/")))
     review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
@@ -125,7 +125,7 @@ def test_the_way_back_keeps_what_was_typed(client_as: Callable[[str], Client], p
     }
 
 
-def test_the_review_carries_one_signed_submission(
+def test_the_review_has_one_signed_submission(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -156,7 +156,7 @@ def test_an_altered_review_is_refused(
     assert simulator.patches == []
 
 
-def test_an_expired_review_is_refused_and_what_was_typed_is_shown(
+def test_an_expired_review_is_refused_and_its_input_is_shown(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -172,7 +172,7 @@ def test_an_expired_review_is_refused_and_what_was_typed_is_shown(
     assert simulator.patches == []
 
 
-def test_the_review_of_one_person_is_not_sent_by_another(
+def test_another_person_cannot_send_a_review(
     client_as: Callable[[str], Client], person: Callable[[str], User], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -187,7 +187,7 @@ def test_the_review_of_one_person_is_not_sent_by_another(
     assert (page.status_code, simulator.patches) == (422, [])
 
 
-def test_a_review_outlives_a_sign_in_that_has_run_out(
+def test_a_review_survives_an_expired_session(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -204,15 +204,13 @@ def test_a_review_outlives_a_sign_in_that_has_run_out(
     assert simulator.patches == []
 
 
-def test_a_reload_of_the_reviews_address_leads_to_the_form(
-    client_as: Callable[[str], Client], project: Project
-) -> None:
+def test_reloading_the_review_shows_the_form(client_as: Callable[[str], Client], project: Project) -> None:
     answer = client_as("administrator").get(address("edit/review/"))
 
     assert (answer.status_code, answer.headers["Location"]) == (302, address("edit/"))
 
 
-def test_nothing_changed_is_nothing_to_review(client_as: Callable[[str], Client], project: Project) -> None:
+def test_an_unchanged_form_has_no_review(client_as: Callable[[str], Client], project: Project) -> None:
     client = client_as("administrator")
     form = inputs(client.get(address("edit/")))
 
@@ -222,7 +220,7 @@ def test_nothing_changed_is_nothing_to_review(client_as: Callable[[str], Client]
     assert "You have not changed anything yet, so there is nothing to send." in page.content.decode()
 
 
-def test_replacing_the_image_wants_a_tick_of_its_own(
+def test_replacing_the_image_needs_a_separate_confirmation(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated
 ) -> None:
     client = client_as("administrator")
@@ -249,26 +247,26 @@ def test_a_reason_can_be_required(
     assert simulator.patches == [{"name": "TEST"}]
 
 
-def test_a_wrong_form_is_not_reviewed(client_as: Callable[[str], Client], project: Project) -> None:
+def test_an_invalid_form_has_no_review(client_as: Callable[[str], Client], project: Project) -> None:
     answer = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
 
     assert answer.status_code == 422
     assert "Use letters, digits, _ and -. Spaces are not allowed." in said(answer)
 
 
-def test_a_standby_whose_id_cannot_be_asked_for_is_named_by_it(project: Project, simulator: Simulated) -> None:
+def test_a_standby_with_an_unusable_id_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
     simulator.change(secondary_server_group_ids=["a/b", ".."])
 
-    told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
+    found = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
 
-    assert told == ("The cloud also changes this field of the standby a/b, ..: Application type.",)
+    assert found == ("The cloud also changes this field of the standby a/b, ..: Application type.",)
 
 
-def test_a_standby_that_cannot_be_read_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
+def test_an_unreadable_standby_is_named_by_its_id(project: Project, simulator: Simulated) -> None:
     simulator.change(secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
 
-    told = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
+    found = consequences(project, {"app_type": "SESSION_DESKTOP_APP"})
 
-    assert told == (
+    assert found == (
         "The cloud also changes this field of the standby 7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10: Application type.",
     )

@@ -1,4 +1,4 @@
-"""When a PATCH may leave a second time: once, within the send limit, and after a new read of the group."""
+"""A second PATCH: once, within the send limit, and after a new read of the group."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def rename(project: Project, by: Actor, **changes: Any) -> WriteResult:
 
 @pytest.fixture
 def while_it_waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Do something once, at the first pause of the write path, instead of the pause."""
+    """Run a function at the first pause of the write path, instead of the pause."""
 
     def do(something: Callable[[], None]) -> None:
         pending = [something]
@@ -71,7 +71,7 @@ def outcome() -> tuple[list[str], str]:
     return entry_of(intent).outcomes, intent.last_outcome.proof
 
 
-def test_a_throttled_patch_is_sent_again_once_after_a_read(
+def test_a_throttled_patch_is_sent_once_more_after_a_read(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     simulator.inject(fault("throttled"))
@@ -106,7 +106,7 @@ def test_a_long_retry_after_is_not_waited_for(project: Project, simulator: Simul
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_no_second_patch_overwrites_what_someone_else_changed(
+def test_no_second_patch_overwrites_a_change_by_others(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -125,7 +125,7 @@ def test_no_second_patch_overwrites_what_someone_else_changed(
         assert outcome()[1].startswith("Someone else changed Description after the first PATCH. It was not sent again.")
 
 
-def test_the_second_patch_carries_the_thresholds_of_the_second_read(
+def test_the_second_patch_has_the_thresholds_of_the_second_read(
     project: Project, simulator: Simulated, acting: People, while_it_waits: Callable[[Callable[[], None]], None]
 ) -> None:
     theirs = {"max_session": 6, "cpu_threshold": 80, "gpu_threshold": 11, "mem_threshold": 85}
@@ -149,7 +149,7 @@ def test_a_throttled_patch_that_was_applied_is_applied_and_not_sent_again(
     assert (len(simulator.patches), outcome()[0]) == (1, ["applied"])
 
 
-def test_an_expired_token_that_cannot_be_renewed_does_not_hide_the_patch(
+def test_a_token_that_cannot_be_renewed_does_not_hide_the_patch(
     signed_in: Project, simulator: Simulated, acting: People
 ) -> None:
     simulator.inject(
@@ -164,7 +164,7 @@ def test_an_expired_token_that_cannot_be_renewed_does_not_hide_the_patch(
     assert (len(simulator.patches), simulator.group()["name"]) == (1, "TEST")
 
 
-def test_an_expired_token_is_renewed_and_the_patch_sent_again_after_a_read(
+def test_an_expired_token_is_renewed_before_a_second_patch(
     signed_in: Project, simulator: Simulated, acting: People
 ) -> None:
     simulator.inject(fault("expired_token"))
@@ -189,7 +189,7 @@ def test_a_second_read_that_takes_too_long_does_not_hide_the_first_patch(
     assert written.intent.is_observed
 
 
-def test_a_value_that_the_second_read_hides_is_not_a_change_of_someone_else(
+def test_a_value_hidden_from_the_second_read_is_not_a_conflict(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["name"], "times": None}

@@ -1,4 +1,4 @@
-"""A write in its four steps, on good days and on every bad one: intent, PATCH, proof, outcome."""
+"""A write in its four steps, without and with faults: intent, PATCH, verification, outcome."""
 
 import threading
 import time
@@ -42,8 +42,8 @@ from tests.server_groups.conftest import Entry, entry_of, ledger
 pytestmark = pytest.mark.django_db
 
 People = Callable[[str], Actor]
-LADDER = 1 + 2 + 4 + 8
-AFTER_THE_CALL = timedelta(seconds=outcome_check.CALL_SECONDS + LADDER + 1)
+SETTLE_SECONDS = 1 + 2 + 4 + 8
+AFTER_THE_CALL = timedelta(seconds=outcome_check.CALL_SECONDS + SETTLE_SECONDS + 1)
 
 
 def update(
@@ -63,7 +63,7 @@ def update(
 
 
 def only(written: WriteResult) -> ChangeIntent:
-    """The one entry of the ledger, which is the one that was answered."""
+    """The only entry of the ledger, which is the entry of the result."""
     intent = ChangeIntent.objects.get()
     assert written.intent == intent
     return intent
@@ -75,10 +75,10 @@ def last(intent: ChangeIntent) -> ChangeOutcome:
     return outcome
 
 
-# A good day
+# Without faults
 
 
-def test_records_the_intent_sends_one_patch_proves_it_and_records_the_outcome(
+def test_records_the_intent_sends_one_patch_and_verifies_it(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     changes: dict[str, Value] = {"name": "TEST", "route_policy.max_session": 8}
@@ -110,9 +110,7 @@ def test_records_the_intent_sends_one_patch_proves_it_and_records_the_outcome(
 
 
 @pytest.mark.usefixtures("committed")
-def test_the_intent_is_in_the_ledger_before_the_patch_leaves(
-    project: Project, simulator: Simulated, acting: People
-) -> None:
+def test_the_intent_is_in_the_ledger_before_the_patch(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("delay", delay_ms=400))
     by = acting("administrator")
 
@@ -135,7 +133,7 @@ def test_the_intent_is_in_the_ledger_before_the_patch_leaves(
         {"route_policy.max_session": 6, "route_policy.cpu_threshold": 80},
     ],
 )
-def test_nothing_changed_sends_and_records_nothing(
+def test_unchanged_values_send_and_record_nothing(
     project: Project, simulator: Simulated, acting: People, changes: dict[str, Value]
 ) -> None:
     written = update(project, acting("administrator"), changes)
@@ -144,7 +142,7 @@ def test_nothing_changed_sends_and_records_nothing(
     assert written.group is not None
 
 
-def test_sends_only_what_differs_from_the_cloud(project: Project, simulator: Simulated, acting: People) -> None:
+def test_sends_only_values_that_differ_from_the_cloud(project: Project, simulator: Simulated, acting: People) -> None:
     update(project, acting("administrator"), {"name": "design-pool", "ou_name": "OU=A", "system_disk_size": 80})
 
     assert simulator.patches == [{"ou_name": "OU=A"}]
@@ -170,7 +168,7 @@ def test_the_ledger_is_in_english_in_every_language(
 # One submit, one change
 
 
-def test_the_same_key_again_has_the_first_answer(project: Project, simulator: Simulated, acting: People) -> None:
+def test_the_same_key_returns_the_first_result(project: Project, simulator: Simulated, acting: People) -> None:
     first = update(project, acting("administrator"), {"name": "TEST"})
 
     again = update(project, acting("administrator"), {"name": "TEST"})
@@ -187,7 +185,7 @@ def test_the_same_key_again_has_the_first_answer(project: Project, simulator: Si
         ({"server_group_status": False}, {"server_group_status": (None, False)}),
     ],
 )
-def test_a_key_used_for_something_else_is_refused_and_recorded(
+def test_a_key_with_other_changes_is_refused_and_recorded(
     project: Project, simulator: Simulated, acting: People, asked: dict[str, Value], besides: dict[str, Any]
 ) -> None:
     first = update(project, acting("administrator"), {"name": "TEST"})
@@ -201,7 +199,7 @@ def test_a_key_used_for_something_else_is_refused_and_recorded(
     assert last(refused).proof == f"The form's key was used before, for change {of_first.number}."
 
 
-def test_a_field_that_held_its_value_when_the_key_was_used_first_is_no_other_request(
+def test_a_field_that_had_its_value_already_is_not_another_change(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     both: dict[str, Value] = {"name": "TEST", "description": "new"}
@@ -214,7 +212,7 @@ def test_a_field_that_held_its_value_when_the_key_was_used_first_is_no_other_req
     assert len(ledger()) == 1
 
 
-def test_with_the_cloud_away_a_key_is_given_no_benefit_of_the_doubt(
+def test_an_unreadable_cloud_refuses_a_key_with_unrecorded_fields(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     both: dict[str, Value] = {"name": "TEST", "description": "new"}
@@ -231,7 +229,7 @@ def test_with_the_cloud_away_a_key_is_given_no_benefit_of_the_doubt(
     "other",
     [{"group_id": "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e11"}, {"key": "another key"}, {"role": "help desk"}],
 )
-def test_a_key_counts_for_one_person_and_one_group(
+def test_a_key_is_valid_for_one_person_and_one_group(
     project: Project, simulator: Simulated, acting: People, other: dict[str, str]
 ) -> None:
     update(project, acting("administrator"), {"server_group_status": False})
@@ -263,7 +261,7 @@ def test_a_double_click_is_one_change(project: Project, simulator: Simulated, ac
     assert {answer.intent for answer in answers} == {ChangeIntent.objects.get()}
 
 
-def test_the_half_of_a_double_click_that_comes_after_the_change_has_its_answer(
+def test_the_second_half_of_a_double_click_returns_the_first_result(
     project: Project, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by = acting("administrator")
@@ -290,7 +288,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_is_rejected_with_the_words_of_the_cloud(
+def test_a_refusal_is_rejected_with_the_clouds_message(
     project: Project, simulator: Simulated, acting: People, kind: str
 ) -> None:
     simulator.inject(fault(kind, times=None))
@@ -316,7 +314,7 @@ def test_a_refusal_is_rejected_with_the_words_of_the_cloud(
         ),
     ],
 )
-def test_a_rule_that_only_the_cloud_can_judge_is_told_in_its_words(
+def test_a_rule_that_only_the_cloud_checks_has_the_clouds_message(
     project: Project, acting: People, changes: dict[str, Value], message: str
 ) -> None:
     written = update(project, acting("administrator"), changes)
@@ -335,7 +333,7 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("kind", UNCLEAR)
-def test_an_unclear_refusal_is_unknown_until_reads_tell(
+def test_an_unclear_refusal_is_unknown_until_a_read_settles_it(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
 ) -> None:
     options: dict[str, Any] = {"status": UNCLEAR[kind]} if kind.startswith("error_") else {}
@@ -346,16 +344,16 @@ def test_an_unclear_refusal_is_unknown_until_reads_tell(
     pause(AFTER_THE_CALL)
     settled = settle_change(project=project, intent=ChangeIntent.objects.get())
 
-    told_first = f"The response (HTTP {UNCLEAR[kind]}) does not say whether the change was applied."
+    sentence = f"The response (HTTP {UNCLEAR[kind]}) does not say whether the change was applied."
     assert (at_first.http_status, at_first.proof) == (
         UNCLEAR[kind],
-        f"{told_first} The change may have been applied.",
+        f"{sentence} The change may have been applied.",
     )
     assert entry_of(settled).outcomes == ["unknown", "not_applied"]
     assert simulator.patches == [{"name": "TEST"}]
 
 
-# Nobody knows, until a read does
+# Unknown outcomes
 
 NOT_APPLIED = (
     *("internal_error", "bad_gateway", "unavailable", "gateway_timeout", "error_html", "error_in_200", "redirect"),
@@ -374,7 +372,7 @@ LOST |= dict.fromkeys(("drop_after_applying", "reset_after_applying", "silence_a
 
 
 @pytest.mark.parametrize("kind", APPLIED)
-def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
+def test_an_applied_change_with_a_lost_response_becomes_applied(
     impatient: Project, simulator: Simulated, acting: People, kind: str
 ) -> None:
     simulator.inject(fault(kind))
@@ -390,7 +388,7 @@ def test_what_happened_although_the_answer_was_lost_is_unknown_and_then_applied(
 
 
 @pytest.mark.parametrize("kind", NOT_APPLIED)
-def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
+def test_an_unapplied_change_is_unknown_until_the_last_read(
     impatient: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
 ) -> None:
     simulator.inject(fault(kind))
@@ -404,7 +402,7 @@ def test_what_did_not_happen_is_unknown_until_there_was_time_enough(
     assert len(simulator.requests("PATCH")) == 1
 
 
-def test_a_late_change_was_never_called_a_failure(project: Project, simulator: Simulated, acting: People) -> None:
+def test_a_late_change_is_never_reported_as_failed(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("late", after_ms=200))
     written = update(project, acting("administrator"), {"name": "TEST"})
     at_first = entry_of(only(written)).outcomes
@@ -416,7 +414,7 @@ def test_a_late_change_was_never_called_a_failure(project: Project, simulator: S
     assert len(simulator.patches) == 1
 
 
-def test_a_change_of_which_only_a_part_happened_is_a_conflict(
+def test_a_partly_applied_change_is_a_conflict(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("partial", members=["name"]))
@@ -430,10 +428,10 @@ def test_a_change_of_which_only_a_part_happened_is_a_conflict(
     assert last(settled).proof.endswith("shows the new value of Name only.")
 
 
-# A 200 proves nothing
+# A 200 is verified
 
 
-def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acting: People) -> None:
+def test_reads_again_after_a_stale_read(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("stale_reads", "GET", times=2))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
@@ -442,7 +440,7 @@ def test_a_stale_read_is_waited_for(project: Project, simulator: Simulated, acti
     assert [entry["method"] for entry in simulator.requests()] == ["GET", "PATCH", "GET", "GET"]
 
 
-def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
+def test_stale_reads_leave_the_outcome_unknown(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("stale_reads", "GET", times=None))
@@ -461,7 +459,7 @@ def test_reads_that_stay_stale_leave_it_unknown_until_one_shows_it(
     assert entry_of(settled).outcomes == ["unknown", "applied"]
 
 
-def test_a_200_that_changes_nothing_is_never_a_success(
+def test_a_200_without_a_change_is_never_applied(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("ignored"))
@@ -476,7 +474,7 @@ def test_a_200_that_changes_nothing_is_never_a_success(
     assert len(simulator.patches) == 1
 
 
-def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated, acting: People) -> None:
+def test_failed_reads_leave_the_outcome_unknown(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("delay", "GET", times=1), fault("forbidden", "GET", times=None))
 
     written = update(project, acting("administrator"), {"name": "TEST"})
@@ -484,7 +482,7 @@ def test_reads_that_fail_leave_it_unknown(project: Project, simulator: Simulated
     assert (written.group, entry_of(only(written)).outcomes) == (None, ["unknown"])
 
 
-def test_a_silent_cloud_is_not_read_again_and_again(
+def test_a_silent_cloud_is_read_only_once(
     impatient: Project, simulator: Simulated, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "VERIFY_SECONDS", 0.1)
@@ -500,7 +498,7 @@ def test_a_silent_cloud_is_not_read_again_and_again(
 ALL_FOUR = {"max_session": 8, "cpu_threshold": 70, "gpu_threshold": 60, "mem_threshold": 50}
 
 
-def test_a_threshold_is_not_sent_while_the_cloud_does_not_show_the_others(
+def test_a_threshold_is_not_sent_if_the_cloud_hides_the_others(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     simulator.control("PUT", "switches", {"newest_members": "omit"})
@@ -530,7 +528,7 @@ def test_a_threshold_is_not_sent_while_the_cloud_does_not_show_the_others(
         ),
     ],
 )
-def test_a_field_that_no_read_shows_is_accepted_and_not_called_applied(
+def test_a_field_that_no_read_shows_is_accepted(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -548,10 +546,10 @@ def test_a_field_that_no_read_shows_is_accepted_and_not_called_applied(
 
 
 @pytest.mark.parametrize("kind", ["html", "error_in_200", "empty"])
-def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
+def test_a_malformed_200_is_not_accepted(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None], kind: str
 ) -> None:
-    """Or else a field that cannot be read would be called applied."""
+    """Otherwise a field that cannot be read would count as applied."""
     simulator.control("PUT", "switches", {"newest_members": "omit"})
     simulator.inject(fault(kind))
     update(project, acting("administrator"), {"image_type": "private"})
@@ -562,11 +560,11 @@ def test_a_200_that_says_nothing_good_does_not_count_as_accepted(
     assert entry_of(settled).outcomes == ["unknown"]
 
 
-# Someone else
+# Changes by others
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_others_changed_meanwhile_is_told(
+def test_reports_changes_by_others_during_the_write(
     project: Project, simulator: Simulated, acting: People, when: str
 ) -> None:
     simulator.inject(fault("overtaken", changes={"description": "theirs", "ou_name": "OU=B"}, when=when))
@@ -581,7 +579,7 @@ def test_what_others_changed_meanwhile_is_told(
     )
 
 
-def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
+def test_a_change_that_someone_else_undoes_at_once_is_a_conflict(
     project: Project, simulator: Simulated, acting: People, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("overtaken", changes={"name": "theirs"}, when="after"))
@@ -593,9 +591,7 @@ def test_a_change_undone_by_someone_else_at_once_is_a_conflict(
     assert entry_of(settled).outcomes == ["unknown", "conflict"]
 
 
-def test_a_field_both_changed_is_a_conflict_and_nothing_is_sent(
-    project: Project, simulator: Simulated, acting: People
-) -> None:
+def test_a_field_that_two_people_changed_is_a_conflict(project: Project, simulator: Simulated, acting: People) -> None:
     seen = client_for(project).show_server_group(DESIGN_POOL)
     simulator.change(name="theirs", description="theirs too")
 
@@ -607,11 +603,11 @@ def test_a_field_both_changed_is_a_conflict_and_nothing_is_sent(
     assert ledger() == [
         Entry("edit", "administrator", "theirs", {"name": ("theirs", "mine"), "ou_name": ("", "OU=A")}, ["conflict"])
     ]
-    told_why = last(ChangeIntent.objects.get()).proof
-    assert told_why == "Someone else changed Name since the form was opened. Nothing was sent."
+    proof = last(ChangeIntent.objects.get()).proof
+    assert proof == "Someone else changed Name since the form was opened. Nothing was sent."
 
 
-def test_a_conflict_posted_again_with_its_key_has_the_same_answer(
+def test_a_conflict_with_the_same_key_returns_the_same_result(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     seen = client_for(project).show_server_group(DESIGN_POOL)
@@ -625,7 +621,7 @@ def test_a_conflict_posted_again_with_its_key_has_the_same_answer(
     assert simulator.patches == []
 
 
-def test_what_others_changed_elsewhere_is_no_conflict_and_is_told(
+def test_a_change_by_others_to_another_field_is_no_conflict(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     seen = client_for(project).show_server_group(DESIGN_POOL)
@@ -636,7 +632,7 @@ def test_what_others_changed_elsewhere_is_no_conflict_and_is_told(
     assert (written.changed_by_others, simulator.patches) == (("description",), [{"name": "mine"}])
 
 
-def test_what_someone_else_has_done_already_is_not_done_again(
+def test_a_value_that_someone_else_set_already_is_not_sent(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     seen = client_for(project).show_server_group(DESIGN_POOL)
@@ -648,7 +644,9 @@ def test_what_someone_else_has_done_already_is_not_done_again(
 
 
 @pytest.mark.usefixtures("committed")
-def test_two_writers_to_one_group_take_turns(project: Project, simulator: Simulated, acting: People) -> None:
+def test_two_writes_to_one_group_are_sent_one_after_the_other(
+    project: Project, simulator: Simulated, acting: People
+) -> None:
     by = {role: acting(role) for role in ("administrator", "help desk")}
     simulator.inject(fault("delay", times=None, delay_ms=150))
 
@@ -666,7 +664,7 @@ def test_two_writers_to_one_group_take_turns(project: Project, simulator: Simula
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])
-def test_a_change_under_way_is_waited_for_and_then_given_up(
+def test_waits_for_a_change_in_progress_and_then_stops(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -686,7 +684,7 @@ def test_a_change_under_way_is_waited_for_and_then_given_up(
     assert (simulator.patches, len(ledger())) == ([], 1)
 
 
-def test_a_change_cut_short_long_ago_holds_up_no_one(
+def test_an_old_interrupted_change_does_not_block_the_next(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -716,12 +714,10 @@ def test_changes_of_different_groups_do_not_wait_for_each_other(
     assert simulator.patches == [{"description": "new"}]
 
 
-# The cloud is away
+# The cloud is unavailable
 
 
-def test_a_cloud_that_cannot_be_read_first_is_not_sent_anything(
-    project: Project, simulator: Simulated, acting: People
-) -> None:
+def test_an_unreadable_cloud_gets_no_patch(project: Project, simulator: Simulated, acting: People) -> None:
     simulator.inject(fault("forbidden", "GET", times=None))
 
     written = update(project, acting("administrator"), {"name": "TEST"}, reason="why")
@@ -735,7 +731,7 @@ def test_a_cloud_that_cannot_be_read_first_is_not_sent_anything(
     assert simulator.patches == []
 
 
-def test_a_connection_that_never_opens_sends_nothing(
+def test_a_connection_that_does_not_open_sends_nothing(
     project: Project, acting: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SimulatorServer() as server:
@@ -754,7 +750,7 @@ def test_a_connection_that_never_opens_sends_nothing(
     assert last(only(written)).proof.startswith("Nothing reached the cloud.")
 
 
-def test_an_unreachable_cloud_is_not_sent_anything(project: Project, acting: People) -> None:
+def test_an_unreachable_cloud_gets_no_patch(project: Project, acting: People) -> None:
     nowhere = replace(project, workspace_endpoint="http://127.0.0.1:9")
 
     written = update(nowhere, acting("administrator"), {"name": "TEST"})
@@ -762,7 +758,7 @@ def test_an_unreachable_cloud_is_not_sent_anything(project: Project, acting: Peo
     assert entry_of(only(written)).outcomes == ["not_sent"]
 
 
-def test_while_the_breaker_is_open_nothing_is_sent_or_recorded(
+def test_an_open_circuit_breaker_sends_and_records_nothing(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     client_for(project)._breakers[project.workspace_endpoint]._open_until = time.monotonic() + 60
@@ -783,12 +779,12 @@ def test_an_unknown_group_is_not_found_and_nothing_is_recorded(
     assert (simulator.patches, ledger()) == ([], [])
 
 
-# The ledger is away
+# The ledger is unavailable
 
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("table", ["audit_changeintent", "audit_touchedfield"])
-def test_without_a_ledger_no_patch_leaves(
+def test_no_patch_is_sent_without_a_ledger(
     project: Project, simulator: Simulated, acting: People, broken: Callable[[str], None], table: str
 ) -> None:
     by = acting("administrator")
@@ -801,7 +797,7 @@ def test_without_a_ledger_no_patch_leaves(
 
 
 @pytest.mark.usefixtures("committed")
-def test_with_its_table_missing_no_patch_leaves(
+def test_no_patch_is_sent_without_the_ledgers_table(
     project: Project, simulator: Simulated, acting: People, missing: Callable[[], None]
 ) -> None:
     by = acting("administrator")
@@ -840,7 +836,7 @@ def test_an_outcome_that_cannot_be_recorded_is_settled_later(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_refusal_stands_though_it_cannot_be_recorded(
+def test_a_refusal_holds_even_if_it_cannot_be_recorded(
     project: Project, simulator: Simulated, acting: People, missing: Callable[[], None]
 ) -> None:
     by = acting("viewer")
@@ -852,7 +848,7 @@ def test_a_refusal_stands_though_it_cannot_be_recorded(
     assert simulator.requests() == []
 
 
-# Who may
+# Permissions
 
 
 @pytest.mark.parametrize(
@@ -869,7 +865,7 @@ def test_a_refusal_stands_though_it_cannot_be_recorded(
         ),
     ],
 )
-def test_no_one_changes_what_they_may_not(
+def test_refuses_fields_without_permission(
     project: Project, simulator: Simulated, acting: People, role: str, changes: dict[str, Value], because: str
 ) -> None:
     by = acting(role)
@@ -890,7 +886,7 @@ def test_no_one_changes_what_they_may_not(
     assert last(ChangeIntent.objects.get()).proof == because
 
 
-def test_every_refusal_is_an_entry_of_its_own(project: Project, acting: People) -> None:
+def test_each_refusal_has_its_own_entry(project: Project, acting: People) -> None:
     for _ in range(3):
         with pytest.raises(PermissionDenied):
             update(project, acting("viewer"), {"name": "TEST"})
@@ -898,7 +894,7 @@ def test_every_refusal_is_an_entry_of_its_own(project: Project, acting: People) 
     assert len(ledger()) == 3
 
 
-def test_a_refusal_is_entered_under_the_last_known_name(project: Project, acting: People) -> None:
+def test_a_refusal_has_the_last_known_name_of_the_group(project: Project, acting: People) -> None:
     update(project, acting("administrator"), {"ou_name": "OU=A"})
 
     with pytest.raises(PermissionDenied):
@@ -909,7 +905,9 @@ def test_a_refusal_is_entered_under_the_last_known_name(project: Project, acting
 
 @pytest.mark.parametrize("on", [True, False])
 @pytest.mark.parametrize("role", ["help desk", "administrator"])
-def test_those_who_switch_switch(project: Project, simulator: Simulated, acting: People, role: str, on: bool) -> None:
+def test_the_permission_to_switch_is_enough_to_switch(
+    project: Project, simulator: Simulated, acting: People, role: str, on: bool
+) -> None:
     simulator.change(server_group_status=not on)
 
     written = services.switch_server_group(
@@ -943,15 +941,15 @@ def crashed(project: Project, by: Actor, monkeypatch: pytest.MonkeyPatch, *, app
 @pytest.mark.parametrize(
     ("applied", "seconds", "outcomes"),
     [
-        (True, 0, []),  # the call may still be under way
+        (True, 0, []),  # the call may still be in progress
         (True, outcome_check.CALL_SECONDS, ["applied"]),
         (False, outcome_check.CALL_SECONDS - 5, []),
-        (False, outcome_check.CALL_SECONDS, []),  # it may show yet
-        (False, outcome_check.CALL_SECONDS + LADDER - 5, []),
-        (False, outcome_check.CALL_SECONDS + LADDER, ["not_applied"]),
+        (False, outcome_check.CALL_SECONDS, []),  # the change may still show
+        (False, outcome_check.CALL_SECONDS + SETTLE_SECONDS - 5, []),
+        (False, outcome_check.CALL_SECONDS + SETTLE_SECONDS, ["not_applied"]),
     ],
 )
-def test_a_change_whose_process_died_is_settled_by_a_read(
+def test_a_read_settles_a_change_whose_process_died(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -970,7 +968,7 @@ def test_a_change_whose_process_died_is_settled_by_a_read(
     assert (entry_of(settled).outcomes, len(simulator.patches)) == (outcomes, sent)
 
 
-def test_a_group_that_cannot_be_read_settles_nothing(
+def test_an_unreadable_group_settles_nothing(
     project: Project,
     simulator: Simulated,
     acting: People,
@@ -986,7 +984,7 @@ def test_a_group_that_cannot_be_read_settles_nothing(
     assert entry_of(settled).outcomes == []
 
 
-def test_what_is_settled_is_not_read_again(project: Project, simulator: Simulated, acting: People) -> None:
+def test_a_settled_change_is_not_read_again(project: Project, simulator: Simulated, acting: People) -> None:
     intent = only(update(project, acting("administrator"), {"name": "TEST"}))
     simulator.control("DELETE", "requests")
 
@@ -1019,7 +1017,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def in_thread(write: Callable[[], WriteResult]) -> WriteResult:
-    """A thread has a database connection of its own, which it must give back."""
+    """Run a write in a thread and close the thread's own database connection."""
     assert threading.current_thread() is not threading.main_thread()
     try:
         return write()

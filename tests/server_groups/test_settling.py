@@ -1,4 +1,4 @@
-"""What nobody knows is found out later: by the worker, by the command, never by sending again."""
+"""The worker, the command and pages settle unknown changes by reading, never by sending again."""
 
 import json
 import os
@@ -52,7 +52,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def lost(project: Project, simulator: Simulated, acting: Callable[[str], Actor]) -> ChangeIntent:
-    """A change that the cloud said yes to and did not show."""
+    """A change that the cloud accepted and did not show."""
     simulator.inject(fault("ignored"))
     written = services.update_server_group(
         project=project,
@@ -68,7 +68,7 @@ def lost(project: Project, simulator: Simulated, acting: Callable[[str], Actor])
     return written.intent
 
 
-def test_what_shows_later_is_settled_once_and_sent_never(lost: ChangeIntent, simulator: Simulated) -> None:
+def test_a_later_read_settles_a_change_once_without_sending(lost: ChangeIntent, simulator: Simulated) -> None:
     simulator.change(name="TEST")
 
     (tried,) = settle_unsettled()
@@ -102,7 +102,7 @@ def rename(project: Project, acting: Callable[[str], Actor], name: str, *, key: 
 
 
 @pytest.mark.parametrize("name", ["NEVER_SENT", "OTHER"])
-def test_what_was_cut_short_is_settled_before_the_next_change_hides_it(
+def test_an_interrupted_change_is_settled_before_the_next_one(
     project: Project,
     simulator: Simulated,
     acting: Callable[[str], Actor],
@@ -118,7 +118,7 @@ def test_what_was_cut_short_is_settled_before_the_next_change_hides_it(
     assert (entry_of(later).outcomes, len(simulator.patches)) == (["applied"], 1)
 
 
-def test_a_change_that_a_later_one_may_have_hidden_is_not_judged_by_what_the_group_has_now(
+def test_a_change_overwritten_by_a_later_one_stays_unknown(
     project: Project, simulator: Simulated, acting: Callable[[str], Actor], lost: ChangeIntent, pause: Pause
 ) -> None:
     pause(LATER)
@@ -130,7 +130,7 @@ def test_a_change_that_a_later_one_may_have_hidden_is_not_judged_by_what_the_gro
     assert (entry_of(later).outcomes, entry_of(tried.intent).outcomes) == (["applied"], ["unknown"])
 
 
-def test_a_later_change_of_other_fields_hides_nothing(
+def test_a_later_change_of_other_fields_overwrites_nothing(
     project: Project, simulator: Simulated, acting: Callable[[str], Actor], lost: ChangeIntent, pause: Pause
 ) -> None:
     pause(LATER)
@@ -144,7 +144,7 @@ def test_a_later_change_of_other_fields_hides_nothing(
     assert entry_of(lost).outcomes == ["unknown", "applied"]
 
 
-def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
+def test_a_process_delayed_after_its_intent_sends_nothing(
     project: Project,
     simulator: Simulated,
     acting: Callable[[str], Actor],
@@ -163,14 +163,14 @@ def test_a_process_that_was_held_up_after_its_intent_sends_nothing(
     assert (entry_of(intent).outcomes, simulator.patches) == (["not_sent"], [])
 
 
-def test_a_change_that_shows_after_it_was_said_not_to_have_been_made_is_put_right(lost: ChangeIntent) -> None:
+def test_a_late_change_corrects_the_outcome_not_applied(lost: ChangeIntent) -> None:
     for outcome in (Outcome.NOT_APPLIED, Outcome.APPLIED, Outcome.NOT_APPLIED):
         record_outcome(lost, OutcomeDetails(outcome, "a read"))
 
     assert entry_of(lost).outcomes == ["unknown", "not_applied", "applied"]
 
 
-def test_a_clock_that_was_ahead_once_holds_nothing_up(
+def test_a_clock_that_was_ahead_does_not_delay_settling(
     project: Project, simulator: Simulated, acting: Callable[[str], Actor], pause: Pause
 ) -> None:
     pause(timedelta(days=400))
@@ -190,7 +190,7 @@ def test_a_clock_that_was_ahead_once_holds_nothing_up(
     verify()
 
 
-def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause: Pause) -> None:
+def test_an_undecided_change_stays_and_is_tried_again(lost: ChangeIntent, pause: Pause) -> None:
     pause(LATER)
 
     tried = [next(iter(settle_unsettled())) for _ in range(2)]
@@ -199,7 +199,7 @@ def test_what_cannot_be_told_stays_and_is_tried_again(lost: ChangeIntent, pause:
     assert OpenChange.objects.get().leased_until is None
 
 
-def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> None:
+def test_two_settlers_do_not_read_the_same_change(lost: ChangeIntent, pause: Pause) -> None:
     with leased(lost.number, LEASE) as mine:
         assert mine == lost
         assert list(settle_unsettled()) == [SettleResult(lost, BUSY)]
@@ -207,7 +207,7 @@ def test_two_settlers_do_not_try_the_same(lost: ChangeIntent, pause: Pause) -> N
         assert list(settle_unsettled()) == [SettleResult(lost)]
 
 
-def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: ChangeIntent, pause: Pause) -> None:
+def test_a_settler_that_dies_blocks_a_change_only_for_the_lease(lost: ChangeIntent, pause: Pause) -> None:
     OpenChange.objects.update(leased_until=timezone.now() + LEASE)
 
     before = list(settle_unsettled())
@@ -216,7 +216,7 @@ def test_who_dies_while_settling_holds_it_up_no_longer_than_the_lease(lost: Chan
     assert (before, list(settle_unsettled())) == ([SettleResult(lost, BUSY)], [SettleResult(lost)])
 
 
-def test_who_was_too_slow_does_not_end_the_lease_of_the_next(lost: ChangeIntent, pause: Pause) -> None:
+def test_a_slow_settler_does_not_end_the_next_lease(lost: ChangeIntent, pause: Pause) -> None:
     with leased(lost.number, LEASE):
         pause(LEASE + timedelta(seconds=1))
         next_one = leased(lost.number, LEASE)
@@ -227,7 +227,7 @@ def test_who_was_too_slow_does_not_end_the_lease_of_the_next(lost: ChangeIntent,
     assert list(settle_unsettled()) == [SettleResult(lost)]
 
 
-def test_what_someone_else_settles_meanwhile_is_settled(
+def test_a_change_that_another_settler_settles_is_settled(
     lost: ChangeIntent, simulator: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator.change(name="TEST")
@@ -240,7 +240,7 @@ def test_what_someone_else_settles_meanwhile_is_settled(
     assert (tried.problem, tried.intent.is_settled) == ("", True)
 
 
-def test_a_page_does_not_read_what_another_settler_reads(
+def test_a_page_does_not_read_a_change_that_a_settler_reads(
     lost: ChangeIntent, client_as: Callable[[str], Client], simulator: Simulated
 ) -> None:
     simulator.change(name="TEST")
@@ -260,7 +260,7 @@ def test_a_page_does_not_read_what_another_settler_reads(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_that_cannot_record_what_came_of_a_change_does_not_say_that_nothing_was_sent(
+def test_an_unrecorded_outcome_is_not_reported_as_nothing_sent(
     lost: ChangeIntent, client_as: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = client_as("administrator")
@@ -279,7 +279,7 @@ def _full_disk(execute: Callable[..., object], sql: str, *arguments: object) -> 
     return execute(sql, *arguments)
 
 
-def test_a_project_that_is_gone_is_told(
+def test_a_removed_project_is_reported(
     lost: ChangeIntent, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.CLOUD_PROJECTS = ()
@@ -293,7 +293,7 @@ def test_a_project_that_is_gone_is_told(
     ]
 
 
-def test_the_command_says_what_came_of_each(
+def test_the_command_prints_the_outcome_of_each_change(
     lost: ChangeIntent, simulator: Simulated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     simulator.change(name="TEST")
@@ -306,7 +306,7 @@ def test_the_command_says_what_came_of_each(
     assert rest == ["1 settled, 0 still unknown.", "0 settled, 0 still unknown."]
 
 
-def test_the_command_says_what_is_left(
+def test_the_command_prints_the_number_of_unknown_changes(
     lost: ChangeIntent, simulator: Simulated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     simulator.inject(fault("unavailable", "GET", times=None))
@@ -317,7 +317,7 @@ def test_the_command_says_what_is_left(
     assert capsys.readouterr().out.splitlines()[-1] == "0 settled, 1 still unknown."
 
 
-def test_the_command_says_that_the_ledger_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_reports_an_unavailable_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_options: object) -> list[int]:
         raise LedgerError("no such table")
 
@@ -329,7 +329,9 @@ def test_the_command_says_that_the_ledger_is_away(monkeypatch: pytest.MonkeyPatc
     assert error.value.returncode == 2
 
 
-def test_the_command_says_what_someone_else_is_at(lost: ChangeIntent, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_changes_that_another_process_reads(
+    lost: ChangeIntent, capsys: pytest.CaptureFixture[str]
+) -> None:
     with leased(lost.number, LEASE), pytest.raises(SystemExit, match="1"):
         call_command("settle")
 
@@ -358,7 +360,7 @@ def test_an_outcome_that_cannot_be_recorded_is_tried_again(
 # The worker
 
 
-def test_the_worker_tries_the_young_at_each_turn_and_the_old_now_and_then(
+def test_the_worker_tries_new_changes_more_often_than_old_ones(
     lost: ChangeIntent, pause: Pause, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds: list[list[int]] = []
@@ -381,7 +383,7 @@ def test_the_worker_tries_the_young_at_each_turn_and_the_old_now_and_then(
     assert rounds == [[lost.number], [lost.number], [], [lost.number]]
 
 
-def test_the_worker_hands_each_new_checkpoint_to_the_hook_but_not_too_often(
+def test_the_worker_sends_new_checkpoints_to_the_hook_at_intervals(
     lost: ChangeIntent, settings: Settings, tmp_path: Path
 ) -> None:
     settings.CHECKPOINT_HOOK = f"cat >> {tmp_path}/sent"
@@ -399,7 +401,7 @@ def test_the_worker_hands_each_new_checkpoint_to_the_hook_but_not_too_often(
     assert (first, numbers(tmp_path / "sent")) == ([lost.number + 1], [lost.number + 1, lost.number + 2])
 
 
-def test_a_checkpoint_that_the_hook_did_not_take_is_handed_over_again(
+def test_a_checkpoint_that_the_hook_refused_is_sent_again(
     lost: ChangeIntent, settings: Settings, tmp_path: Path
 ) -> None:
     settings.CHECKPOINT_HOOK = f"test -e {tmp_path}/open && cat >> {tmp_path}/sent"
@@ -413,7 +415,7 @@ def test_a_checkpoint_that_the_hook_did_not_take_is_handed_over_again(
     assert numbers(tmp_path / "sent") == [lost.number + 1]
 
 
-def test_a_hook_that_hangs_is_ended_with_what_it_started(
+def test_a_hook_that_hangs_is_ended_with_its_child_processes(
     lost: ChangeIntent, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "HOOK_SECONDS", 0.5)
@@ -424,11 +426,11 @@ def test_a_hook_that_hangs_is_ended_with_what_it_started(
     is_taken = send_to_hook(read_head())
     ended, _, _ = select.select([held], [], [], 5)
 
-    assert (is_taken, ended) == (False, [held])  # readable, since nobody holds its other end any more
+    assert (is_taken, ended) == (False, [held])  # readable, because no process holds its other end
     os.close(held)
 
 
-def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
+def test_the_worker_writes_the_checkpoint_that_a_crash_left_out(
     lost: ChangeIntent, settings: Settings, tmp_path: Path
 ) -> None:
     settings.CHECKPOINT_DIRECTORY = str(tmp_path)
@@ -445,7 +447,7 @@ def test_the_worker_writes_down_what_a_crash_after_the_commit_left_out(
     assert check_against(read_checkpoints([file])).confirmed == 1
 
 
-def test_without_a_directory_the_first_round_says_the_head_in_the_log(
+def test_without_a_directory_the_first_round_logs_the_head(
     lost: ChangeIntent, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.clear()
@@ -467,7 +469,7 @@ def test_an_empty_ledger_has_no_checkpoint(settings: Settings, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_worker_survives_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_worker_continues_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
     def job() -> None:
         raise RuntimeError("unheard of")
 
@@ -476,7 +478,7 @@ def test_the_worker_survives_whatever_goes_wrong(caplog: pytest.LogCaptureFixtur
     assert "unheard of" in caplog.text
 
 
-def test_a_job_that_hangs_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_hangs_does_not_delay_another(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = {
         job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions")
     }
@@ -504,7 +506,7 @@ def numbers(file: Path) -> list[int]:
 # Needs attention
 
 
-def test_what_nobody_could_settle_is_shown_with_what_to_do(
+def test_an_unsettled_change_is_shown_with_the_next_step(
     lost: ChangeIntent, client_as: Callable[[str], Client], pause: Pause
 ) -> None:
     client, attention = client_as("help desk"), "/projects/default/audit/attention/"
@@ -520,7 +522,7 @@ def test_what_nobody_could_settle_is_shown_with_what_to_do(
     assert form.attrs["action"].endswith(f"/changes/{lost.number}/settle/")
 
 
-def test_every_page_links_to_what_needs_attention(
+def test_every_page_links_to_needs_attention(
     lost: ChangeIntent, client_as: Callable[[str], Client], pause: Pause
 ) -> None:
     def link(role: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The request in plain sight: what can be run is run, against the simulator, and must send the very same PATCH."""
+"""The snippets of the request. The tests run the runnable ones against the simulator: they send the same PATCH."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def test_the_koocli_snippet_names_options_as_the_api_does(project: Project) -> N
     ]
 
 
-def test_the_terraform_snippet_knows_the_providers_words_and_cannot_be_broken_out_of(project: Project) -> None:
+def test_the_terraform_snippet_has_the_providers_names_and_is_escaped(project: Project) -> None:
     lines = text(project, "Terraform").splitlines()
 
     assert "  enabled = false" in lines
@@ -88,5 +88,5 @@ def test_the_terraform_snippet_knows_the_providers_words_and_cannot_be_broken_ou
 
 
 @pytest.mark.parametrize("title", ["URI and JSON body", "curl", "Python SDK", "KooCLI", "Terraform"])
-def test_no_snippet_holds_a_secret(project: Project, title: str) -> None:
+def test_no_snippet_contains_a_secret(project: Project, title: str) -> None:
     assert "simulator-token" not in text(project, title)

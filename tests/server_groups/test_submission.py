@@ -1,4 +1,4 @@
-"""A submitted form as a value: how the next one is made, and what a browser may carry of it."""
+"""A submitted form as a value: its successors, and its signed text in the browser."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -43,7 +43,7 @@ def posted(text: str = "", /, **fields: str) -> QueryDict:
 
 
 def submitted(**fields: str) -> Submission:
-    """A form as a browser sends it: every field, some of them changed."""
+    """The post of a form by a browser: all fields, with some changes."""
     return submit(posted(**as_shown(GROUP) | fields), SHOWN, is_seen=True)
 
 
@@ -52,13 +52,13 @@ def values(submission: Submission) -> dict[str, str]:
     return {field.name: form[field.name].value() for field in FIELDS}
 
 
-def test_holds_only_what_was_typed() -> None:
+def test_contains_only_the_typed_fields() -> None:
     assert submitted(name="mine", reason="why", key="k", revert="3") == Submission(
         SHOWN, {"name": "mine"}, reason="why", key="k", revert="3"
     )
 
 
-def test_the_line_breaks_of_a_browser_are_not_typed() -> None:
+def test_line_breaks_of_a_browser_are_not_input() -> None:
     assert submit(posted(description="first line\r\nsecond line"), SHOWN, is_seen=True).typed == {}
 
 
@@ -66,10 +66,10 @@ def test_names_that_were_sent_twice_are_kept() -> None:
     assert submit(posted("name=a&name=a&key=k"), SHOWN, is_seen=True).repeated == {"name"}
 
 
-# The next one
+# Rebasing and resolving
 
 
-def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_the_cloud() -> None:
+def test_rebasing_keeps_the_input_and_updates_the_other_fields() -> None:
     now = replace(GROUP, name="theirs", description="their\nwords", ou_name="OU=Theirs", server_group_status=False)
     mine = submitted(name="mine", system_disk_size="90", key="old")
 
@@ -89,7 +89,7 @@ def test_after_a_conflict_what_was_typed_stays_and_what_was_left_alone_follows_t
     )
 
 
-def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None:
+def test_a_rebased_submission_changes_only_the_typed_fields() -> None:
     now = replace(GROUP, name="theirs", description="their\nwords")
 
     again = ServerGroupForm(rebase(submitted(name="mine"), now))
@@ -97,48 +97,48 @@ def test_sending_it_again_after_a_conflict_changes_only_what_was_typed() -> None
     assert (errors(again), again.changes) == ({}, {"name": "mine"})
 
 
-def test_what_was_wrongly_typed_stays_too() -> None:
+def test_rebasing_keeps_invalid_input() -> None:
     again = rebase(submitted(name="a b"), replace(GROUP, ou_name="OU=Theirs"))
 
     assert (values(again)["name"], values(again)["ou_name"]) == ("a b", "OU=Theirs")
     assert errors(ServerGroupForm(again)) == {"name": ["Use letters, digits, _ and -. Spaces are not allowed."]}
 
 
-def test_after_a_failure_the_input_stays_and_has_a_new_key() -> None:
+def test_rebasing_keeps_the_input_under_a_new_key() -> None:
     again = rebase(submitted(name="mine", reason="why", key="old"), GROUP)
 
     assert (again.typed, again.reason) == ({"name": "mine"}, "why")
     assert again.key != "old"
 
 
-def test_both_typing_the_same_is_no_conflict() -> None:
+def test_the_same_value_from_two_people_is_no_conflict() -> None:
     now = replace(GROUP, name="same")
 
     assert (find_conflicts(submitted(name="same"), now), rebase(submitted(name="same"), now).typed) == ((), {})
 
 
-def test_what_a_script_wants_is_compared_with_the_group_once_it_was_shown() -> None:
+def test_a_rebased_submission_of_a_script_counts_as_seen() -> None:
     script = submit(posted(name="mine"), SHOWN, is_seen=False)
 
     assert (script.is_seen, rebase(script, GROUP).is_seen) == (False, True)
 
 
-def test_a_field_resolved_to_theirs_is_left_alone() -> None:
+def test_a_field_resolved_to_theirs_is_not_changed() -> None:
     both = submitted(name="mine", ou_name="OU=Mine")
 
     assert resolve(both, {"name"}).typed == {"ou_name": "OU=Mine"}
 
 
-def test_what_a_stale_form_asked_for_stands_beside_what_the_cloud_holds() -> None:
+def test_lists_the_values_of_a_stale_form_beside_the_current_values() -> None:
     typed = as_shown(GROUP) | {"name": "mine", "server_group_status": "false", "reason": "why"}
 
     assert find_unsent(typed, GROUP) == (Unsent("Name", "mine", "design-pool"), Unsent("Status", "Off", "On"))
 
 
-# What a browser carries
+# Signed texts
 
 
-def test_what_the_person_saw_comes_back_unaltered() -> None:
+def test_a_signed_group_is_read_back_unchanged() -> None:
     group = replace(ODD, is_vdi=True, primary_server_group_ids=("g-2",), secondary_server_group_ids=("g-3",))
 
     context = GroupContext(session_ceiling=100, has_directory=False)
@@ -147,7 +147,7 @@ def test_what_the_person_saw_comes_back_unaltered() -> None:
 
 
 @pytest.mark.parametrize("group", [ODD, ServerGroup("g-1")], ids=["odd", "hardly known"])
-def test_a_group_comes_back_as_it_was_read(group: ServerGroup) -> None:
+def test_a_signed_group_keeps_every_value(group: ServerGroup) -> None:
     shown = read_seen(sign_seen(ShownGroup(group, GroupContext())), "g-1")
 
     assert shown is not None
@@ -158,11 +158,11 @@ def test_a_group_comes_back_as_it_was_read(group: ServerGroup) -> None:
     ("text", "group_id"),
     [("", "g-1"), ("nonsense", "g-1"), (SIGNED[:-1], "g-1"), ("é:☃:\x00", "g-1"), (SIGNED, "g-2")],
 )
-def test_what_is_not_ours_or_about_another_group_is_nothing(text: str, group_id: str) -> None:
+def test_a_wrong_signature_or_another_group_reads_as_none(text: str, group_id: str) -> None:
     assert read_seen(text, group_id) is None
 
 
-def test_what_was_seen_too_long_ago_is_nothing() -> None:
+def test_an_expired_signature_reads_as_none() -> None:
     signed = sign_seen(SHOWN)
 
     with later(MAX_AGE - timedelta(minutes=1)):
@@ -171,7 +171,7 @@ def test_what_was_seen_too_long_ago_is_nothing() -> None:
         assert read_seen(signed, "g-1") is None
 
 
-def test_a_signed_submission_comes_back_with_the_key_and_reason_beside_it() -> None:
+def test_a_signed_submission_is_read_back_with_key_and_reason() -> None:
     mine = submitted(name="mine", description="a\r\nb\x00", revert="3")
 
     carried = posted(submission=sign_submission(mine, SCOPE), key="k", reason="why")
@@ -180,7 +180,7 @@ def test_a_signed_submission_comes_back_with_the_key_and_reason_beside_it() -> N
 
 
 @pytest.mark.parametrize("scope", [Scope("other", 7, "g-1"), Scope("default", 8, "g-1"), Scope("default", 7, "g-2")])
-def test_a_submission_is_good_for_its_project_person_and_group_only(scope: Scope) -> None:
+def test_a_submission_is_valid_for_its_project_person_and_group_only(scope: Scope) -> None:
     carried = posted(submission=sign_submission(submitted(name="mine"), SCOPE))
 
     with pytest.raises(StaleFormError) as error:
@@ -190,14 +190,14 @@ def test_a_submission_is_good_for_its_project_person_and_group_only(scope: Scope
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", SIGNED, "é:☃:\x00"])
-def test_an_altered_submission_is_stale_and_is_not_read(text: str) -> None:
+def test_an_altered_submission_is_stale_and_has_no_input(text: str) -> None:
     with pytest.raises(StaleFormError) as error:
         read_submission(posted(submission=text, reason="why"), SCOPE)
 
     assert error.value.typed == {"reason": "why"}
 
 
-def test_an_expired_submission_is_stale_and_what_was_typed_is_kept() -> None:
+def test_an_expired_submission_is_stale_and_keeps_the_input() -> None:
     carried = posted(submission=sign_submission(submitted(name="mine"), SCOPE), reason="why")
 
     with later(MAX_AGE + timedelta(minutes=1)), pytest.raises(StaleFormError) as error:

@@ -1,4 +1,4 @@
-"""Switching a group off and on: the question, the answer, and what is said when it is not sure."""
+"""Switching a group off and on: the dialog, the notice, and unknown outcomes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def switch(client: Client, data: Any, *, group_id: str = DESIGN_POOL, htmx: bool
     return client.post(address("switch/", group_id), data, headers=HTMX if htmx else {}, follow=follow)
 
 
-def test_switching_off_sends_one_patch_and_leaves_one_entry(
+def test_switching_off_sends_one_patch_and_records_one_entry(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     answer = switch(client_as("help desk"), OFF, follow=True)
@@ -38,14 +38,16 @@ def test_switching_off_sends_one_patch_and_leaves_one_entry(
     ]
 
 
-def test_switching_on_asks_nothing(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_switching_on_needs_no_confirmation(client_as: People, project: Project, simulator: Simulated) -> None:
     answer = switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"], follow=True)
 
     assert "training-lab is on." in said(answer)
     assert simulator.patches == [{"server_group_status": True}]
 
 
-def test_asking_for_the_state_it_has_is_harmless(client_as: People, project: Project, simulator: Simulated) -> None:
+def test_switching_to_the_current_state_sends_nothing(
+    client_as: People, project: Project, simulator: Simulated
+) -> None:
     answer = switch(client_as("help desk"), {"status": "on"}, follow=True)
 
     assert "design-pool is already on. Nothing was sent." in said(answer)
@@ -70,7 +72,7 @@ def test_a_key_that_was_used_for_off_does_not_switch_on(
     ]
 
 
-def test_the_question_shows_what_hangs_on_the_group(client_as: People, project: Project) -> None:
+def test_the_dialog_shows_sessions_servers_and_partners(client_as: People, project: Project) -> None:
     page = read(client_as("help desk").get(address("switch/")))
 
     facts = {words(term.text): words(value.text) for term, value in zip(page.all("dt"), page.all("dd"), strict=True)}
@@ -79,7 +81,7 @@ def test_the_question_shows_what_hangs_on_the_group(client_as: People, project: 
     assert int(facts["active sessions"]) > 0
 
 
-def test_what_could_not_be_read_is_not_known_and_switching_off_is_still_possible(
+def test_unreadable_facts_do_not_prevent_switching_off(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.change(app_group_count=None, secondary_server_group_ids=["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10"])
@@ -96,7 +98,7 @@ def test_what_could_not_be_read_is_not_known_and_switching_off_is_still_possible
 
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize("reason", [None, "", "  "])
-def test_switching_off_without_a_reason_asks_again(
+def test_switching_off_without_a_reason_shows_the_dialog_again(
     client_as: People, project: Project, simulator: Simulated, reason: str | None, htmx: bool
 ) -> None:
     answer = switch(client_as("help desk"), {"status": "off"} | ({"reason": reason} if reason else {}), htmx=htmx)
@@ -124,7 +126,7 @@ def test_switching_off_without_a_reason_asks_again(
     ],
     ids=ascii,
 )
-def test_takes_on_or_off_spelt_out_and_once(
+def test_accepts_only_one_status_of_on_or_off(
     client_as: People, project: Project, simulator: Simulated, status: list[str]
 ) -> None:
     answer = switch(client_as("help desk"), {"status": status, "reason": "why"})
@@ -134,7 +136,7 @@ def test_takes_on_or_off_spelt_out_and_once(
     assert (simulator.patches, ledger()) == ([], [])
 
 
-def test_a_wrong_on_is_not_answered_with_the_question_for_off(
+def test_an_invalid_switch_on_does_not_show_the_dialog_for_off(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     answer = switch(client_as("help desk"), {"status": "on", "reason": "x" * 501})
@@ -146,7 +148,7 @@ def test_a_wrong_on_is_not_answered_with_the_question_for_off(
 
 @pytest.mark.parametrize("name", ["name", "route_policy__max_session", "server_group_status", "os_type", "statuses"])
 @pytest.mark.parametrize("role", ["help desk", "administrator"])
-def test_the_switch_takes_nothing_else(
+def test_the_switch_refuses_other_fields(
     client_as: People, project: Project, simulator: Simulated, role: str, name: str
 ) -> None:
     answer = switch(client_as(role), OFF | {name: "5"})
@@ -169,7 +171,7 @@ def test_two_clicks_are_one_change(client_as: People, project: Project, simulato
     assert (len(simulator.patches), len(ledger())) == (1, 1)
 
 
-def test_the_row_is_swapped_with_a_word_and_a_way_back(
+def test_the_switch_is_swapped_with_a_message_and_an_undo_button(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     answer = switch(client_as("help desk"), OFF, htmx=True)
@@ -182,12 +184,12 @@ def test_the_row_is_swapped_with_a_word_and_a_way_back(
     assert answer.headers["HX-Trigger"] == '{"server-group-switched": {}}'
 
 
-# Not a good day
+# Faults
 
 
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize("kind", ["bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed"])
-def test_a_refusal_puts_the_switch_back_and_says_why(
+def test_a_refusal_restores_the_switch_and_gives_the_reason(
     client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
 ) -> None:
     simulator.inject(fault(kind))
@@ -203,7 +205,7 @@ def test_a_refusal_puts_the_switch_back_and_says_why(
 
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize("kind", ["internal_error", "unavailable", "drop_before_answer", "ignored", "error_in_200"])
-def test_what_is_not_known_is_pending_and_never_green(
+def test_an_unknown_outcome_is_pending(
     client_as: People, project: Project, simulator: Simulated, kind: str, htmx: bool
 ) -> None:
     simulator.inject(fault(kind))
@@ -217,7 +219,7 @@ def test_what_is_not_known_is_pending_and_never_green(
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
+def test_a_lost_response_is_not_reported_as_no_change(
     client_as: People, project: Project, simulator: Simulated, htmx: bool
 ) -> None:
     simulator.inject(
@@ -232,7 +234,7 @@ def test_an_answer_and_reads_that_are_lost_do_not_say_that_nothing_was_changed(
     assert answer.status_code == (200 if htmx else 503)
 
 
-def test_a_cloud_that_cannot_be_read_does_not_say_what_state_it_is_in(
+def test_an_unreadable_cloud_is_reported_without_a_state(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("forbidden", "GET", times=None))
@@ -244,7 +246,7 @@ def test_a_cloud_that_cannot_be_read_does_not_say_what_state_it_is_in(
     assert simulator.patches == []
 
 
-def test_an_unreachable_cloud_is_said_to_be_away(client_as: People, project: Project, settings: Settings) -> None:
+def test_an_unreachable_cloud_is_an_error_page(client_as: People, project: Project, settings: Settings) -> None:
     settings.CLOUD_PROJECTS = (replace(project, workspace_endpoint="http://127.0.0.1:9"),)
 
     answer = switch(client_as("help desk"), OFF, follow=True)
@@ -264,7 +266,7 @@ def test_an_unknown_group_is_not_found(client_as: People, project: Project, simu
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_change_under_way_is_told_and_fits_where_problems_are_shown(
+def test_a_change_in_progress_is_reported_where_problems_are_shown(
     client_as: People, project: Project, simulator: Simulated, monkeypatch: pytest.MonkeyPatch, htmx: bool
 ) -> None:
     client = client_as("help desk")
@@ -290,7 +292,7 @@ def settle(client: Client, htmx: bool = True, query: str = "?as=switch") -> Any:
     return client.post(address(f"changes/{number}/settle/") + query, headers=HTMX if htmx else {})
 
 
-def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
+def test_a_pending_switch_asks_again_and_shows_the_outcome(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("late", after_ms=60_000))
@@ -314,7 +316,7 @@ def test_a_pending_switch_asks_by_itself_and_is_told_the_end(
         ({}, "unknown", "It is not known yet whether the change of design-pool took effect. Checking again."),
     ],
 )
-def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
+def test_a_pending_edit_in_the_list_is_reported_as_an_edit(
     client_as: People,
     project: Project,
     simulator: Simulated,
@@ -340,7 +342,7 @@ def test_an_edit_that_is_pending_in_the_list_is_told_as_an_edit(
         ({"name": "theirs"}, "conflict", "The change of theirs did not take effect as intended."),
     ],
 )
-def test_an_edit_that_failed_is_told_as_one(
+def test_a_failed_edit_is_reported_as_an_edit(
     client_as: People,
     project: Project,
     simulator: Simulated,
@@ -361,7 +363,7 @@ def test_an_edit_that_failed_is_told_as_one(
     assert ledger()[0].outcomes == ["unknown", outcome]
 
 
-def test_a_switch_someone_else_put_elsewhere_is_told(
+def test_a_switch_that_someone_else_reversed_is_reported(
     client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("drop_before_answer"))
@@ -375,7 +377,7 @@ def test_a_switch_someone_else_put_elsewhere_is_told(
     assert ledger()[0].outcomes == ["unknown", "not_applied"]
 
 
-def test_a_switch_that_stays_unknown_is_not_locked_for_ever(
+def test_a_switch_with_an_unknown_outcome_is_unlocked_after_a_time(
     client_as: People, project: Project, simulator: Simulated, pause: Callable[[timedelta], None]
 ) -> None:
     simulator.inject(fault("ignored"))
@@ -389,7 +391,7 @@ def test_a_switch_that_stays_unknown_is_not_locked_for_ever(
     assert ledger()[0].outcomes == ["unknown"]
 
 
-def test_while_the_cloud_is_away_a_pending_switch_stays_pending(
+def test_a_pending_switch_stays_pending_while_the_cloud_is_unavailable(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
     simulator.inject(fault("drop_before_answer"))
@@ -405,7 +407,7 @@ def test_while_the_cloud_is_away_a_pending_switch_stays_pending(
 
 
 @pytest.mark.parametrize(("role", "where"), [("help desk", "/projects/default/audit/{}/"), ("viewer", address())])
-def test_without_javascript_one_comes_back_to_a_page_one_may_see(
+def test_without_javascript_settling_returns_to_a_permitted_page(
     client_as: People, project: Project, simulator: Simulated, role: str, where: str
 ) -> None:
     switch(client_as("help desk"), OFF)
@@ -415,7 +417,7 @@ def test_without_javascript_one_comes_back_to_a_page_one_may_see(
     assert answer.headers["Location"] == where.format(ChangeIntent.objects.get().number)
 
 
-def test_the_record_is_shown_to_those_who_may_see_it_and_to_no_one_else(client_as: People, project: Project) -> None:
+def test_the_entry_link_needs_the_permission_to_view_the_ledger(client_as: People, project: Project) -> None:
     switch(client_as("help desk"), OFF)
 
     shown = {role: "Ledger number" in said(settle(client_as(role), query="")) for role in ("auditor", "viewer")}
@@ -424,7 +426,7 @@ def test_the_record_is_shown_to_those_who_may_see_it_and_to_no_one_else(client_a
 
 
 @pytest.mark.parametrize("below", ["changes/999/settle/", "changes/1/settle/"])
-def test_there_is_nothing_to_settle_for_a_change_of_another_group(
+def test_a_change_of_another_group_cannot_be_settled(
     client_as: People, project: Project, simulator: Simulated, below: str
 ) -> None:
     switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"])

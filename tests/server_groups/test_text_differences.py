@@ -1,4 +1,4 @@
-"""Two texts are shown with what differs marked, and nothing of them lost."""
+"""Two texts are shown with their differences marked and nothing missing."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from dashboard.server_groups.text_differences import PartKind, clip, compare, sh
 
 
 def marked(before: str, after: str) -> str:
-    """As `[went]` and `{came}`."""
+    """Format the parts as `[removed]` and `{added}`."""
     signs = {PartKind.KEPT: "%s", PartKind.REMOVED: "[%s]", PartKind.ADDED: "{%s}"}
     return "".join(signs[part.kind] % part.text for part in compare(before, after))
 
@@ -35,19 +35,19 @@ def marked(before: str, after: str) -> str:
         ("", "", "[]{}"),
     ],
 )
-def test_only_what_differs_is_marked(before: str, after: str, expected: str) -> None:
+def test_marks_only_the_differences(before: str, after: str, expected: str) -> None:
     assert marked(before, after) == expected
 
 
 @given(texts.text(), texts.text())
-def test_the_parts_are_both_texts(before: str, after: str) -> None:
+def test_the_parts_make_both_texts(before: str, after: str) -> None:
     parts = compare(before, after)
 
     assert "".join(part.text for part in parts if part.kind != PartKind.ADDED) == before
     assert "".join(part.text for part in parts if part.kind != PartKind.REMOVED) == after
 
 
-def test_a_short_form_keeps_what_differs_and_some_words_around_it() -> None:
+def test_a_short_form_keeps_the_differences_with_some_context() -> None:
     before = f"{'at the beginning ' * 9}in building 7, {'and so on ' * 20}until nine o'clock {'to the end ' * 9}"
 
     short = list(shorten(compare(before, before.replace("7", "8").replace("nine", "ten"))))
@@ -57,7 +57,7 @@ def test_a_short_form_keeps_what_differs_and_some_words_around_it() -> None:
     )
 
 
-def test_a_short_text_stays_whole() -> None:
+def test_a_short_text_is_not_clipped() -> None:
     parts = compare("for design and engineering in Jena", "for design and tests in Jena")
 
     assert list(shorten(parts)) == parts
@@ -67,5 +67,5 @@ def test_a_short_text_stays_whole() -> None:
     ("text", "expected"),
     [("one two three", "one two…"), ("one two", "one two"), ("onetwothreefour", "onetwoth…"), ("", "")],
 )
-def test_what_is_too_long_ends_between_words(text: str, expected: str) -> None:
+def test_a_clipped_text_ends_between_words(text: str, expected: str) -> None:
     assert clip(text, 8) == expected
