@@ -54,7 +54,7 @@ def find_image(project: Project, image_type: str, image_id: str) -> Image | None
 
 
 def name_problem(project: Project, name: str) -> str:
-    """The reason why the cloud refuses a name for a group. Empty: it accepts the name, or cannot be asked."""
+    """The reason why the cloud refuses a name for a group. Empty: it accepts the name, or does not respond."""
     try:
         details = client_for(project).validate_name(name)
     except CloudError:

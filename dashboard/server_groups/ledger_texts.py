@@ -1,4 +1,4 @@
-"""Texts that the write path adds to the ledger. They are in English, whatever the language of the page."""
+"""Texts that the write path adds to the ledger. They are in English, also if pages have another language."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Derive the outcome of a change from a read of the group, and say from when on a read can settle it."""
+"""Derive the outcome of a change from a read of the group, and the time from which a read can settle it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ CALL_SECONDS = 15
 WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each read that settles a change. The cloud may show, or even apply, a change seconds late."""
 WAITS_IN_REQUEST = WAITS[:2]
-"""A page waits for these reads. Then it shows the change as pending and asks again by itself."""
+"""A page waits for these reads. Then it shows the change as pending and reads again by itself."""
 
 
 def read_back(project: Project, group_id: str, paths: Iterable[str]) -> ServerGroup:
@@ -46,7 +46,7 @@ def check_read(
 ) -> OutcomeDetails | None:
     """Derive the outcome of a change from a read. None: a later read decides.
 
-    `is_accepted`: the cloud answered 200. `is_last`: a late change had enough time to show.
+    `is_accepted`: the response to the PATCH was 200. `is_last`: a late change had enough time to show.
     """
     read = _Read.of(changes, group)
     if read.shows_only_new and not read.hidden:

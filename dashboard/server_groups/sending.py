@@ -1,6 +1,6 @@
 """Send a change whose intent is in the ledger, verify it by reads, and record its outcome.
 
-The cloud answers `200 null`, which does not say whether the change was applied. So a read verifies each write.
+The response to a PATCH is `200 null`, which does not confirm that the change was applied. So a read verifies it.
 
 A PATCH is sent a second time in two cases only: the token had expired and was renewed (401), or the gateway reported
 too many calls (429). The second PATCH follows a new read of the group, at most SEND_WITHIN after the intent, and is
@@ -29,7 +29,7 @@ from dashboard.server_groups.ledger_texts import field_change, field_labels, kno
 SEND_WITHIN = timedelta(seconds=10)
 """Do not send a change later than this after its intent: a reader may already have recorded it as not sent."""
 VERIFY_SECONDS = 3.0
-"""After this time a page starts no further read. A cloud that does not answer would hold it for a deadline a read."""
+"""After this time a page starts no further read. Each read of a silent cloud lasts until the deadline of the call."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Fixtures of the write path tests: clients with short timeouts, a clock that moves, and a compact view of the ledger."""
+"""Fixtures of the write path tests: clients with short timeouts, a movable clock, and a compact view of the ledger."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -124,7 +124,7 @@ def field_label(path: str) -> str:
 
 
 @register.filter
-def trouble(outcome: ChangeOutcome) -> str:
+def failure_in_short(outcome: ChangeOutcome) -> str:
     """The reason why a change failed, on one line: the cloud's message, or else the proof."""
     if outcome.outcome == Outcome.APPLIED:
         return ""
