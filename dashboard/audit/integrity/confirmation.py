@@ -22,7 +22,7 @@ from dashboard.audit.problems import BrokenError, Problem
 
 RowHash = tuple[int, str]
 """A row's number and hash."""
-Named = tuple[int, str, str]
+MarkerContent = tuple[int, str, str]
 """The content of an archive marker: the last archived row, its hash, the SHA-256 of the file."""
 
 
@@ -57,13 +57,13 @@ def check_against(checkpoints: Iterable[Checkpoint], archives: Sequence[Path] = 
     for number, digest in points.items():
         if number >= marker.last:
             _check_row(number, digest, marker)
-    waiting = {number: digest for number, digest in points.items() if number <= marker.last}
+    unconfirmed = {number: digest for number, digest in points.items() if number <= marker.last}
     if archives:
-        _check_archives(archives, marker, waiting)
+        _check_archives(archives, marker, unconfirmed)
     newest = max(points, default=0)
     return Confirmation(
-        confirmed=len(points) - len(waiting),
-        unconfirmed=tuple(sorted(waiting)),
+        confirmed=len(points) - len(unconfirmed),
+        unconfirmed=tuple(sorted(unconfirmed)),
         marker=marker.number if points and not archives and marker.number > newest else None,
         uncovered=read_head().number - max(newest, marker.last),
     )
@@ -96,30 +96,30 @@ def _hash_of(number: int) -> str | None:
 
 def _check_archives(paths: Sequence[Path], marker: ArchiveMarker, points: dict[int, str]) -> None:
     """Verify the files, newest first. Removes the checkpoints that they confirm from `points`."""
-    named, expected = {_named_by(known) for known in sealed_markers()}, (marker.last, marker.hash)
+    contents, expected = {_content_of(known) for known in sealed_markers()}, (marker.last, marker.hash)
     for path in reversed(paths):
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
-        if (path is paths[-1] and digest != marker.file) or digest not in {name for _, _, name in named}:
+        if (path is paths[-1] and digest != marker.file) or digest not in {name for _, _, name in contents}:
             raise WrongArchiveError(f"{path} is not the archive file up to row {expected[0]}: its SHA-256 is {digest}")
-        start, end = _check_archive(path, named, points)
+        start, end = _check_archive(path, contents, points)
         if end != expected and path is paths[-1]:
             raise BrokenError(marker.number, Problem.FALSE_MARKER, {"file": str(path), "last": marker.last})
         if end != expected:
             raise WrongArchiveError(f"{path} does not end with row {expected[0]}, after which the next file begins")
-        if start not in {(0, GENESIS), *((last, last_hash) for last, last_hash, _ in named)}:
+        if start not in {(0, GENESIS), *((last, last_hash) for last, last_hash, _ in contents)}:
             raise BrokenError(start[0], Problem.ARCHIVE_GAP, {"file": str(path)})
         expected = start
 
 
-def _named_by(marker: ArchiveMarker) -> Named:
+def _content_of(marker: ArchiveMarker) -> MarkerContent:
     return marker.last, marker.hash, marker.file
 
 
-def _check_archive(path: Path, named: set[Named], points: dict[int, str]) -> tuple[RowHash, RowHash]:
+def _check_archive(path: Path, contents: set[MarkerContent], points: dict[int, str]) -> tuple[RowHash, RowHash]:
     """Verify a file. Returns the row before its first row, and its last row.
 
-    Adds the content of the archive markers in the file to `named`.
+    Adds the content of the archive markers in the file to `contents`.
     """
     start, last = None, (0, GENESIS)
     with path.open(encoding="ascii", errors="replace") as lines:
@@ -134,7 +134,7 @@ def _check_archive(path: Path, named: set[Named], points: dict[int, str]) -> tup
                 raise BrokenError(number, Problem.ARCHIVE_MISMATCH, {"file": str(path)})
             if row["kind"] == EventKind.ARCHIVED:
                 last_row, last_hash, file = (change["after"] for change in row["changes"])
-                named.add((last_row, last_hash, file))
+                contents.add((last_row, last_hash, file))
             last = number, digest
     return start or last, last
 
