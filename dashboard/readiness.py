@@ -1,4 +1,4 @@
-"""Whether this process can serve: `/readyz`."""
+"""`/readyz`: whether this process can serve requests."""
 
 import logging
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 @require_safe
 @login_not_required
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Ready when the database answers and guards the ledger. The state of the cloud is reported and does not count."""
+    """Ready if the database is available and has the guards of the ledger. The state of the cloud is only reported."""
     try:
         database, ledger = "ok", missing_guards()
     except DatabaseError:

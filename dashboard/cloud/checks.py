@@ -128,7 +128,7 @@ def _endpoint(project: Project, listed: CallResponse) -> Check:
 def _clock(listed: CallResponse) -> Check:
     """Compare our clock with the Date header: the cloud rejects a signature at a difference over 15 minutes."""
     try:
-        skew = abs(listed.answered_at - parsedate_to_datetime(listed.headers.get("Date", "")))
+        skew = abs(listed.received_at - parsedate_to_datetime(listed.headers.get("Date", "")))
     except (TypeError, ValueError):
         return Check(_("Clock"), Result.NOT_TRIED, _("The response of the cloud has no time."))
     difference = round(skew.total_seconds())

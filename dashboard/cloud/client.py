@@ -242,7 +242,7 @@ class Client:
                 return response, rule
 
     def _renew_credential(self, call: Call, response: CallResponse, deadline: Deadline) -> bool:
-        """Whether there is a newer credential to try. After a write, a failed sign-in is not raised as "not sent"."""
+        """Whether there is a newer credential to try. After a write, a failed sign-in is not raised: it was sent."""
         try:
             return self._auth.renew(response.request, deadline)
         except SignInError:
@@ -306,7 +306,7 @@ class Client:
             size.add(total, len(items), response.size)
             _check_list_size(call, size)
             rows = parsing.each(body, "items", read)
-            return Page(rows, total, len(items) - len(rows), response.answered_at)
+            return Page(rows, total, len(items) - len(rows), response.received_at)
 
         return read_all(fetch, self._limits, expected)
 

@@ -20,7 +20,7 @@ from dashboard.cloud.limits import Deadline
 
 @dataclass
 class RequestState:
-    """One request: the deadline for its response, the deadline to send it, and whether a part of it may be sent."""
+    """The deadlines to send a request and to receive its response, and whether bytes of it may have been sent."""
 
     deadline: Deadline
     send_by: Deadline | None = None

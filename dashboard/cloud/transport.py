@@ -47,7 +47,7 @@ class CallResponse:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: object = field(default=None, repr=False)
     size: int = 0
-    answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     issued_token: str = field(default="", repr=False)
 
     @property

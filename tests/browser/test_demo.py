@@ -234,7 +234,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> No
             said = demo.read_until("no line says this")
             status = demo.process.wait(timeout=40)
 
-    assert f"Is port {port} taken? Choose others: make demo PORT=9000 SIMULATOR_PORT=9001" in said
+    assert f"If port {port} is in use, choose others: make demo PORT=9000 SIMULATOR_PORT=9001" in said
     assert status == 1
     assert not _is_taken(demo.simulator_port)
 
