@@ -16,7 +16,9 @@ from tests.markup import said
 
 @pytest.mark.parametrize("problem", Problem)
 def test_each_sentence_names_the_row(problem: Problem) -> None:
-    sentence = str(problem.label) % defaultdict(lambda: "detail", row=7)
+    details: defaultdict[str, object] = defaultdict(lambda: "detail", row=7)
+
+    sentence = str(problem.label) % details
 
     assert sentence.startswith(("Row 7 ", "Rows 7 to detail "))
     assert sentence.endswith(".")
