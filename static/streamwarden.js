@@ -1,4 +1,6 @@
-/* What HTML and htmx cannot do alone. Every page works without this file. */
+/* Behaviour that HTML and htmx do not provide. Every page works without this file.
+
+   Texts come from data attributes of the page, so that Django translates them. */
 "use strict";
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -6,9 +8,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog) dialog.showModal();
 });
 
-// What has asked for a change goes at once, and the switch shows that the change is on its way. It stays in the page,
-// out of sight, until the answer has come: htmx could not place an answer to a form that the next dialog has replaced.
-function leave(form, toggle) {
+// Hide the dialog or message that sends a change at once; the switch shows that the change is in progress. The hidden
+// element stays in the page until the response: htmx drops a response to a form that is no longer in the page.
+function hideSender(form, toggle) {
   const holder = form.matches("[data-leaves]") && form.closest("dialog, .toast-note");
   if (!holder) return;
   if (holder.matches("dialog")) holder.close();
@@ -24,22 +26,22 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, target } = event.detail;
   if (toggleOf(elt)?.ariaBusy) return event.preventDefault();
   const toggle = toggleOf(target);
-  leave(elt, toggle);
+  hideSender(elt, toggle);
   toggle?.setAttribute("aria-busy", "true");
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   toggleOf(event.detail.target)?.removeAttribute("aria-busy");
   const holder = event.detail.elt.matches("[data-leaves]") && event.detail.elt.closest("dialog, .toast-note");
-  if (holder) queueMicrotask(() => holder.remove()); // after htmx has told the rest
+  if (holder) queueMicrotask(() => holder.remove()); // after the other handlers of htmx
 });
 
-// A table that goes takes its own question along: the answer would find no rows.
+// Ignore the response to a request of a table that was replaced: its rows are gone.
 document.addEventListener("htmx:beforeCleanupElement", (event) => {
   if (!event.target.matches?.("[hx-swap=none]")) return;
-  event.target.addEventListener("htmx:beforeSwap", (late) => (late.detail.shouldSwap = false));
+  event.target.addEventListener("htmx:beforeSwap", (swap) => (swap.detail.shouldSwap = false));
 });
 
-// Back and Forward in quick succession ask for several pages; only the last one is the page of the address.
+// Back and Forward in quick succession request several pages. Only the last one belongs to the address.
 let restoring = null;
 document.addEventListener("htmx:historyCacheMiss", (event) => {
   restoring?.abort();
@@ -50,14 +52,14 @@ document.addEventListener("htmx:sendError", () => {
   const problem = document.getElementById("problem");
   problem.replaceChildren(document.createElement("p"));
   problem.firstChild.className = "alert alert-danger";
-  problem.firstChild.textContent = "This dashboard does not answer. Reload the page before trying again.";
+  problem.firstChild.textContent = document.body.dataset.noResponse;
 });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) event.target.closest(".toast-note").remove();
 });
 
-// A menu closes with Escape, which leads back to what opened it, and with a click elsewhere.
+// Close a menu with Escape, which returns the focus to its button, or with a click elsewhere.
 const menus = () => document.querySelectorAll("details[open]:is(.me, .menu-holder)");
 
 document.addEventListener("click", (event) => {
@@ -71,7 +73,7 @@ document.addEventListener("keydown", (event) => {
   });
 });
 
-// The edit form: mark what differs from what was shown, and count it.
+// The edit form: mark the fields whose value differs from the value shown at first, and count them.
 function isChanged(field) {
   return "seen" in field.dataset && field.value !== field.dataset.seen.replaceAll("\r\n", "\n");
 }
@@ -81,13 +83,19 @@ function countChanges(form) {
   const changed = fields.filter(isChanged);
   fields.forEach((field) => field.toggleAttribute("data-changed", changed.includes(field)));
   const wrong = new Set(fields.filter((field) => !field.validity.valid).map((field) => field.name)).size;
-  const words = changed.length === 1 ? "1 change" : `${changed.length} changes`;
-  form.querySelector("[data-change-count]").textContent =
-    (changed.length ? words : "Nothing changed yet") + (wrong ? `, ${wrong} to correct` : "");
+  showCount(form.querySelector("[data-change-count]"), changed.length);
+  showCount(form.querySelector("[data-error-count]"), wrong);
 }
 
-// A message beside the field as one leaves it; the server says the same again.
-function judge(field) {
+// Show a number in the page's language: `data-zero`, or the plural form that the language has for the number.
+function showCount(output, count) {
+  const { zero, other, ...forms } = output.dataset;
+  const plural = new Intl.PluralRules(document.documentElement.lang).select(count);
+  output.textContent = count ? (forms[plural] ?? other).replace("{count}", count) : zero;
+}
+
+// Show the browser's message beside an invalid field when the person leaves it. The server checks every field again.
+function validate(field) {
   if (!field.willValidate || !field.id) return;
   const holder = field.closest(".mb-3");
   if (!holder) return;
@@ -110,25 +118,25 @@ document.addEventListener("input", (event) => {
   const form = event.target.form;
   if (!form?.matches("[data-counts-changes]")) return;
   countChanges(form);
-  if (event.target.matches(".is-invalid")) judge(event.target);
+  if (event.target.matches(".is-invalid")) validate(event.target);
 });
 
-// A message that comes or goes moves what stands below it. While a button is pressed that would carry the target away
-// from under the pointer and the click would be lost, so a field left by a press is judged when the press has ended.
+// A message that appears or disappears moves the elements below it. While the pointer is pressed, that would move the
+// button away from the pointer, and the click would be lost. So a field that loses focus to a press is validated later.
 let isPressed = false;
 document.addEventListener("pointerdown", () => (isPressed = true));
 ["pointerup", "pointercancel"].forEach((end) => document.addEventListener(end, () => (isPressed = false)));
 
 document.addEventListener("focusout", ({ target }) => {
   if (!target.form?.matches("[data-counts-changes]")) return;
-  if (!isPressed) return judge(target);
+  if (!isPressed) return validate(target);
   const end = new AbortController();
-  const judgeAfterTheClick = () => {
+  const validateAfterTheClick = () => {
     end.abort();
-    setTimeout(() => judge(target));
+    setTimeout(() => validate(target));
   };
   ["pointerup", "pointercancel"].forEach((kind) =>
-    document.addEventListener(kind, judgeAfterTheClick, { signal: end.signal }),
+    document.addEventListener(kind, validateAfterTheClick, { signal: end.signal }),
   );
 });
 document.addEventListener("htmx:load", (event) => {
@@ -137,7 +145,7 @@ document.addEventListener("htmx:load", (event) => {
 });
 document.querySelectorAll("[data-counts-changes]").forEach(countChanges);
 
-// The image picker: choosing an image fills type, id and product, and raises the disk's minimum.
+// The image picker: choosing an image fills in its type, id and product, and raises the minimum of the disk size.
 function fill(id, text) {
   const field = document.getElementById(id);
   field.disabled = false;
@@ -152,7 +160,7 @@ function chooseImage({ imageId, imageType, productId, minDisk }) {
   const disk = document.getElementById("id_system_disk_size");
   disk.min = Math.max(10, Number(minDisk) || 0);
   fitProduct();
-  judge(disk);
+  validate(disk);
   countChanges(disk.form);
 }
 
@@ -174,7 +182,7 @@ document.addEventListener("input", (event) => {
   picker.querySelector("[data-picker-none]").hidden = items.some((item) => !item.hidden);
 });
 
-// Only a Marketplace image has a product: the field is off for the others, unless there is something to clear.
+// Only a Marketplace image has a product. For others the field is disabled, unless it holds a value to clear.
 function fitProduct() {
   const type = document.getElementById("id_image_type");
   const product = document.getElementById("id_image_product_id");
@@ -186,12 +194,12 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "id_image_type") fitProduct();
 });
 
-// Disk types that are not offered here, or sold out, say so in the list itself.
+// Mark the options of the disk types that the cloud does not offer here, or that are sold out.
 function markDiskTypes(offered) {
   const types = new Map([...offered.querySelectorAll("[data-type]")].map((one) => [one.dataset.type, one.dataset.soldOut]));
   for (const option of document.getElementById("id_system_disk_type")?.options ?? []) {
-    if (!types.has(option.value)) option.text += " (not offered here)";
-    else if (types.get(option.value)) option.text += ` (sold out in ${types.get(option.value)})`;
+    const label = types.has(option.value) ? types.get(option.value) : offered.dataset.notOffered;
+    if (label) option.text = label.replace("{name}", option.text);
   }
 }
 
@@ -205,10 +213,10 @@ document.addEventListener("htmx:load", (event) => prepare(event.detail.elt.paren
 document.addEventListener("click", async (event) => {
   if (!event.target.matches("[data-copy]")) return;
   await navigator.clipboard.writeText(event.target.previousElementSibling.textContent);
-  document.getElementById("live").textContent = "Copied";
+  document.getElementById("live").textContent = document.body.dataset.copied;
 });
 
-// Times are written in UTC; here they are read in the reader's own zone, with UTC on hover.
+// The server writes times in UTC. Show them in the reader's time zone, with UTC on hover.
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-read])")) {
     const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });

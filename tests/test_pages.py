@@ -264,22 +264,22 @@ def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene
     ("name", "words"),
     [
         ("no project", "No cloud project is configured"),
-        ("not allowed", "You may not do this"),
-        ("not found", "There is no such page"),
-        ("no such group", "There is no such page"),
-        ("form without token", "This page was open for too long"),
-        ("unknown host", "That request was not understood"),
+        ("not allowed", "You do not have permission"),
+        ("not found", "Page not found"),
+        ("no such group", "Page not found"),
+        ("form without token", "This page has expired"),
+        ("unknown host", "The request is invalid"),
         ("switch, invalid", "Send status=on or status=off, once."),
-        ("server error", "Something went wrong here"),
-        ("group, cloud unavailable", "The cloud does not answer as it should"),
+        ("server error", "An error occurred in this dashboard"),
+        ("group, cloud unavailable", "The dashboard cannot read the cloud"),
         ("list, wrong token", "The credential is wrong, expired or locked,"),
-        ("change under way", "Another change to this group is under way"),
+        ("change under way", "Another change to this group is in progress"),
         (
             "ledger unavailable",
-            "A change that cannot be recorded is not sent: nothing was changed. The database says: disk full.",
+            "Nothing was changed: the dashboard does not send a change that it cannot record. The database reports: disk full.",
         ),
         ("outcome not recorded", "The change was sent, but its outcome could not be recorded."),
-        ("account closed", "This account is closed"),
+        ("account closed", "This account is deactivated"),
     ],
 )
 def test_an_error_page_explains_the_error(scene: Scene, name: str, words: str) -> None:
@@ -306,7 +306,7 @@ def full_disk(transactional_db: None) -> Any:
 @pytest.mark.parametrize(
     ("table", "words", "patches"),
     [
-        ("audit_changeintent", "A change that cannot be recorded is not sent: nothing was changed.", 0),
+        ("audit_changeintent", "Nothing was changed: the dashboard does not send a change that it cannot record.", 0),
         ("audit_changeoutcome", "The change was sent, but its outcome could not be recorded.", 1),
     ],
 )
@@ -397,7 +397,7 @@ def test_a_page_shows_a_banner_only_for_a_simulated_project(scene: Scene, projec
     real = read(Client().get(LOGIN)).by_class("simulator-banner")
 
     assert ([element.text.strip() for element in simulated], real) == (
-        ["Simulator: nothing here reaches a real cloud"],
+        ["Simulator: this dashboard is not connected to a real cloud"],
         [],
     )
 

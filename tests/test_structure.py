@@ -8,7 +8,13 @@ from django.conf import settings
 
 LAYERS = (("account", "web"), ("server_groups",), ("activity",))
 """Folders of `templates/` and namespaces of addresses and tags, lowest first. Files in the root belong to `web`."""
-LIBRARIES = {"dates": "web", "changes": "server_groups", "server_groups": "server_groups", "activity": "activity"}
+LIBRARIES = {
+    "dates": "web",
+    "changes": "server_groups",
+    "entries": "server_groups",
+    "server_groups": "server_groups",
+    "activity": "activity",
+}
 """The package of each tag library of this project."""
 TEMPLATES = Path(settings.BASE_DIR, "templates")
 TAG = re.compile(r"{%-?\s*(load|include|extends|url)\s+(.*?)\s*-?%}")

@@ -97,7 +97,7 @@ def test_a_closed_account_cannot_sign_in(someone: User) -> None:
 
     response = client.post(LOGIN, {"login": "someone", "password": PASSWORD}, follow=True)
 
-    assert "This account is closed" in said(response)
+    assert "This account is deactivated" in said(response)
     assert client.get("/").headers["Location"].startswith(LOGIN)
 
 

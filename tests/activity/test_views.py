@@ -309,14 +309,14 @@ def test_an_entry_shows_person_time_reason_fields_and_outcomes(
     ]
     facts = {words(name.text): words(value.text) for name, value in zip(page.all("dt"), page.all("dd"), strict=True)}
     assert facts == {
-        "Who": "admin from 192.0.2.7",
-        "When": "14 Mar 2026, 12:00:00 UTC",
-        "Why": "INC-4711",
+        "Person": "admin from 192.0.2.7",
+        "Time": "14 Mar 2026, 12:00:00 UTC",
+        "Reason": "INC-4711",
         "Group": "All changes of design-pool g-1",
         "Ledger number": str(entry.number),
         "Hash": entry.hash,
     }
-    assert words(page.by_class("proofs")[0].text).startswith("unknown because unknown 14 Mar 2026, 12:00:00 UTC")
+    assert words(page.by_class("outcomes")[0].text).startswith("unknown because unknown 14 Mar 2026, 12:00:00 UTC")
 
 
 def test_a_denied_entry_shows_the_requested_values_only(
@@ -325,7 +325,7 @@ def test_a_denied_entry_shows_the_requested_values_only(
     page = read(client_as("auditor").get(f"{LEDGER}{history['denied']}/"))
 
     assert [words(row.text) for row in page.all("tr")] == [
-        "Field Asked for",
+        "Field Requested value",
         "Status server_group_status Off",
         "Name name new",
     ]

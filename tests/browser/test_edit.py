@@ -62,7 +62,8 @@ def test_leaving_a_wrong_field_says_so_beside_it_and_holds_the_form_back(
 
     expect(_around(page, label).locator(".field-problem")).to_contain_text(message)
     expect(page.get_by_label(label)).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("[data-change-count]")).to_have_text("1 change, 1 to correct")
+    expect(page.locator("[data-change-count]")).to_have_text("1 change")
+    expect(page.locator("[data-error-count]")).to_have_text("1 field to correct")
     page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_label(label)).to_be_focused()
     expect(page.locator("section.review")).to_have_count(0)
@@ -80,6 +81,7 @@ def test_a_corrected_field_is_quiet_again(page: Page) -> None:
     expect(page.locator(".field-problem")).to_have_count(0)
     expect(name).not_to_have_attribute("aria-invalid", "true")
     expect(page.locator("[data-change-count]")).to_have_text("1 change")
+    expect(page.locator("[data-error-count]")).to_be_empty()
 
 
 def test_no_more_can_be_typed_than_the_cloud_takes(page: Page) -> None:
@@ -127,7 +129,8 @@ def test_errors_of_the_server_stand_in_a_summary_that_has_the_focus_and_leads_to
     expect(page.get_by_label("CPU threshold")).to_have_value("101")
     expect(page.get_by_label("Name")).to_have_value("two words")
     expect(_around(page, "Name")).to_contain_text("Spaces are not allowed")
-    expect(page.locator("[data-change-count]")).to_have_text("2 changes, 2 to correct")
+    expect(page.locator("[data-change-count]")).to_have_text("2 changes")
+    expect(page.locator("[data-error-count]")).to_have_text("2 fields to correct")
     assert site.cloud.patches == []
 
 
@@ -166,7 +169,7 @@ def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, p
     expect(summary).to_contain_text("The change is not confirmed")
     expect(page.get_by_text("WKS.00129901")).to_have_count(1)
     expect(page.get_by_label("Description")).to_have_value("CAD users, Building 8")
-    summary.get_by_role("link", name="See the record").click()
+    summary.get_by_role("link", name="See the entry").click()
     expect(page.locator(".page-head .outcome")).to_have_text("rejected")
 
 

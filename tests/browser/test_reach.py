@@ -95,7 +95,7 @@ def _choices_unreadable(site: Site, page: Page) -> None:
     )
     page.goto(address("edit/"))
     expect(page.get_by_text("The images cannot be listed")).to_be_visible()
-    expect(page.get_by_text("Which disk types are offered cannot be read.")).to_be_visible()
+    expect(page.get_by_text("The dashboard cannot read which disk types the cloud offers.")).to_be_visible()
 
 
 def _fields_that_do_not_apply(site: Site, page: Page) -> None:
@@ -319,8 +319,8 @@ def test_the_list_is_walked_in_the_order_it_is_read(open_context: Callable[..., 
     assert "help-desk: account" in stops[4]
     assert stops[5:] == [
         *("42 groups", "39 on", "3 off", "Refresh"),
-        *("Name, description or id", "Status", "Application type", "Role", "Image", "Tag"),
-        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "App groups"),
+        *("Name, description or ID", "Status", "Application type", "Role", "Image", "Tag"),
+        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "Application groups"),
         *("design-pool", "design-pool", "design-pool-standby", "design-pool-standby"),
         *stops[26:],
     ]

@@ -26,15 +26,17 @@ def review(page: Page) -> None:
 
 def test_choosing_an_image_sets_type_and_product_and_the_disks_minimum(site: Site, page: Page) -> None:
     page.get_by_text("Choose from").click()
-    page.get_by_placeholder("Name, type, system or minimum disk").fill("gpu 100 GB")
+    page.get_by_placeholder("Name, type, operating system or minimum disk").fill("gpu 100 GB")
     page.get_by_role("button", name="ws2019-gpu-2026-01").click()
 
     expect(page.get_by_label("Image ID")).to_have_value("1fab59cf-8760-5669-8300-cc619268e6ad")
     expect(page.get_by_label("Image product ID")).to_have_value("00301-902377-0--0")
     expect(page.get_by_label("Image type")).to_have_value("gold")
-    expect(page.locator("[data-change-count]")).to_have_text("2 changes, 1 to correct")
+    expect(page.locator("[data-change-count]")).to_have_text("2 changes")
+    expect(page.locator("[data-error-count]")).to_have_text("1 field to correct")
     page.get_by_label("System disk size").fill("100")
     expect(page.locator("[data-change-count]")).to_have_text("3 changes")
+    expect(page.locator("[data-error-count]")).to_be_empty()
     review(page)
     page.get_by_role("button", name="Send 3 changes").click()
     expect(page.locator("section.review")).to_be_visible()
@@ -84,10 +86,10 @@ def test_people_type_where_the_choices_cannot_be_read(site: Site, open_context: 
 
     page.goto(address("edit/"))
 
-    expect(page.get_by_text("The images cannot be listed, so type the three values.")).to_contain_text(
+    expect(page.get_by_text("The dashboard cannot list the images. Enter the three values yourself.")).to_contain_text(
         "ims:images:list"
     )
-    expect(page.get_by_text("Which disk types are offered cannot be read.")).to_contain_text(
+    expect(page.get_by_text("The dashboard cannot read which disk types the cloud offers.")).to_contain_text(
         "workspace:baseResource:list"
     )
     expect(page.get_by_label("Image ID")).to_be_editable()
@@ -160,7 +162,7 @@ def test_a_conflict_is_asked_about_and_the_choice_counts(
     page.get_by_role("button", name="Send 1 change").click()
 
     expect(page.get_by_text("Someone else changed the same fields.")).to_be_visible()
-    expect(page.get_by_text("The form shows their values: Description is now by them.")).to_be_visible()
+    expect(page.get_by_text("The form shows the new values: Description is now by them.")).to_be_visible()
     page.get_by_role("radio", name=choice).check()
     page.get_by_role("button", name="Review changes").click()
     if patches:

@@ -69,8 +69,8 @@ def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
         (r"Name.*design-pool\s+design-pool-7", r"CPU threshold.*80 %\s+70 %", r"Memory threshold.*85 %\s+90 %")
     ):
         expect(page.locator(".diff tbody tr").nth(row)).to_have_text(re.compile(words, re.DOTALL))
-    expect(page.locator(".proofs")).to_contain_text("shows the new values")
-    expect(page.locator(".proofs")).to_contain_text("HTTP 200")
+    expect(page.locator(".outcomes")).to_contain_text("shows the new values")
+    expect(page.locator(".outcomes")).to_contain_text("HTTP 200")
     expect(page.get_by_text("CHG-12")).to_be_visible()
 
     page.goto(address("edit/"))

@@ -118,7 +118,7 @@ def test_the_toast_offers_to_switch_on_again(site: Site, page: Page) -> None:
     expect(switch_of(page)).to_be_focused()
     expect(page.get_by_role("button", name="Switch on again")).to_have_count(0)
     assert site.cloud.patches == [{"server_group_status": False}, {"server_group_status": True}]
-    page.get_by_role("button", name="Close this note").click()
+    page.get_by_role("button", name="Close this message").click()
     expect(page.locator(".toast-note")).to_have_count(0)
 
 
@@ -244,7 +244,7 @@ def test_an_error_of_the_dashboard_is_told_above_the_list_and_the_table_stays(si
 
     switch_of(page).click()
 
-    expect(page.get_by_role("alert")).to_contain_text("The cloud does not answer as it should")
+    expect(page.get_by_role("alert")).to_contain_text("The dashboard cannot read the cloud")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(switch_of(page)).to_be_visible()
 

@@ -51,7 +51,7 @@ def test_an_edit_whose_answer_is_lost_is_unknown_until_a_read_tells(
     badge = page.locator(".page-head .outcome")
     expect(badge).to_have_text("unknown, checking")
     expect(page.get_by_role("heading", level=1)).to_contain_text("tried to change")
-    expect(page.get_by_text("It is not known yet whether this change took effect.")).to_be_visible()
+    expect(page.get_by_text("It is not known yet whether the cloud applied this change.")).to_be_visible()
     expect(badge).to_have_text("applied")
     expect(page.get_by_role("heading", level=1)).not_to_contain_text("tried to")
     expect(page.get_by_text("It is not known yet")).to_have_count(0)

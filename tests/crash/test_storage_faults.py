@@ -160,7 +160,7 @@ def test_nothing_is_sent_and_pages_stay_available(
     assert (good, after, again) == ([302, 302], 302, 302)
     assert (refused.status_code, given.cause in refused.text) == (503, True)
     assert (pages, probes) == ([given.pages] * len(PAGES), [200, given.ready])
-    assert (stranger.status_code, "The database cannot be used" in stranger.text) == (503, True)
+    assert (stranger.status_code, "The database is unavailable" in stranger.text) == (503, True)
     assert len(simulator.patches) == sent + 1 == len(intents(found))
     assert outcomes(found) == ["applied"] * len(intents(found))
     assert found["verified"] == len(found["rows"])
@@ -242,7 +242,7 @@ def test_a_postgresql_that_is_stopped_and_started_again(
     assert (good, after) == ([302, 302], 302)
     assert (pages, probes) == ([503] * len(PAGES), [200, 503])
     for page in (refused, stranger):
-        assert (page.status_code, "The database cannot be used" in page.text) == (503, True)
+        assert (page.status_code, "The database is unavailable" in page.text) == (503, True)
         assert "connection to server on socket" in page.text
     assert [row["changes"][0]["after"] for row in intents(found)] == ["good", "after"]
     assert (outcomes(found), len(simulator.patches)) == (["applied", "applied"], 2)

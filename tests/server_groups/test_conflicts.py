@@ -33,8 +33,8 @@ def test_a_field_that_two_people_changed_shows_three_values(
 
     assert page.status_code == 409
     assert "Name design-pool theirs mine" in said(page)
-    assert "Someone else changed fields that you left alone." in said(page)
-    assert "The form shows their values: Description is now Changed by them." in said(page)
+    assert "Someone else changed fields that you did not change." in said(page)
+    assert "The form shows the new values: Description is now Changed by them." in said(page)
     assert inputs(page)["description"] == "Changed by them"
     assert simulator.patches == []
 

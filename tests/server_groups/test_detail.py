@@ -38,13 +38,13 @@ def test_shows_the_configuration_with_labels_and_units(client_as: People, projec
         "servers in maintenance": "1",
         "sessions initialising": "1",
     }
-    assert shown["standby"] == "design-pool-standby on"
+    assert shown["standby"] == "design-pool-standby On"
 
 
 def test_a_standby_names_its_primary(client_as: People, project: Project) -> None:
     shown = facts(read(client_as("viewer").get(address(group_id=GROUP_IDS["design-pool-standby"]))))
 
-    assert shown["primary"] == "design-pool on"
+    assert shown["primary"] == "design-pool On"
 
 
 def test_routing_does_not_apply_to_a_single_session_group(client_as: People, project: Project) -> None:
@@ -113,7 +113,7 @@ def test_an_unknown_group_is_not_found(client_as: People, project: Project, grou
     answer = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{below}")
 
     assert answer.status_code == 404
-    assert "There is no such page" in said(answer)
+    assert "Page not found" in said(answer)
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "unauthorized", "forbidden", "html", "empty", "truncated"])
@@ -125,7 +125,7 @@ def test_an_unreadable_group_is_an_error_page(
     answer = client_as("viewer").get(address())
 
     assert answer.status_code == 503
-    assert "The cloud does not answer as it should" in said(answer)
+    assert "The dashboard cannot read the cloud" in said(answer)
 
 
 @pytest.mark.parametrize("members", ["primary_server_group_ids", "secondary_server_group_ids"])

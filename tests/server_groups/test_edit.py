@@ -213,7 +213,7 @@ def test_an_altered_form_is_refused_and_its_input_is_listed(
     fields = read(answer).form("edit-form").fields
     assert answer.status_code == 422
     assert "too old or was altered" in said(answer)
-    assert "Field You typed The cloud holds Name TEST design-pool" in said(answer)
+    assert "Field Your input Current value Name TEST design-pool" in said(answer)
     assert (fields["name"], fields["reason"]) == ("design-pool", "why")
     (entry,) = ledger()
     assert (entry.kind, entry.outcomes, entry.changes["name"]) == ("denied", ["denied"], (None, "TEST"))
@@ -359,7 +359,7 @@ def test_an_unknown_outcome_is_shown_as_unknown(
 
     answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
 
-    assert "It is not known yet whether this change took effect." in said(answer)
+    assert "It is not known yet whether the cloud applied this change." in said(answer)
     assert [entry.outcomes for entry in ledger()] == [["unknown"]]
 
 

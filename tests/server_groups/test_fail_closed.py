@@ -113,7 +113,7 @@ def test_an_unavailable_ledger_stops_changes_but_no_pages(
 
     assert (refused.status_code, sent, pages) == (503, 0, [200, 200, 200])
     assert case.cause in said(refused)
-    assert "A change that cannot be recorded is not sent: nothing was changed." in said(refused)
+    assert "Nothing was changed: the dashboard does not send a change that it cannot record." in said(refused)
     assert (ledger.status_code, readiness) == (200 if case.is_readable else 503, 200 if case.is_ready else 503)
     assert case.is_readable or "The ledger cannot be read" in said(ledger)
     assert client.post(page, fields).status_code == 302

@@ -215,7 +215,7 @@ def test_an_unavailable_cloud_keeps_the_last_list_and_locks_switches(
     page = read(answer)
     switches = page.all("button", role="switch")
     assert (answer.status_code, names(page)) == (200, before)
-    assert "switches are off until the cloud answers again" in said(answer)
+    assert "Switches are locked until the cloud responds." in said(answer)
     assert (len(switches), {"disabled" in switch.attrs for switch in switches}) == (42, {True})
 
 
@@ -243,7 +243,7 @@ def test_a_cloud_that_never_responded_is_an_error_page(
     answer = client_as("viewer").get(LIST, headers=headers)
 
     assert answer.status_code == 503
-    assert "The cloud does not answer as it should" in said(answer)
+    assert "The dashboard cannot read the cloud" in said(answer)
     assert "othing was changed" not in said(answer)
 
 
@@ -353,7 +353,7 @@ def test_a_missing_ledger_does_not_break_a_page(
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
     for answer in answers[:3]:
         assert (
-            "The ledger cannot be read, so nothing can be changed until the operator of this dashboard repairs it."
+            "The ledger cannot be read. Changes are not possible until the operator of this dashboard repairs it."
             in said(answer)
         )
         assert "no such table: main.audit_ledgerrow" in said(answer)
@@ -429,8 +429,8 @@ def test_an_incomplete_list_says_so_and_counts_the_read_groups(
     (alert,) = page.by_class("alert-warning")
     assert alert.attrs["role"] == "alert"
     assert words(alert.text) == (
-        "42 of 300 groups could be read. The cloud counts 300 groups and did not send all of them. "
-        "No complete list was read before, so the missing groups are not shown."
+        "42 of 300 groups could be read. The cloud counts 300 groups, but did not send all of them. "
+        "The dashboard has no earlier complete list, so the missing groups are not shown."
     )
     assert words(page.by_class("counts")[0].text) == "42 of 300 groups 39 on 3 off"
     assert {"disabled" in switch.attrs for switch in page.all("button", role="switch")} == {False}
@@ -476,7 +476,7 @@ def test_groups_only_in_the_last_complete_list_are_marked_and_locked(
     page = read(partly)
     assert names(page) == ["a", "b", "c"]
     assert "1 of 3 groups could be read." in said(partly)
-    assert "The last complete list, from just now, has 2 more." in said(partly)
+    assert "The last complete list, from just now, has 2 more groups." in said(partly)
     assert words(page.by_class("counts")[0].text) == "1 of 3 groups 1 on 0 off"
     marks = [words(mark.text) for mark in page.by_class("tag-attention")]
     assert [bool(re.fullmatch(r"not in the latest response, as of \d\d:\d\d UTC", mark)) for mark in marks] == [
@@ -508,7 +508,7 @@ def test_an_unreadable_list_is_not_an_empty_project(client_as: People, scripted:
     answer = said(client_as("viewer").get(LIST))
 
     assert "0 of 300 groups could be read." in answer
-    assert "The cloud counts 300 groups in this project and sent none that can be read." in answer
+    assert "The cloud counts 300 groups in this project, but sent no group that the dashboard can read." in answer
     assert "No server groups yet" not in answer
 
 

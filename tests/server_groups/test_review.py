@@ -166,7 +166,7 @@ def test_an_expired_review_is_refused_and_its_input_is_shown(
     with later(MAX_AGE + timedelta(minutes=1)):
         page = client.post(address("edit/"), review | {"reason": "why"})
 
-    assert "Field You typed The cloud holds Name TEST design-pool" in said(page)
+    assert "Field Your input Current value Name TEST design-pool" in said(page)
     assert (inputs(page)["name"], inputs(page)["reason"]) == ("design-pool", "why")
     assert [(entry.kind, entry.changes) for entry in ledger()] == [("denied", {"name": (None, "TEST")})]
     assert simulator.patches == []

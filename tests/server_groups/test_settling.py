@@ -254,7 +254,7 @@ def test_a_page_does_not_read_a_change_that_a_settler_reads(
 
     assert (reads, entry_of(lost).outcomes) == (0, ["unknown", "applied"])
     assert [form.attrs["hx-trigger"] for form in read(asked).forms] == ["load delay:2s"]
-    assert "It is not known yet whether this change took effect." in said(asked)
+    assert "It is not known yet whether the cloud applied this change." in said(asked)
     assert "applied" in said(answer)
     assert read(answer).forms == []
 

@@ -76,8 +76,8 @@ def test_the_dialog_shows_sessions_servers_and_partners(client_as: People, proje
     page = read(client_as("help desk").get(address("switch/")))
 
     facts = {words(term.text): words(value.text) for term, value in zip(page.all("dt"), page.all("dd"), strict=True)}
-    assert set(facts) == {"active sessions", "disconnected", "servers ready", "app groups", "standby"}
-    assert (facts["app groups"], facts["standby"]) == ("2", "On")
+    assert set(facts) == {"active sessions", "disconnected sessions", "servers ready", "application groups", "standby"}
+    assert (facts["application groups"], facts["standby"]) == ("2", "On")
     assert int(facts["active sessions"]) > 0
 
 
@@ -278,7 +278,7 @@ def test_a_change_in_progress_is_reported_where_problems_are_shown(
     answer = switch(client, OFF, htmx=htmx)
 
     assert answer.status_code == 409
-    assert "Another change to this group is under way" in said(answer)
+    assert "Another change to this group is in progress" in said(answer)
     aims = [answer.headers.get(name) for name in ("HX-Retarget", "HX-Reselect", "HX-Reswap")]
     assert aims == ["#problem", ".problem", "innerHTML"]
     assert (simulator.patches, len(ledger())) == ([], 1)

@@ -1,7 +1,7 @@
 """Ledger entries on a page: values as the field table formats them, and links to related entries."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlencode
 
 from django import template
@@ -11,12 +11,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Outcome, Value
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.reverting import entries_reverting, entry_reverted
 from dashboard.server_groups.text_differences import LONGEST, PartKind, TextPart, clip, compare, shorten
 
 register = template.Library()
+
+MARKS: Mapping[PartKind, str] = {
+    PartKind.KEPT: "{}",
+    PartKind.REMOVED: "<del>{}</del>",
+    PartKind.ADDED: "<ins>{}</ins>",
+}
 
 
 @register.simple_tag
@@ -63,8 +69,9 @@ def parts_in_short(change: FieldChange) -> SafeString:
     """Old and new value on one line. Of a long text, only the changed parts with a few words of context."""
     parts = _parts(change)
     if any(part.kind == PartKind.KEPT for part in parts):
-        return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts)))
-    return _marked(change, shorten(parts), between=" ")
+        marks = _spoken_marks(gettext("removed:"), gettext("added:"))
+        return format_html('<span class="text-diff">{}</span>', _marked(change, shorten(parts), marks=marks))
+    return _marked(change, shorten(parts), between=" ", marks=_spoken_marks(gettext("from"), gettext("to")))
 
 
 @register.filter
@@ -76,11 +83,21 @@ def _parts(change: FieldChange) -> list[TextPart]:
     return compare(_words(change.field, change.before), _words(change.field, change.after))
 
 
-def _marked(change: FieldChange, parts: Iterable[TextPart], between: str = "") -> SafeString:
-    marks = {PartKind.KEPT: "{}", PartKind.REMOVED: "<del>{}</del>", PartKind.ADDED: "<ins>{}</ins>"}
+def _marked(
+    change: FieldChange, parts: Iterable[TextPart], between: str = "", marks: Mapping[PartKind, str] = MARKS
+) -> SafeString:
     is_known = {PartKind.REMOVED: change.before is not None}
     texts = ((marks[part.kind], _value(part.text, is_known=is_known.get(part.kind, True))) for part in parts)
     return mark_safe(between.join(format_html(mark, text) for mark, text in texts))  # noqa: S308 (each part is escaped)
+
+
+def _spoken_marks(removed: str, added: str) -> Mapping[PartKind, str]:
+    """Marks with a word that the style sheet gives to screen readers."""
+    return {
+        **MARKS,
+        PartKind.REMOVED: format_html('<del data-spoken="{} ">', removed) + "{}</del>",
+        PartKind.ADDED: format_html('<ins data-spoken="{} ">', added) + "{}</ins>",
+    }
 
 
 def _value(words: str, *, is_known: bool = True) -> SafeString:
@@ -136,17 +153,3 @@ def is_revertible(entry: ChangeIntent) -> bool:
     """Whether the change was applied, so that it can be reverted."""
     last = entry.last_outcome
     return last is not None and last.outcome == Outcome.APPLIED
-
-
-@register.filter
-def did(entry: ChangeIntent) -> str:
-    """The verb of a ledger entry: what someone did, or only tried to do."""
-    last = entry.last_outcome
-    is_done = last is not None and last.outcome == Outcome.APPLIED
-    verbs = {
-        Kind.EDIT: ("changed", "tried to change"),
-        Kind.SWITCH: ("switched", "tried to switch"),
-        Kind.REVERT: ("reverted", "tried to revert"),
-    }
-    done, tried = verbs.get(Kind(entry.kind), ("tried to change", "tried to change"))
-    return done if is_done else tried
