@@ -6,9 +6,9 @@ PYTHONS ?= python3.11 python3.12 python3.13
 TESTS ?=
 VENV = .venv/bin
 
-.PHONY: demo demo-reset test test-all test-crash bench lock browser postgresql
+.PHONY: demo demo-reset test test-all test-crash bench lock messages browser postgresql gettext
 
-# Marks of a finished install; a changed lock file installs again.
+# Each file marks a finished install. A changed lock file installs again.
 .venv/demo: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
@@ -37,9 +37,9 @@ demo: .venv/demo
 demo-reset:
 	rm -rf var/demo.sqlite3* var/demo-checkpoints
 
-# Everything that has to hold, in the order of what is quickest to mend.
+# Every check. The checks that are quickest to run and to repair come first.
 test: export STREAMWARDEN_ENV = development
-test: .venv/dev browser postgresql
+test: .venv/dev browser postgresql gettext
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/djlint --quiet --check --lint templates
@@ -53,9 +53,9 @@ test: .venv/dev browser postgresql
 	$(VENV)/pytest -n auto --cov --cov-report=term
 	$(VENV)/python -m tests.postgres pytest -n auto $(ON_POSTGRESQL)
 
-# The tests on each of PYTHONS that is installed; TESTS selects some of them.
+# The tests on each installed version of PYTHONS. TESTS selects some of them.
 test-all: export STREAMWARDEN_ENV = development
-test-all: browser postgresql
+test-all: browser postgresql gettext
 	@passed=; failed=; missing=; \
 	for python in $(PYTHONS); do \
 		if ! version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then \
@@ -69,12 +69,12 @@ test-all: browser postgresql
 	echo "Passed:$${passed:- none}. Failed:$${failed:- none}. Not installed:$${missing:- none}."; \
 	test -n "$$passed" && test -z "$$failed"
 
-# What must hold on PostgreSQL too: the ledger, the write path, and that both survive a kill.
+# Tests that also run on PostgreSQL: the ledger, the write path, and both after a kill.
 ON_POSTGRESQL = tests/audit tests/activity tests/crash \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
-# The whole matrix: each point of the write path, each kind of change, several seeds, both databases; and a long ledger
-# spoilt in every way.
+# The full crash matrix: each point of the write path, each kind of change, several seeds, both databases. Then each way
+# of tampering with a long ledger.
 test-crash: export STREAMWARDEN_ENV = development
 test-crash: export CRASH_SEEDS ?= 4
 test-crash: .venv/dev postgresql
@@ -83,7 +83,7 @@ test-crash: .venv/dev postgresql
 	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/integrity/test_tampering.py
 	ALL_OUTCOMES=1 $(VENV)/pytest -n auto tests/server_groups/test_outcome_table.py
 
-# Chromium for the browser tests: the one that is there, else from the package manager.
+# Chromium for the browser tests: an installed one, else from the package manager.
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
@@ -103,6 +103,24 @@ postgresql:
 	else \
 		echo "The tests need PostgreSQL: install the package 'postgresql' and run this again." >&2; exit 1; \
 	fi
+
+# xgettext for the check of the translation catalogue.
+gettext:
+	@command -v xgettext >/dev/null && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gettext; \
+	elif command -v apt-get >/dev/null && command -v sudo >/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq gettext; \
+	else \
+		echo "The tests need xgettext: install the package 'gettext' and run this again." >&2; exit 1; \
+	fi
+
+# Write the texts of pages and messages to the translation catalogue. The date would change with every run.
+messages: export STREAMWARDEN_ENV = development
+messages: .venv/dev gettext
+	$(VENV)/python manage.py makemessages --locale en --no-location --no-obsolete --ignore tests --ignore var
+	sed -i.old '/^"POT-Creation-Date:/d' dashboard/locale/en/LC_MESSAGES/django.po
+	rm dashboard/locale/en/LC_MESSAGES/django.po.old
 
 bench: export STREAMWARDEN_ENV = development
 bench: .venv/dev
