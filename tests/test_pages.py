@@ -276,7 +276,10 @@ def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene
         ("change under way", "Another change to this group is in progress"),
         (
             "ledger unavailable",
-            "Nothing was changed: the dashboard does not send a change that it cannot record. The database reports: disk full.",
+            (
+                "Nothing was changed: the dashboard does not send a change that it cannot record. "
+                "The database reports: disk full."
+            ),
         ),
         ("outcome not recorded", "The change was sent, but its outcome could not be recorded."),
         ("account closed", "This account is deactivated"),
