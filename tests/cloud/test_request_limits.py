@@ -12,13 +12,14 @@ from dashboard.audit.models import ChangeIntent
 from dashboard.cloud import request_limits
 from dashboard.cloud.checks import check_project
 from dashboard.cloud.client import client_for
+from dashboard.cloud.endpoints import Calls
 from dashboard.cloud.errors import NotSentError, SlowCloudError, UnavailableError
+from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
-from dashboard.cloud.request_limits import limited_request, slots
+from dashboard.cloud.request_limits import limited_request, slots, waiting_for_cloud
 from dashboard.server_groups.choices import read_images
 from dashboard.server_groups.overview import read_overview
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
-from tests.crash.test_settlers import wait_until
 from tests.markup import said
 
 
@@ -30,21 +31,22 @@ def _one_slot() -> Iterator[None]:
 
 
 @contextmanager
-def slot_in_use(project: Project, simulator: Simulated) -> Iterator[None]:
-    """Another request waits for a slow read."""
-    simulator.inject(fault("delay", "GET", delay_ms=4000))
-    known = len(simulator.requests())
+def slot_in_use(project: Project) -> Iterator[None]:
+    """Another request waits for the cloud."""
+    has_slot, is_over = threading.Event(), threading.Event()
 
     def wait() -> None:
-        with limited_request():
-            client_for(project).show_server_group(DESIGN_POOL)
+        with limited_request(), waiting_for_cloud(Calls(project).show_server_group(DESIGN_POOL), Deadline(60)):
+            has_slot.set()
+            is_over.wait()
 
     other = threading.Thread(target=wait)
     other.start()
-    wait_until(lambda: len(simulator.requests()) == known + 1)
+    has_slot.wait()
     try:
         yield
     finally:
+        is_over.set()
         other.join()
 
 
@@ -60,10 +62,10 @@ def test_a_request_with_several_threads_needs_one_slot(project: Project) -> None
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_returns_the_last_list_without_a_slot(project: Project, simulator: Simulated) -> None:
+def test_returns_the_last_list_without_a_slot(project: Project) -> None:
     good = client_for(project).list_server_groups()
 
-    with slot_in_use(project, simulator), limited_request():
+    with slot_in_use(project), limited_request():
         copy = client_for(project).list_server_groups()
     with limited_request():
         after = client_for(project).list_server_groups()
@@ -74,7 +76,7 @@ def test_returns_the_last_list_without_a_slot(project: Project, simulator: Simul
 
 @pytest.mark.usefixtures("_one_slot")
 def test_sends_nothing_without_a_slot(project: Project, simulator: Simulated) -> None:
-    with slot_in_use(project, simulator), limited_request():
+    with slot_in_use(project), limited_request():
         known = len(simulator.requests())
         with pytest.raises(NotSentError, match="UpdateServerGroup was not sent: too many pages wait for the cloud"):
             client_for(project).update_server_group(DESIGN_POOL, {"name": "TEST"})
@@ -84,8 +86,8 @@ def test_sends_nothing_without_a_slot(project: Project, simulator: Simulated) ->
 
 
 @pytest.mark.usefixtures("_one_slot")
-def test_there_is_no_limit_outside_of_a_request(project: Project, simulator: Simulated) -> None:
-    with slot_in_use(project, simulator):
+def test_there_is_no_limit_outside_of_a_request(project: Project) -> None:
+    with slot_in_use(project):
         group = client_for(project).show_server_group(DESIGN_POOL)
 
     assert group.id == DESIGN_POOL
@@ -156,7 +158,7 @@ def test_a_page_without_a_last_list_says_that_the_cloud_is_slow(
 ) -> None:
     viewer = client_as("viewer")
 
-    with slot_in_use(project, simulator):
+    with slot_in_use(project):
         page: Any = viewer.get(address())
 
     assert page.status_code == 503

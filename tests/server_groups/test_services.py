@@ -403,7 +403,7 @@ def test_an_unapplied_change_is_unknown_until_the_last_read(
 
 
 def test_a_late_change_is_never_reported_as_failed(project: Project, simulator: Simulated, acting: People) -> None:
-    simulator.inject(fault("late", after_ms=200))
+    simulator.inject(fault("late", after_ms=1500))
     written = update(project, acting("administrator"), {"name": "TEST"})
     at_first = entry_of(only(written)).outcomes
     wait_until(lambda: simulator.group()["name"] == "TEST")

@@ -480,7 +480,8 @@ def test_the_worker_continues_after_any_error(caplog: pytest.LogCaptureFixture) 
 
 def test_a_job_that_hangs_does_not_delay_another(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = {
-        job: threading.Event() for job in ("settle", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions")
+        job: threading.Event()
+        for job in ("settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions")
     }
 
     def hanging(job: str) -> Callable[[Worker], None]:

@@ -13,8 +13,10 @@ from dashboard.audit.ledger.guards import altered_views, missing_guards
 from dashboard.audit.ledger.schema import GUARDED, TABLE, guards
 from dashboard.audit.ledger.services import LedgerError
 from dashboard.audit.models import ChangeIntent
+from dashboard.cloud import client as cloud_client
 from dashboard.cloud.client import client_for
 from dashboard.cloud.errors import CloudError
+from dashboard.cloud.limits import Limits
 from dashboard.cloud.projects import Project
 from tests.audit.conftest import Enter
 from tests.conftest import DESIGN_POOL, Simulated, fault
@@ -217,6 +219,7 @@ def test_is_not_ready_without_the_database_but_starts(monkeypatch: pytest.Monkey
 def test_readiness_shows_the_state_of_the_cloud_but_does_not_depend_on_it(
     project: Project, simulator: Simulated
 ) -> None:
+    cloud_client._clients[project] = cloud_client.Client(project, Limits(backoff=0.01))
     before = Client().get("/readyz")
     simulator.inject(fault("bad_gateway", "GET", times=None))
     for _ in range(15):
