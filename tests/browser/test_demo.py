@@ -75,14 +75,17 @@ def _demo(database: Path, port: int | None = None) -> Iterator[Demo]:
         "DEMO_SIMULATOR": f"http://127.0.0.1:{simulator_port}",
     }
     command = [sys.executable, "manage.py", "demo", "--port", str(port), "--simulator-port", str(simulator_port)]
-    with subprocess.Popen(  # noqa: S603  (our own command)
-        [*command, "--password", PASSWORD],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with (
+        _only_demo(),
+        subprocess.Popen(  # noqa: S603  (our own command)
+            [*command, "--password", PASSWORD],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
         try:
             yield Demo(process, port, simulator_port)
         finally:
@@ -90,25 +93,27 @@ def _demo(database: Path, port: int | None = None) -> Iterator[Demo]:
                 process.send_signal(signal.SIGINT)
 
 
-@pytest.fixture(autouse=True)
-def _one_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each demo collects the static files into the same directory; those of other test processes wait."""
-    shared = tmp_path_factory.getbasetemp()
-    with (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared).joinpath("demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+@contextmanager
+def _only_demo() -> Iterator[None]:
+    """Wait for the demos of other test processes: each collects the static files into the same directory."""
+    directory = os.open(settings.BASE_DIR / "var", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(directory)
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Demo]:
-    with _demo(tmp_path / "demo.sqlite3") as demo:
+@pytest.fixture(scope="class")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with _demo(tmp_path_factory.mktemp("demo") / "demo.sqlite3") as demo:
         assert "Ctrl-C stops both" in demo.read_until("Ctrl-C stops both")
         yield demo
 
 
 @pytest.fixture
 def visit(running: Demo, new_context: Callable[..., BrowserContext]) -> Iterator[Callable[[], Page]]:
-    """A browser that was never here before, signed in through a plain request: its cache is empty."""
+    """A browser with an empty cache, signed in by a plain request."""
     watch = Watch(running.url)
 
     def visited(person: str = "admin") -> Page:
@@ -148,45 +153,46 @@ def _weigh(page: Page, path: str) -> dict[str, int]:
     return weights
 
 
-def test_the_first_visit_of_the_list_is_light(
-    running: Demo, visit: Callable[[], Page], record_property: Callable[[str, object], None]
-) -> None:
-    weights = _weigh(visit(), LIST)
+class TestVisits:
+    """One demo for all: each visit has a browser of its own."""
 
-    record_property("bytes", sum(weights.values()))
-    record_property("requests", len(weights))
-    assert sum(weights.values()) <= MOST_BYTES, weights
-    assert len(weights) <= MOST_REQUESTS, weights
-    assert all(address.startswith(running.url) for address in weights)
-    assert any(address.endswith(".css") for address in weights)
+    def test_the_first_visit_of_the_list_is_light(
+        self, running: Demo, visit: Callable[[], Page], record_property: Callable[[str, object], None]
+    ) -> None:
+        weights = _weigh(visit(), LIST)
 
+        record_property("bytes", sum(weights.values()))
+        record_property("requests", len(weights))
+        assert sum(weights.values()) <= MOST_BYTES, weights
+        assert len(weights) <= MOST_REQUESTS, weights
+        assert all(address.startswith(running.url) for address in weights)
+        assert any(address.endswith(".css") for address in weights)
 
-def test_a_second_visit_weighs_next_to_nothing(visit: Callable[[], Page]) -> None:
-    page = visit()
-    page.goto(LIST)
-    page.wait_for_load_state("networkidle")
+    def test_a_second_visit_weighs_next_to_nothing(self, visit: Callable[[], Page]) -> None:
+        page = visit()
+        page.goto(LIST)
+        page.wait_for_load_state("networkidle")
 
-    weights = _weigh(page, LIST)
+        weights = _weigh(page, LIST)
 
-    assert sum(weights.values()) <= 15_000, weights
+        assert sum(weights.values()) <= 15_000, weights
 
+    def test_the_answer_to_the_switch_is_small(
+        self, visit: Callable[[], Page], record_property: Callable[[str, object], None]
+    ) -> None:
+        page = visit()
+        page.goto(f"{LIST}?q=design-pool")
+        switch_of(page).click()
+        page.get_by_label("Reason").fill("INC-4711")
 
-def test_the_answer_to_the_switch_is_small(
-    visit: Callable[[], Page], record_property: Callable[[str, object], None]
-) -> None:
-    page = visit()
-    page.goto(f"{LIST}?q=design-pool")
-    switch_of(page).click()
-    page.get_by_label("Reason").fill("INC-4711")
+        with page.expect_response(f"**/{DESIGN_POOL}/switch/") as answered:
+            page.get_by_role("button", name="Switch off").click()
 
-    with page.expect_response(f"**/{DESIGN_POOL}/switch/") as answered:
-        page.get_by_role("button", name="Switch off").click()
-
-    expect(switch_of(page)).to_have_attribute("aria-checked", "false")
-    size = len(gzip.compress(answered.value.body()))
-    record_property("bytes", size)
-    assert answered.value.headers["content-encoding"] == "gzip"
-    assert size <= MOST_OF_A_SWITCH
+        expect(switch_of(page)).to_have_attribute("aria-checked", "false")
+        size = len(gzip.compress(answered.value.body()))
+        record_property("bytes", size)
+        assert answered.value.headers["content-encoding"] == "gzip"
+        assert size <= MOST_OF_A_SWITCH
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
