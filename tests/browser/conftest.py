@@ -16,21 +16,21 @@ from tests.browser.browsing import Site, Watch
 from tests.conftest import Simulated
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+DISABLED_FEATURES = (
+    # With these, each window loads pages of the browser itself, which costs more than the page under test.
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "PreloadTopChromeWebUI"),
+    # Playwright disables these; its list does not apply because the last argument of one name wins.
+    *("AimEnabled", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose"),
+    *("HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
+    *("OptimizationHints", "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
+)
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-background-networking",
     "--no-first-run",
     "--disable-component-update",
     "--disable-sync",
-    # Without these, each window loads pages of the browser itself, which costs more than the page under test. The
-    # second argument of this name replaces the one of Playwright, so its features are repeated.
-    (
-        "--disable-features="
-        "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,PreloadTopChromeWebUI,"
-        "AimEnabled,AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,"
-        "HttpsUpgrades,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,"
-        "PreconnectToSearch,ThirdPartyStoragePartitioning"
-    ),
+    "--disable-features=" + ",".join(DISABLED_FEATURES),
 )
 
 expect.set_options(timeout=10_000)
