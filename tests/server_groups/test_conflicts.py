@@ -1,7 +1,8 @@
 """No edit overwrites a change that the person did not see."""
 
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,12 +14,16 @@ from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import BY_PATH
 from tests.conftest import DESIGN_POOL, Simulated, address
-from tests.markup import Rendered, read, said
+from tests.markup import Page, Rendered, read, said
 from tests.server_groups.conftest import ledger
 
 
-def inputs(page: Rendered) -> dict[str, str]:
-    (form,) = (form for form in read(page).forms if "/edit/" in form.attrs["action"])
+def inputs(response: Rendered) -> dict[str, str]:
+    return fields_of(read(response))
+
+
+def fields_of(page: Page) -> dict[str, str]:
+    (form,) = (form for form in page.forms if "/edit/" in form.attrs["action"])
     return form.fields
 
 
@@ -140,9 +145,10 @@ class Editor:
             self.open()
         return page
 
-    def _look_at(self, page: Rendered) -> None:
-        self.form = {name: text for name, text in inputs(page).items() if not name.startswith("resolve__")}
-        shown = (element.attrs for element in read(page).elements if "data-seen" in element.attrs)
+    def _look_at(self, response: Rendered) -> None:
+        page = read(response)
+        self.form = {name: text for name, text in fields_of(page).items() if not name.startswith("resolve__")}
+        shown = (element.attrs for element in page.elements if "data-seen" in element.attrs)
         self.seen = {attrs["name"]: attrs["data-seen"] for attrs in shown}
 
 
@@ -155,7 +161,13 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(200))
+SEEDS: Sequence[int] = range(200)
+if not os.environ.get("ALL_CASES"):
+    SEEDS = random.Random(4711).sample(SEEDS, 40)  # noqa: S311 (a seeded sample of tests)
+"""`make test-crash` runs all seeds, `make test` a seeded sample."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_order_of_steps_overwrites_an_unseen_change(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, seed: int
 ) -> None:

@@ -120,9 +120,9 @@ def assert_says_only_what_a_read_showed(page: str, cell: Cell) -> None:
 
 
 CELLS = list(cells())
-if not os.environ.get("ALL_OUTCOMES"):
+if not os.environ.get("ALL_CASES"):
     CELLS = random.Random(4711).sample(CELLS, 100)  # noqa: S311 - a seeded sample of tests
-"""`make test-crash` walks all cells, `make test` a seeded sample."""
+"""`make test-crash` runs all cells, `make test` a seeded sample."""
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
