@@ -39,7 +39,7 @@ FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
     "slow": (fault("delay", delay_ms=30),),
     "refused": (fault("bad_request"),),
     # Later than the restart, and before the deadline of the call: a read at once does not show the outcome.
-    "late": (fault("late", after_ms=700, answer="drop"),),
+    "late": (fault("late", after_ms=300, answer="drop"),),
     "stale": (fault("stale_reads", "GET", times=None, seconds=0.2),),
 }
 
