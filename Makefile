@@ -4,6 +4,8 @@ SIMULATOR_PORT ?= 8001
 DEMO_PASSWORD ?=
 PYTHONS ?= python3.11 python3.12 python3.13
 TESTS ?=
+# A worker takes tests from another one when it has none left: files stay together, and no worker ends early.
+PARALLEL = -n auto --dist worksteal
 VENV = .venv/bin
 
 .PHONY: demo demo-reset test test-all test-crash bench lock messages browser postgresql gettext
@@ -50,8 +52,8 @@ test: .venv/dev browser postgresql gettext
 		STREAMWARDEN_SECRET_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		STREAMWARDEN_AUDIT_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(VENV)/python manage.py check --deploy --fail-level WARNING
-	$(VENV)/pytest -n auto --cov --cov-report=term
-	$(VENV)/python -m tests.postgres pytest -n auto $(ON_POSTGRESQL)
+	$(VENV)/pytest $(PARALLEL) --cov --cov-report=term
+	$(VENV)/python -m tests.postgres pytest $(PARALLEL) $(ON_POSTGRESQL)
 
 # The tests on each installed version of PYTHONS. TESTS selects some of them.
 test-all: export STREAMWARDEN_ENV = development
@@ -60,7 +62,7 @@ test-all: browser postgresql gettext
 	for python in $(PYTHONS); do \
 		if ! version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then \
 			missing="$$missing $$python"; \
-		elif $(MAKE) --no-print-directory .venv-$$version/dev PYTHON=$$python && .venv-$$version/bin/pytest -n auto $(TESTS); then \
+		elif $(MAKE) --no-print-directory .venv-$$version/dev PYTHON=$$python && .venv-$$version/bin/pytest $(PARALLEL) $(TESTS); then \
 			passed="$$passed $$python"; \
 		else \
 			failed="$$failed $$python"; \
@@ -69,19 +71,21 @@ test-all: browser postgresql gettext
 	echo "Passed:$${passed:- none}. Failed:$${failed:- none}. Not installed:$${missing:- none}."; \
 	test -n "$$passed" && test -z "$$failed"
 
-# Tests that also run on PostgreSQL: the ledger, the write path, and both after a kill.
-ON_POSTGRESQL = tests/audit tests/activity tests/crash \
+# Tests that depend on the database: the ledger, its pages, the write path, and both after a kill.
+ON_POSTGRESQL = tests/audit tests/activity \
+	$(addprefix tests/crash/, test_archive.py test_crash.py test_settlers.py test_worker.py) \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
-# The full crash matrix: each point of the write path, each kind of change, several seeds, both databases. Then each way
-# of tampering with a long ledger.
+# All cases of the tests that `make test` samples: each point of the write path with each kind of change, several seeds and
+# both databases; each way of tampering with a long ledger; each outcome, each order of edits, each page and width.
 test-crash: export STREAMWARDEN_ENV = development
 test-crash: export CRASH_SEEDS ?= 4
-test-crash: .venv/dev postgresql
-	$(VENV)/pytest -n auto tests/crash
-	$(VENV)/python -m tests.postgres pytest -n auto tests/crash
-	LEDGER_ROWS=100000 $(VENV)/pytest -n auto tests/audit/integrity/test_tampering.py
-	ALL_OUTCOMES=1 $(VENV)/pytest -n auto tests/server_groups/test_outcome_table.py
+test-crash: .venv/dev browser postgresql
+	$(VENV)/pytest $(PARALLEL) tests/crash
+	$(VENV)/python -m tests.postgres pytest $(PARALLEL) tests/crash
+	LEDGER_ROWS=100000 $(VENV)/pytest $(PARALLEL) tests/audit/integrity/test_tampering.py
+	ALL_CASES=1 $(VENV)/pytest $(PARALLEL) tests/browser/test_reach.py \
+		$(addprefix tests/server_groups/, test_conflicts.py test_outcome_table.py)
 
 # Chromium for the browser tests: an installed one, else from the package manager.
 browser:
