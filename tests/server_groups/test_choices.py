@@ -163,7 +163,7 @@ def test_without_a_directory_the_organisational_unit_does_not_apply(
     answer = client.post(address("edit/"), {"ou_name": "OU=Design"})
 
     assert "disabled" in read(page).by_id("id_ou_name").attrs
-    assert "the servers of this group belong to none" in said(page)
+    assert "The servers of this group belong to none" in said(page)
     assert answer.status_code == 422
 
 
