@@ -35,7 +35,7 @@ def test_a_missing_permission_fails_and_prints_the_policy_to_grant(project: Proj
 
 
 def test_an_unknown_project_is_named_with_the_configured_ones(project: Project) -> None:
-    with pytest.raises(CommandError, match="no project nowhere. The configured projects are: default."):
+    with pytest.raises(CommandError, match=r"no project nowhere\. The configured projects are: default\."):
         call_command("check_cloud", "--project", "nowhere")
 
 
