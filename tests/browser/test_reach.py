@@ -322,7 +322,7 @@ def test_the_list_is_walked_in_the_order_it_is_read(open_context: Callable[..., 
     assert stops[5:] == [
         *("42 groups", "39 on", "3 off", "Refresh"),
         *("Name, description or ID", "Status", "Application type", "Role", "Image", "Tag"),
-        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "Application groups"),
+        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "App groups"),
         *("design-pool", "design-pool", "design-pool-standby", "design-pool-standby"),
         *stops[26:],
     ]
