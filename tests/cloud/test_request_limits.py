@@ -143,8 +143,8 @@ def test_a_change_is_verified_and_recorded_after_the_deadline_of_its_request(
     client_as: Callable[[str], Browser],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(request_limits, "REQUEST_SECONDS", 1.0)
-    simulator.inject(fault("delay", delay_ms=1500))
+    monkeypatch.setattr(request_limits, "REQUEST_SECONDS", 2.0)
+    simulator.inject(fault("delay", delay_ms=2500))
 
     client_as("help desk").post(address("switch/"), {"status": "off", "reason": "INC-4711", "key": "one"})
 
