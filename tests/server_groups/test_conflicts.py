@@ -92,7 +92,7 @@ def test_input_survives_an_expired_session(
     page = client.get(address("edit/"))
 
     assert inputs(page)["name"] == "typed"
-    assert "What you typed is still here; nothing was sent." in said(page)
+    assert "Nothing was sent. Your input is kept." in said(page)
     assert inputs(client.get(address("edit/")))["name"] == "design-pool"
     assert simulator.patches == []
 
