@@ -126,7 +126,7 @@ def _kept_through_a_sign_in(site: Site, page: Page) -> None:
     page.get_by_label("Username").fill("administrator")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("What you typed is still here; nothing was sent.")).to_be_visible()
+    expect(page.get_by_text("Nothing was sent. Your input is kept.")).to_be_visible()
 
 
 def _edit_with_errors(site: Site, page: Page) -> None:

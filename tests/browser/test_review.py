@@ -184,7 +184,7 @@ def test_what_was_typed_outlives_a_sign_in_that_has_run_out(site: Site, page: Pa
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.get_by_text("What you typed is still here; nothing was sent.")).to_be_visible()
+    expect(page.get_by_text("Nothing was sent. Your input is kept.")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("typed before")
     expect(page.locator("[data-change-count]")).to_have_text("1 change")
     assert site.cloud.patches == []

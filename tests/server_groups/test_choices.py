@@ -99,12 +99,12 @@ def test_a_name_that_cannot_be_checked_has_no_error(
 def test_the_disk_needs_at_least_the_minimum_of_the_image(
     client_as: Callable[[str], Client], project: Project, simulator: Simulated, size: str, status: int
 ) -> None:
-    answer = client_as("administrator").post(address("edit/"), {"system_disk_size": size})
+    response = client_as("administrator").post(address("edit/"), {"system_disk_size": size})
 
-    assert answer.status_code == status
+    assert response.status_code == status
     assert simulator.patches == ([{"system_disk_size": 60}] if status == 302 else [])
     if status == 422:
-        assert "needs at least 60 GB. The disk has only 59 GB." in said(answer)
+        assert "needs at least 60 GB. The disk has only 59 GB." in said(response)
 
 
 def test_the_form_applies_the_session_maximum_of_the_account(
@@ -114,11 +114,11 @@ def test_the_form_applies_the_session_maximum_of_the_account(
     client = client_as("administrator")
 
     page = read(client.get(address("edit/")))
-    answer = client.post(address("edit/"), {"route_policy__max_session": "101"})
+    response = client.post(address("edit/"), {"route_policy__max_session": "101"})
 
     assert page.by_id("id_route_policy__max_session").attrs["max"] == "100"
     assert "1 to 100 per server. This is the maximum of this account." in page.html
-    assert answer.status_code == 422
+    assert response.status_code == 422
     assert simulator.patches == []
 
 
@@ -146,10 +146,10 @@ def test_a_field_that_does_not_apply_is_refused_with_the_reason(
 ) -> None:
     simulator.change(**members)
 
-    answer = client_as("administrator").post(address("edit/"), {field: value, "confirm_image": "on"})
+    response = client_as("administrator").post(address("edit/"), {field: value, "confirm_image": "on"})
 
-    assert answer.status_code == 422
-    assert reason in said(answer)
+    assert response.status_code == 422
+    assert reason in said(response)
     assert simulator.patches == []
 
 
@@ -160,11 +160,11 @@ def test_without_a_directory_the_organisational_unit_does_not_apply(
     client = client_as("administrator")
 
     page = client.get(address("edit/"))
-    answer = client.post(address("edit/"), {"ou_name": "OU=Design"})
+    response = client.post(address("edit/"), {"ou_name": "OU=Design"})
 
     assert "disabled" in read(page).by_id("id_ou_name").attrs
     assert "The servers of this group belong to none" in said(page)
-    assert answer.status_code == 422
+    assert response.status_code == 422
 
 
 def test_an_unreadable_image_does_not_block_a_change_of_the_disk(

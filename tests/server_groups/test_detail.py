@@ -80,9 +80,11 @@ def test_the_history_needs_the_permission_to_view_the_ledger(
         address("edit/"), {"route_policy__cpu_threshold": "85", "reason": "INC-4711", "name": "TEST"}
     )
 
-    answer = said(client_as(role).get(address()))
+    response = said(client_as(role).get(address()))
 
-    assert ("CPU threshold 80 % 85 %" in answer, "INC-4711" in answer, "administrator changed" in answer) == (sees,) * 3
+    assert ("CPU threshold 80 % 85 %" in response, "INC-4711" in response, "administrator changed" in response) == (
+        sees,
+    ) * 3
 
 
 def test_the_history_is_empty_before_the_first_change(client_as: People, project: Project) -> None:
@@ -110,10 +112,10 @@ def test_unreadable_parts_are_shown_as_not_known(client_as: People, project: Pro
 @pytest.mark.parametrize("group_id", ["7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10", "..%2f..%2f", "%00", "x" * 300, "a b"])
 @pytest.mark.parametrize("below", ["", "edit/", "switch/"])
 def test_an_unknown_group_is_not_found(client_as: People, project: Project, group_id: str, below: str) -> None:
-    answer = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{below}")
+    response = client_as("administrator").get(f"/projects/default/server-groups/{group_id}/{below}")
 
-    assert answer.status_code == 404
-    assert "Page not found" in said(answer)
+    assert response.status_code == 404
+    assert "Page not found" in said(response)
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "unauthorized", "forbidden", "html", "empty", "truncated"])
@@ -122,10 +124,10 @@ def test_an_unreadable_group_is_an_error_page(
 ) -> None:
     simulator.inject(fault(kind, "GET", times=None))
 
-    answer = client_as("viewer").get(address())
+    response = client_as("viewer").get(address())
 
-    assert answer.status_code == 503
-    assert "The dashboard cannot read the cloud" in said(answer)
+    assert response.status_code == 503
+    assert "The dashboard cannot read the cloud" in said(response)
 
 
 @pytest.mark.parametrize("members", ["primary_server_group_ids", "secondary_server_group_ids"])
@@ -135,10 +137,10 @@ def test_a_partner_with_an_unusable_id_has_no_link(
     simulator.control("PUT", f"groups/{DESIGN_POOL}", {members: ["../x", GROUP_IDS["finance-eu"], "a/b"]})
     client = client_as("administrator")
 
-    answers = [client.get(address(page)) for page in ("", "edit/", "switch/")]
+    responses = [client.get(address(page)) for page in ("", "edit/", "switch/")]
 
-    page = read(answers[0])
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    page = read(responses[0])
+    assert [response.status_code for response in responses] == [200, 200, 200]
     assert [one.text for one in page.by_class("unusable-id")] == ["../x", "a/b"]
     assert "finance-eu" in [words(link.text) for link in page.all("a")]
 

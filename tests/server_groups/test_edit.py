@@ -35,14 +35,14 @@ def save(client: Client, changes: dict[str, str], *, group_id: str = DESIGN_POOL
 def test_saving_one_field_sends_only_it_and_shows_the_entry(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = save(client_as("administrator"), {"name": "TEST", "reason": "INC-4711"}, follow=True)
+    response = save(client_as("administrator"), {"name": "TEST", "reason": "INC-4711"}, follow=True)
 
     assert simulator.patches == [{"name": "TEST"}]
     assert ledger() == [
         Entry("edit", "administrator", "design-pool", {"name": ("design-pool", "TEST")}, ["applied"], "INC-4711")
     ]
     entry = ChangeIntent.objects.get()
-    assert answer.redirect_chain == [(f"/projects/default/audit/{entry.number}/", 302)]
+    assert response.redirect_chain == [(f"/projects/default/audit/{entry.number}/", 302)]
 
 
 def test_the_form_shows_current_values_and_limits(client_as: People, project: Project, simulator: Simulated) -> None:
@@ -67,10 +67,12 @@ def test_routing_is_disabled_for_a_single_session_group(client_as: People, proje
 def test_routing_posted_for_a_single_session_group_is_refused(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = save(client_as("administrator"), {"route_policy__max_session": "5"}, group_id=GROUP_IDS["engineering-vdi"])
+    response = save(
+        client_as("administrator"), {"route_policy__max_session": "5"}, group_id=GROUP_IDS["engineering-vdi"]
+    )
 
-    assert answer.status_code == 422
-    assert "Only for multi-session groups" in said(answer)
+    assert response.status_code == 422
+    assert "Only for multi-session groups" in said(response)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -83,10 +85,10 @@ def test_a_single_session_group_is_saved_without_its_routing(
 
 
 def test_an_unchanged_form_sends_nothing_and_says_so(client_as: People, project: Project, simulator: Simulated) -> None:
-    answer = save(client_as("administrator"), {"reason": "just looking"}, follow=True)
+    response = save(client_as("administrator"), {"reason": "just looking"}, follow=True)
 
-    assert answer.redirect_chain == [(address(), 302)]
-    assert "You did not change anything, so nothing was sent." in said(answer)
+    assert response.redirect_chain == [(address(), 302)]
+    assert "You did not change anything, so nothing was sent." in said(response)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -152,12 +154,12 @@ def test_an_invalid_field_shows_its_error_twice_and_keeps_the_input(
 ) -> None:
     ((name, text),) = changes.items()
 
-    answer = save(client_as("administrator"), {"ou_name": "OU=typed", **changes}, headers=headers)
+    response = save(client_as("administrator"), {"ou_name": "OU=typed", **changes}, headers=headers)
 
-    page = read(answer)
+    page = read(response)
     (summary,) = page.by_class("error-summary")
     fields = page.form("edit-form").fields
-    assert answer.status_code == 422
+    assert response.status_code == 422
     assert message in summary.text
     assert page.html.count(message.replace("'", "&#x27;")) >= 2
     assert [link.attrs["href"] for link in page.all("a") if link.attrs["href"].startswith("#id_")] == [f"#id_{name}"]
@@ -179,25 +181,27 @@ def test_a_missing_status_is_not_off(client_as: People, project: Project, simula
 def test_a_field_sent_twice_is_refused(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
 
-    answer = client.post(address("edit/"), form_of(client).fields | {"name": ["one", "two"]})
+    response = client.post(address("edit/"), form_of(client).fields | {"name": ["one", "two"]})
 
-    assert (answer.status_code, simulator.patches) == (422, [])
-    assert "This field was sent twice. Send it once." in said(answer)
+    assert (response.status_code, simulator.patches) == (422, [])
+    assert "This field was sent twice. Send it once." in said(response)
 
 
 def test_a_script_can_post_only_the_new_values(client_as: People, project: Project, simulator: Simulated) -> None:
-    answers = [client_as("administrator").post(address("edit/"), {"name": name}).status_code for name in ("one", "two")]
+    responses = [
+        client_as("administrator").post(address("edit/"), {"name": name}).status_code for name in ("one", "two")
+    ]
 
-    assert (answers, simulator.patches) == ([302, 302], [{"name": "one"}, {"name": "two"}])
+    assert (responses, simulator.patches) == ([302, 302], [{"name": "one"}, {"name": "two"}])
 
 
 def test_a_form_sent_twice_makes_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("administrator")
     fields = form_of(client).fields | {"name": "TEST"}
 
-    answers = [client.post(address("edit/"), fields) for _ in range(2)]
+    responses = [client.post(address("edit/"), fields) for _ in range(2)]
 
-    assert {answer.headers["Location"] for answer in answers} == {
+    assert {response.headers["Location"] for response in responses} == {
         f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
     }
     assert simulator.patches == [{"name": "TEST"}]
@@ -208,12 +212,12 @@ def test_a_form_sent_twice_makes_one_change(client_as: People, project: Project,
 def test_an_altered_form_is_refused_and_its_input_is_listed(
     client_as: People, project: Project, simulator: Simulated, seen: str, choices: dict[str, str]
 ) -> None:
-    answer = save(client_as("administrator"), {"name": "TEST", "seen": seen, "reason": "why", **choices})
+    response = save(client_as("administrator"), {"name": "TEST", "seen": seen, "reason": "why", **choices})
 
-    fields = read(answer).form("edit-form").fields
-    assert answer.status_code == 422
-    assert "too old or was altered" in said(answer)
-    assert "Field Your input Current value Name TEST design-pool" in said(answer)
+    fields = read(response).form("edit-form").fields
+    assert response.status_code == 422
+    assert "too old or was altered" in said(response)
+    assert "Field Your input Current value Name TEST design-pool" in said(response)
     assert (fields["name"], fields["reason"]) == ("design-pool", "why")
     (entry,) = ledger()
     assert (entry.kind, entry.outcomes, entry.changes["name"]) == ("denied", ["denied"], (None, "TEST"))
@@ -227,10 +231,10 @@ def test_an_expired_form_is_refused_even_with_a_resolved_conflict(
     fields = form_of(client).fields | {"name": "TEST", "system_disk_size": "90", "resolve__name": "theirs"}
 
     with later(MAX_AGE + timedelta(minutes=1)):
-        answer = client.post(address("edit/"), fields)
+        response = client.post(address("edit/"), fields)
 
-    assert (answer.status_code, simulator.patches) == (422, [])
-    assert "System disk size 90 GB 80 GB" in said(answer)
+    assert (response.status_code, simulator.patches) == (422, [])
+    assert "System disk size 90 GB 80 GB" in said(response)
     assert [entry.kind for entry in ledger()] == ["denied"]
 
 
@@ -243,11 +247,11 @@ def test_an_open_form_undoes_nothing_after_a_new_secret_key(
     settings.SECRET_KEY = "another key"
     client = client_as("administrator")
 
-    answer = client.post(address(below), fields)
+    response = client.post(address(below), fields)
 
-    shown = read(answer).form("edit-form").fields
+    shown = read(response).form("edit-form").fields
     assert (shown["name"], shown["description"], shown["ou_name"]) == ("design-pool", "theirs", "OU=Theirs")
-    assert "Name mine design-pool" in said(answer)
+    assert "Name mine design-pool" in said(response)
     client.post(address("edit/"), shown)
     client.post(address("edit/"), shown | {"system_disk_size": "90"})
     assert simulator.patches == [{"system_disk_size": 90}]
@@ -264,11 +268,11 @@ def test_a_kept_form_undoes_nothing_after_a_new_secret_key(
     user = User.objects.get(username="administrator")
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
 
-    answer = client.get(address("edit/"))
+    response = client.get(address("edit/"))
 
-    shown = read(answer).form("edit-form").fields
-    assert (answer.status_code, shown["name"], shown["description"]) == (200, "design-pool", "theirs")
-    assert "Name mine design-pool" in said(answer)
+    shown = read(response).form("edit-form").fields
+    assert (response.status_code, shown["name"], shown["description"]) == (200, "design-pool", "theirs")
+    assert "Name mine design-pool" in said(response)
     assert simulator.patches == []
 
 
@@ -305,9 +309,9 @@ def test_a_threshold_needs_the_thresholds_that_the_cloud_hides(
 
 
 def test_an_htmx_post_redirects_to_the_entry(client_as: People, project: Project) -> None:
-    answer = save(client_as("administrator"), {"name": "TEST"}, headers=HTMX)
+    response = save(client_as("administrator"), {"name": "TEST"}, headers=HTMX)
 
-    assert answer.headers["HX-Redirect"] == f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
+    assert response.headers["HX-Redirect"] == f"/projects/default/audit/{ChangeIntent.objects.get().number}/"
 
 
 # The cloud refuses
@@ -327,12 +331,12 @@ def test_a_refusal_keeps_the_input_and_quotes_the_cloud(
 ) -> None:
     simulator.inject(fault(kind))
 
-    answer = save(client_as("administrator"), {"name": "TEST", "reason": "why"})
+    response = save(client_as("administrator"), {"name": "TEST", "reason": "why"})
 
-    page, entry = read(answer), ChangeIntent.objects.get()
-    assert answer.status_code == 422
-    assert code in said(answer)
-    assert advice in said(answer)
+    page, entry = read(response), ChangeIntent.objects.get()
+    assert response.status_code == 422
+    assert code in said(response)
+    assert advice in said(response)
     assert (page.form("edit-form").fields["name"], page.form("edit-form").fields["reason"]) == ("TEST", "why")
     assert page.all("a", href=f"/projects/default/audit/{entry.number}/") != []
     assert [entry.outcomes for entry in ledger()] == [["rejected"]]
@@ -357,9 +361,9 @@ def test_an_unknown_outcome_is_shown_as_unknown(
 ) -> None:
     simulator.inject(fault(kind))
 
-    answer = save(client_as("administrator"), {"name": "TEST"}, follow=True)
+    response = save(client_as("administrator"), {"name": "TEST"}, follow=True)
 
-    assert "It is not known yet whether the cloud applied this change." in said(answer)
+    assert "It is not known yet whether the cloud applied this change." in said(response)
     assert [entry.outcomes for entry in ledger()] == [["unknown"]]
 
 
@@ -368,11 +372,11 @@ def test_an_unreadable_cloud_keeps_the_input(client_as: People, project: Project
     fields = form_of(client).fields | {"name": "TEST"}
     simulator.inject(fault("forbidden", "GET", times=None))
 
-    answer = client.post(address("edit/"), fields)
+    response = client.post(address("edit/"), fields)
 
-    assert answer.status_code == 422
-    assert "nothing was sent" in said(answer)
-    assert "You can safely try again." in said(answer)
+    assert response.status_code == 422
+    assert "nothing was sent" in said(response)
+    assert "You can safely try again." in said(response)
     assert (simulator.patches, [entry.outcomes for entry in ledger()]) == ([], [["not_sent"]])
 
 
@@ -408,9 +412,9 @@ def test_the_entry_page_warns_of_changes_by_others(client_as: People, project: P
     fields = form_of(client).fields | {"name": "mine"}
     simulator.change(description="theirs")
 
-    answer = client.post(address("edit/"), fields, follow=True)
+    response = client.post(address("edit/"), fields, follow=True)
 
-    assert "Other people changed these fields since you opened the form: Description." in said(answer)
+    assert "Other people changed these fields since you opened the form: Description." in said(response)
     assert simulator.patches == [{"name": "mine"}]
 
 
@@ -419,11 +423,11 @@ def test_texts_of_the_cloud_are_escaped(client_as: People, project: Project, sim
     simulator.change(name=evil, description=evil, ou_name=evil, image_id=evil, system_disk_type=evil, app_type=evil)
     simulator.inject(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))
 
-    answer = save(client_as("administrator"), {"server_group_status": "false"})
+    response = save(client_as("administrator"), {"server_group_status": "false"})
 
-    page = read(answer)
-    assert answer.status_code == 422
+    page = read(response)
+    assert response.status_code == 422
     assert page.all("img") == []
     assert [script.text for script in page.all("script")] == ["", ""]
     assert page.form("edit-form").fields["name"] == evil
-    assert evil in said(answer)
+    assert evil in said(response)

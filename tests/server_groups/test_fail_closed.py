@@ -132,7 +132,7 @@ def test_a_database_that_fails_between_intent_and_outcome(
     client, real = client_as("administrator"), CloudClient.update_server_group
 
     def hang_up(self: CloudClient, group_id: str, payload: dict[str, object]) -> UpdateResponse:
-        answer = real(self, group_id, payload)
+        response = real(self, group_id, payload)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             (pid,) = cursor.fetchone()
@@ -140,16 +140,16 @@ def test_a_database_that_fails_between_intent_and_outcome(
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
         other.close()
-        return answer
+        return response
 
     with monkeypatch.context() as patch:
         patch.setattr(CloudClient, "update_server_group", hang_up)
-        answer = client.post(address("edit/"), {"name": "TEST"})
+        response = client.post(address("edit/"), {"name": "TEST"})
     connection.close()  # as at the end of a request
     pause(timedelta(seconds=outcome_check.CALL_SECONDS + 16))
     (tried,) = settle_unsettled()
 
-    assert (answer.status_code, len(simulator.patches)) == (503, 1)
-    assert "The change was sent, but its outcome could not be recorded." in said(answer)
+    assert (response.status_code, len(simulator.patches)) == (503, 1)
+    assert "The change was sent, but its outcome could not be recorded." in said(response)
     assert entry_of(tried.intent).outcomes == ["applied"]
     assert ChangeIntent.objects.count() == 1

@@ -95,12 +95,12 @@ def test_counts_are_filters_and_the_age_is_shown(client_as: People, project: Pro
 
 
 def test_a_partial_has_only_the_table_the_count_and_the_address(client_as: People, project: Project) -> None:
-    answer = client_as("viewer").get(f"{LIST}?q=finance&page=3", headers=HTMX)
+    response = client_as("viewer").get(f"{LIST}?q=finance&page=3", headers=HTMX)
 
-    page = read(answer)
+    page = read(response)
     assert page.all("html") == []
     assert words(page.by_id("live").text) == "3 groups found"
-    assert answer.headers["HX-Push-Url"] == f"{LIST}?q=finance"
+    assert response.headers["HX-Push-Url"] == f"{LIST}?q=finance"
 
 
 def test_a_page_restored_from_the_history_is_complete(client_as: People, project: Project) -> None:
@@ -169,9 +169,9 @@ def test_a_project_without_groups_says_where_to_create_them(
 ) -> None:
     sized(0)
 
-    answer = said(client_as("viewer").get(LIST))
+    response = said(client_as("viewer").get(LIST))
 
-    assert "No server groups yet" in answer
+    assert "No server groups yet" in response
 
 
 def test_pages_cover_all_groups(client_as: People, sized: Callable[[int], Simulated]) -> None:
@@ -210,12 +210,12 @@ def test_an_unavailable_cloud_keeps_the_last_list_and_locks_switches(
     before = names(shown(client))
     simulator.inject({"match": LISTS, "fault": kind})
 
-    answer = client.get(LIST)
+    response = client.get(LIST)
 
-    page = read(answer)
+    page = read(response)
     switches = page.all("button", role="switch")
-    assert (answer.status_code, names(page)) == (200, before)
-    assert "Switches are locked until the cloud responds." in said(answer)
+    assert (response.status_code, names(page)) == (200, before)
+    assert "Switches are locked until the cloud responds." in said(response)
     assert (len(switches), {"disabled" in switch.attrs for switch in switches}) == (42, {True})
 
 
@@ -240,11 +240,11 @@ def test_a_cloud_that_never_responded_is_an_error_page(
 ) -> None:
     simulator.inject({"match": LISTS, "fault": kind})
 
-    answer = client_as("viewer").get(LIST, headers=headers)
+    response = client_as("viewer").get(LIST, headers=headers)
 
-    assert answer.status_code == 503
-    assert "The dashboard cannot read the cloud" in said(answer)
-    assert "othing was changed" not in said(answer)
+    assert response.status_code == 503
+    assert "The dashboard cannot read the cloud" in said(response)
+    assert "othing was changed" not in said(response)
 
 
 # Rows
@@ -348,15 +348,20 @@ def test_a_missing_ledger_does_not_break_a_page(
     client = client_as("help desk")
     missing()
 
-    answers = [client.get(LIST), client.get(LIST, headers=HTMX), client.get(address()), client.get(address("switch/"))]
+    responses = [
+        client.get(LIST),
+        client.get(LIST, headers=HTMX),
+        client.get(address()),
+        client.get(address("switch/")),
+    ]
 
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
-    for answer in answers[:3]:
+    assert [response.status_code for response in responses] == [200, 200, 200, 200]
+    for response in responses[:3]:
         assert (
             "The ledger cannot be read. Changes are not possible until the operator of this dashboard repairs it."
-            in said(answer)
+            in said(response)
         )
-        assert "no such table: main.audit_ledgerrow" in said(answer)
+        assert "no such table: main.audit_ledgerrow" in said(response)
 
 
 # A group whose id cannot be part of an address
@@ -368,12 +373,12 @@ def test_a_group_with_an_unusable_id_has_no_link_and_no_switch(
 ) -> None:
     simulator.change(GROUP_IDS["qa-windows"], id=group_id)
 
-    answer = client_as("administrator").get(LIST + "?q=qa-windows")
+    response = client_as("administrator").get(LIST + "?q=qa-windows")
 
-    page = read(answer)
+    page = read(response)
     (row,) = [row for row in page.all("tr") if "unusable" in row.attrs.get("class", "")]
     too_long, wrong = "is longer than 128 characters", "contains characters that cannot be part of an address"
-    assert f"This group cannot be opened. The id {too_long if len(group_id) > 128 else wrong}." in said(answer)
+    assert f"This group cannot be opened. The id {too_long if len(group_id) > 128 else wrong}." in said(response)
     assert page.by_class("unusable-id")[0].text == show_direction_marks(group_id)
     assert words(page.by_class("cell-status")[0].text) == "On"
     assert words(page.by_class("cell-clip")[0].text) == simulator_image(simulator)
@@ -406,9 +411,9 @@ def test_the_cloud_check_uses_a_group_with_a_usable_id(
     listed = client_for(project).list_server_groups().value
     simulator.change(listed[0].id, id="../x")
 
-    answer = client_as("administrator").get(f"{LIST}cloud-check/")
+    response = client_as("administrator").get(f"{LIST}cloud-check/")
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert {entry["path"].rsplit("/", 1)[-1] for entry in simulator.requests("GET")} >= {listed[1].id}
 
 
@@ -423,9 +428,9 @@ def test_an_incomplete_list_says_so_and_counts_the_read_groups(
 ) -> None:
     simulator.inject(SHORT)
 
-    answer = client_as("help desk").get(LIST)
+    response = client_as("help desk").get(LIST)
 
-    page = read(answer)
+    page = read(response)
     (alert,) = page.by_class("alert-warning")
     assert alert.attrs["role"] == "alert"
     assert words(alert.text) == (
@@ -496,20 +501,20 @@ def test_a_group_without_an_id_is_reported_as_unreadable(client_as: People, scri
     body = listed("a", "b", count=3)
     scripted({**body, "items": [*body["items"], {"name": "nameless"}]})  # type: ignore[misc]  # a list, as above
 
-    answer = client_as("viewer").get(LIST)
+    response = client_as("viewer").get(LIST)
 
-    assert "1 of 3 groups could not be read. The cloud sent it without an id." in said(answer)
-    assert words(read(answer).by_class("counts")[0].text) == "2 of 3 groups 2 on 0 off"
+    assert "1 of 3 groups could not be read. The cloud sent it without an id." in said(response)
+    assert words(read(response).by_class("counts")[0].text) == "2 of 3 groups 2 on 0 off"
 
 
 def test_an_unreadable_list_is_not_an_empty_project(client_as: People, scripted: Callable[..., None]) -> None:
     scripted({"count": 300, "items": []})
 
-    answer = said(client_as("viewer").get(LIST))
+    response = said(client_as("viewer").get(LIST))
 
-    assert "0 of 300 groups could be read." in answer
-    assert "The cloud counts 300 groups in this project, but sent no group that the dashboard can read." in answer
-    assert "No server groups yet" not in answer
+    assert "0 of 300 groups could be read." in response
+    assert "The cloud counts 300 groups in this project, but sent no group that the dashboard can read." in response
+    assert "No server groups yet" not in response
 
 
 def test_a_list_that_is_too_large_keeps_the_last_list(
@@ -519,10 +524,10 @@ def test_a_list_that_is_too_large_keeps_the_last_list(
     before = names(shown(client))
     simulator.inject({"match": LISTS, "fault": "wrong_count", "by": 100_000})
 
-    answer = client.get(LIST)
+    response = client.get(LIST)
 
-    assert names(read(answer)) == before
-    assert "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists." in said(answer)
+    assert names(read(response)) == before
+    assert "The list has more than 100,000 rows or 160 MB. This dashboard reads no longer lists." in said(response)
 
 
 # Counts and unknown projects
@@ -540,13 +545,13 @@ def test_the_counts_are_loaded_again_after_a_switch(client_as: People, project: 
 
 
 def test_an_unknown_project_is_not_found(client_as: People, project: Project) -> None:
-    answers = [
+    responses = [
         client_as("viewer").get(f"/projects/{slug}/{page}").status_code
         for slug in ("nowhere", "DEFAULT", "de fault", "..")
         for page in ("server-groups/", "audit/", f"server-groups/{GROUP_IDS['qa-windows']}/")
     ]
 
-    assert set(answers) == {404}
+    assert set(responses) == {404}
 
 
 def test_the_client_returns_its_last_list_while_the_cloud_is_unavailable(project: Project) -> None:

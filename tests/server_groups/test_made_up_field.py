@@ -80,9 +80,9 @@ def test_a_new_field_is_on_the_group_page_and_in_the_form(
 
 
 def test_a_new_field_has_its_limits(client_as: Callable[[str], Client], project: Project, simulator: Simulated) -> None:
-    answer = client_as("administrator").post(address("edit/"), {"idle_minutes": "101"})
+    response = client_as("administrator").post(address("edit/"), {"idle_minutes": "101"})
 
-    assert "Enter a number from 5 to 100. 101 is outside this range." in said(answer)
+    assert "Enter a number from 5 to 100. 101 is outside this range." in said(response)
     assert simulator.patches == []
 
 

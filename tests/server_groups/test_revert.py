@@ -18,8 +18,8 @@ People = Callable[[str], Client]
 LEDGER = "/projects/default/audit/"
 
 
-def links(answer: Rendered) -> list[str]:
-    return [words(a.text) for a in read(answer).all("a")]
+def links(response: Rendered) -> list[str]:
+    return [words(a.text) for a in read(response).all("a")]
 
 
 @pytest.fixture
@@ -78,11 +78,11 @@ def test_a_field_changed_since_is_named_and_not_reverted(
     entry = changed(name="TEST", description="new")
     simulator.change(description="newer")
 
-    answer = client_as("administrator").get(f"{address('edit/')}?revert={entry.number}")
+    response = client_as("administrator").get(f"{address('edit/')}?revert={entry.number}")
 
-    form = read(answer).form("edit-form").fields
+    form = read(response).form("edit-form").fields
     assert (form["name"], form["description"]) == ("design-pool", "newer")
-    assert "Not reverted, because they have another value now: Description." in said(answer)
+    assert "Not reverted, because they have another value now: Description." in said(response)
 
 
 @pytest.mark.parametrize("number", ["999", "0", "x", "-1", "9" * 40, "\u0663"])
@@ -196,10 +196,10 @@ def test_an_entry_without_revertible_fields_shows_the_reason(
     entry, client = changed(name="TEST"), client_as("administrator")
     simulator.change(**now)
 
-    answer = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
+    response = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
 
-    assert answer.redirect_chain == [(f"{LEDGER}{entry.number}/", 302)]
-    assert f"There is nothing to revert. {words_}" in said(answer)
+    assert response.redirect_chain == [(f"{LEDGER}{entry.number}/", 302)]
+    assert f"There is nothing to revert. {words_}" in said(response)
     assert simulator.patches == []
 
 
@@ -213,13 +213,13 @@ def test_fixed_and_unknown_values_are_not_reverted(
     entry = changed(ou_name="OU=A", app_type="SESSION_DESKTOP_APP", name="TEST")
     simulator.change(primary_server_group_ids=["another"])
 
-    answer = client_as("administrator").get(f"{address('edit/')}?revert={entry.number}")
+    response = client_as("administrator").get(f"{address('edit/')}?revert={entry.number}")
 
-    assert read(answer).form("edit-form").fields["name"] == "design-pool"
+    assert read(response).form("edit-form").fields["name"] == "design-pool"
     assert (
         "Not reverted, because the earlier value is not known: Organisational unit. "
         "Not reverted, because they can no longer be changed here: Application type."
-    ) in said(answer)
+    ) in said(response)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,10 @@ def test_a_change_that_was_not_applied_cannot_be_reverted(
     simulator.inject(fault(played))
     entry, client = changed(name="TEST"), client_as("administrator")
 
-    answer = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
+    response = client.get(f"{address('edit/')}?revert={entry.number}", follow=True)
 
-    assert "Revert" not in links(answer)
-    assert words_.format(entry.number) in said(answer)
+    assert "Revert" not in links(response)
+    assert words_.format(entry.number) in said(response)
 
 
 def test_a_form_that_names_an_unapplied_entry_is_an_edit(

@@ -205,9 +205,9 @@ def test_a_review_survives_an_expired_session(
 
 
 def test_reloading_the_review_shows_the_form(client_as: Callable[[str], Client], project: Project) -> None:
-    answer = client_as("administrator").get(address("edit/review/"))
+    response = client_as("administrator").get(address("edit/review/"))
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, address("edit/"))
+    assert (response.status_code, response.headers["Location"]) == (302, address("edit/"))
 
 
 def test_an_unchanged_form_has_no_review(client_as: Callable[[str], Client], project: Project) -> None:
@@ -248,10 +248,10 @@ def test_a_reason_can_be_required(
 
 
 def test_an_invalid_form_has_no_review(client_as: Callable[[str], Client], project: Project) -> None:
-    answer = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
+    response = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
 
-    assert answer.status_code == 422
-    assert "Use letters, digits, _ and -. Spaces are not allowed." in said(answer)
+    assert response.status_code == 422
+    assert "Use letters, digits, _ and -. Spaces are not allowed." in said(response)
 
 
 def test_a_standby_with_an_unusable_id_is_named_by_its_id(project: Project, simulator: Simulated) -> None:

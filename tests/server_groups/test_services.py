@@ -254,11 +254,11 @@ def test_a_double_click_is_one_change(project: Project, simulator: Simulated, ac
             pool.submit(in_thread, lambda: update(project, by, {"server_group_status": False}, kind=Kind.SWITCH))
             for _ in range(4)
         ]
-        answers = [click.result() for click in clicks]
+        responses = [click.result() for click in clicks]
 
     assert simulator.patches == [{"server_group_status": False}]
     assert [entry.outcomes for entry in ledger()] == [["applied"]]
-    assert {answer.intent for answer in answers} == {ChangeIntent.objects.get()}
+    assert {response.intent for response in responses} == {ChangeIntent.objects.get()}
 
 
 def test_the_second_half_of_a_double_click_returns_the_first_result(
@@ -266,8 +266,8 @@ def test_the_second_half_of_a_double_click_returns_the_first_result(
 ) -> None:
     by = acting("administrator")
     first = update(project, by, {"name": "TEST"})
-    answers = [None, first.intent]
-    monkeypatch.setattr(services, "find_by_key", lambda _key: answers.pop(0))
+    responses = [None, first.intent]
+    monkeypatch.setattr(services, "find_by_key", lambda _key: responses.pop(0))
 
     again = update(project, by, {"name": "TEST"})
 

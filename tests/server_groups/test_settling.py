@@ -250,13 +250,13 @@ def test_a_page_does_not_read_a_change_that_a_settler_reads(
     with leased(lost.number, LEASE):
         asked = client.post(page, headers=HTMX)
         reads = len(simulator.requests())
-    answer = client.post(page, headers=HTMX)
+    response = client.post(page, headers=HTMX)
 
     assert (reads, entry_of(lost).outcomes) == (0, ["unknown", "applied"])
     assert [form.attrs["hx-trigger"] for form in read(asked).forms] == ["load delay:2s"]
     assert "It is not known yet whether the cloud applied this change." in said(asked)
-    assert "applied" in said(answer)
-    assert read(answer).forms == []
+    assert "applied" in said(response)
+    assert read(response).forms == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -266,11 +266,11 @@ def test_an_unrecorded_outcome_is_not_reported_as_nothing_sent(
     client = client_as("administrator")
 
     with connection.execute_wrapper(_full_disk):
-        answer = client.post(address(f"changes/{lost.number}/settle/"))
+        response = client.post(address(f"changes/{lost.number}/settle/"))
 
-    assert answer.status_code == 503
-    assert "The change was sent, but its outcome could not be recorded." in said(answer)
-    assert "database or disk is full" in said(answer)
+    assert response.status_code == 503
+    assert "The change was sent, but its outcome could not be recorded." in said(response)
+    assert "database or disk is full" in said(response)
 
 
 def _full_disk(execute: Callable[..., object], sql: str, *arguments: object) -> object:

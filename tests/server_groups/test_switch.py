@@ -29,9 +29,9 @@ def switch(client: Client, data: Any, *, group_id: str = DESIGN_POOL, htmx: bool
 def test_switching_off_sends_one_patch_and_records_one_entry(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = switch(client_as("help desk"), OFF, follow=True)
+    response = switch(client_as("help desk"), OFF, follow=True)
 
-    assert "design-pool is off." in said(answer)
+    assert "design-pool is off." in said(response)
     assert simulator.patches == [{"server_group_status": False}]
     assert ledger() == [
         Entry("switch", "help-desk", "design-pool", {"server_group_status": (True, False)}, ["applied"], "INC-4711")
@@ -39,18 +39,18 @@ def test_switching_off_sends_one_patch_and_records_one_entry(
 
 
 def test_switching_on_needs_no_confirmation(client_as: People, project: Project, simulator: Simulated) -> None:
-    answer = switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"], follow=True)
+    response = switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"], follow=True)
 
-    assert "training-lab is on." in said(answer)
+    assert "training-lab is on." in said(response)
     assert simulator.patches == [{"server_group_status": True}]
 
 
 def test_switching_to_the_current_state_sends_nothing(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = switch(client_as("help desk"), {"status": "on"}, follow=True)
+    response = switch(client_as("help desk"), {"status": "on"}, follow=True)
 
-    assert "design-pool is already on. Nothing was sent." in said(answer)
+    assert "design-pool is already on. Nothing was sent." in said(response)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -61,10 +61,10 @@ def test_a_key_that_was_used_for_off_does_not_switch_on(
     client = client_as("help desk")
     switch(client, OFF | {"key": "one form"})
 
-    answer = switch(client, {"status": "on", "key": "one form"}, htmx=htmx, follow=True)
+    response = switch(client, {"status": "on", "key": "one form"}, htmx=htmx, follow=True)
 
-    assert "design-pool was not switched on. This form was already sent with another change." in said(answer)
-    assert "design-pool is on." not in said(answer)
+    assert "design-pool was not switched on. This form was already sent with another change." in said(response)
+    assert "design-pool is on." not in said(response)
     assert simulator.patches == [{"server_group_status": False}]
     assert [(entry.kind, entry.changes) for entry in ledger()] == [
         ("switch", {"server_group_status": (True, False)}),
@@ -101,11 +101,11 @@ def test_unreadable_facts_do_not_prevent_switching_off(
 def test_switching_off_without_a_reason_shows_the_dialog_again(
     client_as: People, project: Project, simulator: Simulated, reason: str | None, htmx: bool
 ) -> None:
-    answer = switch(client_as("help desk"), {"status": "off"} | ({"reason": reason} if reason else {}), htmx=htmx)
+    response = switch(client_as("help desk"), {"status": "off"} | ({"reason": reason} if reason else {}), htmx=htmx)
 
-    assert answer.status_code == 422
-    assert "Enter a reason. The next person needs it." in said(answer)
-    assert answer.headers.get("HX-Retarget") == ("#dialog" if htmx else None)
+    assert response.status_code == 422
+    assert "Enter a reason. The next person needs it." in said(response)
+    assert response.headers.get("HX-Retarget") == ("#dialog" if htmx else None)
     assert (simulator.patches, ledger()) == ([], [])
 
 
@@ -129,20 +129,20 @@ def test_switching_off_without_a_reason_shows_the_dialog_again(
 def test_accepts_only_one_status_of_on_or_off(
     client_as: People, project: Project, simulator: Simulated, status: list[str]
 ) -> None:
-    answer = switch(client_as("help desk"), {"status": status, "reason": "why"})
+    response = switch(client_as("help desk"), {"status": status, "reason": "why"})
 
-    assert answer.status_code == 400
-    assert "Send status=on or status=off, once." in said(answer)
+    assert response.status_code == 400
+    assert "Send status=on or status=off, once." in said(response)
     assert (simulator.patches, ledger()) == ([], [])
 
 
 def test_an_invalid_switch_on_does_not_show_the_dialog_for_off(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = switch(client_as("help desk"), {"status": "on", "reason": "x" * 501})
+    response = switch(client_as("help desk"), {"status": "on", "reason": "x" * 501})
 
-    assert answer.status_code == 400
-    assert "Nothing was sent. Ensure this value has at most 500 characters (it has 501)." in said(answer)
+    assert response.status_code == 400
+    assert "Nothing was sent. Ensure this value has at most 500 characters (it has 501)." in said(response)
     assert simulator.patches == []
 
 
@@ -151,10 +151,10 @@ def test_an_invalid_switch_on_does_not_show_the_dialog_for_off(
 def test_the_switch_refuses_other_fields(
     client_as: People, project: Project, simulator: Simulated, role: str, name: str
 ) -> None:
-    answer = switch(client_as(role), OFF | {name: "5"})
+    response = switch(client_as(role), OFF | {name: "5"})
 
     known = {"route_policy__max_session": "route_policy.max_session", "name": "name"}
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert simulator.patches == []
     (entry,) = ledger()
     assert (entry.kind, entry.outcomes) == ("denied", ["denied"])
@@ -165,23 +165,23 @@ def test_the_switch_refuses_other_fields(
 def test_two_clicks_are_one_change(client_as: People, project: Project, simulator: Simulated) -> None:
     client = client_as("help desk")
 
-    answers = [switch(client, OFF | {"key": "one"}, follow=True) for _ in range(2)]
+    responses = [switch(client, OFF | {"key": "one"}, follow=True) for _ in range(2)]
 
-    assert ["design-pool is off." in said(answer) for answer in answers] == [True, True]
+    assert ["design-pool is off." in said(response) for response in responses] == [True, True]
     assert (len(simulator.patches), len(ledger())) == (1, 1)
 
 
 def test_the_switch_is_swapped_with_a_message_and_an_undo_button(
     client_as: People, project: Project, simulator: Simulated
 ) -> None:
-    answer = switch(client_as("help desk"), OFF, htmx=True)
+    response = switch(client_as("help desk"), OFF, htmx=True)
 
-    page = read(answer)
+    page = read(response)
     assert page.by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "false"
     assert words(page.by_id("live").text) == "design-pool is off."
     assert "Switch on again" in page.by_id("toast").text
     assert "by help-desk" in page.by_id(f"last-change-{DESIGN_POOL}").text
-    assert answer.headers["HX-Trigger"] == '{"server-group-switched": {}}'
+    assert response.headers["HX-Trigger"] == '{"server-group-switched": {}}'
 
 
 # Faults
@@ -194,13 +194,13 @@ def test_a_refusal_restores_the_switch_and_gives_the_reason(
 ) -> None:
     simulator.inject(fault(kind))
 
-    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+    response = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
-    assert "design-pool is still on. The cloud refused the change." in said(answer)
-    assert "The cloud would refuse the same change again." in said(answer)
-    assert read(answer).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
+    assert "design-pool is still on. The cloud refused the change." in said(response)
+    assert "The cloud would refuse the same change again." in said(response)
+    assert read(response).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
     assert [entry.outcomes for entry in ledger()] == [["rejected"]]
-    assert "HX-Trigger" not in answer.headers
+    assert "HX-Trigger" not in response.headers
 
 
 @pytest.mark.parametrize("htmx", [True, False])
@@ -210,10 +210,10 @@ def test_an_unknown_outcome_is_pending(
 ) -> None:
     simulator.inject(fault(kind))
 
-    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+    response = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
-    page = read(answer)
-    assert "It is not known yet whether design-pool is off." in said(answer)
+    page = read(response)
+    assert "It is not known yet whether design-pool is off." in said(response)
     assert words(page.by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
     assert not page.has_id(f"switch-button-{DESIGN_POOL}")
 
@@ -226,12 +226,12 @@ def test_a_lost_response_is_not_reported_as_no_change(
         fault("drop_after_applying"), fault("delay", "GET", times=1), fault("forbidden", "GET", times=None)
     )
 
-    answer = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
+    response = switch(client_as("help desk"), OFF, htmx=htmx, follow=not htmx)
 
-    assert "It is not known yet whether design-pool is off." in said(answer)
-    assert "othing was changed" not in said(answer)
-    assert "othing was sent" not in said(answer)
-    assert answer.status_code == (200 if htmx else 503)
+    assert "It is not known yet whether design-pool is off." in said(response)
+    assert "othing was changed" not in said(response)
+    assert "othing was sent" not in said(response)
+    assert response.status_code == (200 if htmx else 503)
 
 
 def test_an_unreadable_cloud_is_reported_without_a_state(
@@ -239,20 +239,20 @@ def test_an_unreadable_cloud_is_reported_without_a_state(
 ) -> None:
     simulator.inject(fault("forbidden", "GET", times=None))
 
-    answer = switch(client_as("help desk"), OFF, htmx=True)
+    response = switch(client_as("help desk"), OFF, htmx=True)
 
-    assert "was not switched off. The group could not be read first, so nothing was sent." in said(answer)
-    assert "still on" not in said(answer)
+    assert "was not switched off. The group could not be read first, so nothing was sent." in said(response)
+    assert "still on" not in said(response)
     assert simulator.patches == []
 
 
 def test_an_unreachable_cloud_is_an_error_page(client_as: People, project: Project, settings: Settings) -> None:
     settings.CLOUD_PROJECTS = (replace(project, workspace_endpoint="http://127.0.0.1:9"),)
 
-    answer = switch(client_as("help desk"), OFF, follow=True)
+    response = switch(client_as("help desk"), OFF, follow=True)
 
-    assert answer.status_code == 503
-    assert "nothing was sent" in said(answer)
+    assert response.status_code == 503
+    assert "nothing was sent" in said(response)
     assert [entry.outcomes for entry in ledger()] == [["not_sent"]]
 
 
@@ -260,9 +260,9 @@ def test_an_unreachable_cloud_is_an_error_page(client_as: People, project: Proje
 def test_an_unknown_group_is_not_found(client_as: People, project: Project, simulator: Simulated, method: str) -> None:
     page = address("switch/", "7b1d2c52-0000-4c57-9a3b-2f8f6a1c9e10")
 
-    answer = client_as("help desk").generic(method, page, "status=on", "application/x-www-form-urlencoded")
+    response = client_as("help desk").generic(method, page, "status=on", "application/x-www-form-urlencoded")
 
-    assert (answer.status_code, ledger()) == (404, [])
+    assert (response.status_code, ledger()) == (404, [])
 
 
 @pytest.mark.parametrize("htmx", [True, False])
@@ -275,11 +275,11 @@ def test_a_change_in_progress_is_reported_where_problems_are_shown(
         patch.setattr(services, "send", lambda sending: WriteResult(sending.intent))
         switch(client, OFF)
 
-    answer = switch(client, OFF, htmx=htmx)
+    response = switch(client, OFF, htmx=htmx)
 
-    assert answer.status_code == 409
-    assert "Another change to this group is in progress" in said(answer)
-    aims = [answer.headers.get(name) for name in ("HX-Retarget", "HX-Reselect", "HX-Reswap")]
+    assert response.status_code == 409
+    assert "Another change to this group is in progress" in said(response)
+    aims = [response.headers.get(name) for name in ("HX-Retarget", "HX-Reselect", "HX-Reswap")]
     assert aims == ["#problem", ".problem", "innerHTML"]
     assert (simulator.patches, len(ledger())) == ([], 1)
 
@@ -300,10 +300,10 @@ def test_a_pending_switch_asks_again_and_shows_the_outcome(
     pending = read(switch(client, OFF, htmx=True)).by_id(f"switch-{DESIGN_POOL}").attrs
     simulator.change(server_group_status=False)
 
-    answer = client.post(pending["hx-post"], headers=HTMX)
+    response = client.post(pending["hx-post"], headers=HTMX)
 
     assert pending["hx-trigger"] == "load delay:2s"
-    assert words(read(answer).by_id("live").text) == "design-pool is off."
+    assert words(read(response).by_id("live").text) == "design-pool is off."
     assert [entry.outcomes for entry in ledger()] == [["unknown", "applied"]]
     assert len(simulator.patches) == 1
 
@@ -329,9 +329,9 @@ def test_a_pending_edit_in_the_list_is_reported_as_an_edit(
     client.post(address("edit/"), fields or {"name": "TEST", "description": "new"})
     simulator.change(**fields)
 
-    answer = settle(client)
+    response = settle(client)
 
-    assert words(read(answer).by_id("live").text) == sentence
+    assert words(read(response).by_id("live").text) == sentence
     assert ledger()[0].outcomes == (["unknown"] if outcome == "unknown" else ["unknown", outcome])
 
 
@@ -357,9 +357,9 @@ def test_a_failed_edit_is_reported_as_an_edit(
     simulator.change(**held)
     pause(timedelta(seconds=20))
 
-    answer = settle(client)
+    response = settle(client)
 
-    assert words(read(answer).by_id("live").text).startswith(sentence)
+    assert words(read(response).by_id("live").text).startswith(sentence)
     assert ledger()[0].outcomes == ["unknown", outcome]
 
 
@@ -371,9 +371,9 @@ def test_a_switch_that_someone_else_reversed_is_reported(
     switch(client, OFF)
     pause(timedelta(seconds=20))
 
-    answer = settle(client)
+    response = settle(client)
 
-    assert words(read(answer).by_id("live").text).startswith("design-pool is still on. A read at")
+    assert words(read(response).by_id("live").text).startswith("design-pool is still on. A read at")
     assert ledger()[0].outcomes == ["unknown", "not_applied"]
 
 
@@ -385,9 +385,9 @@ def test_a_switch_with_an_unknown_outcome_is_unlocked_after_a_time(
     switch(client, OFF)
     pause(timedelta(minutes=5))
 
-    answer = settle(client)
+    response = settle(client)
 
-    assert read(answer).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
+    assert read(response).by_id(f"switch-button-{DESIGN_POOL}").attrs["aria-checked"] == "true"
     assert ledger()[0].outcomes == ["unknown"]
 
 
@@ -399,11 +399,11 @@ def test_a_pending_switch_stays_pending_while_the_cloud_is_unavailable(
     switch(client, OFF)
     simulator.inject(fault("forbidden", "GET", times=None))
 
-    answer = settle(client)
+    response = settle(client)
 
-    assert answer.status_code == 200
-    assert "It is not known yet whether design-pool is off." in said(answer)
-    assert words(read(answer).by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
+    assert response.status_code == 200
+    assert "It is not known yet whether design-pool is off." in said(response)
+    assert words(read(response).by_id(f"switch-{DESIGN_POOL}").text).startswith("Checking")
 
 
 @pytest.mark.parametrize(("role", "where"), [("help desk", "/projects/default/audit/{}/"), ("viewer", address())])
@@ -412,9 +412,9 @@ def test_without_javascript_settling_returns_to_a_permitted_page(
 ) -> None:
     switch(client_as("help desk"), OFF)
 
-    answer = settle(client_as(role), htmx=False)
+    response = settle(client_as(role), htmx=False)
 
-    assert answer.headers["Location"] == where.format(ChangeIntent.objects.get().number)
+    assert response.headers["Location"] == where.format(ChangeIntent.objects.get().number)
 
 
 def test_the_entry_link_needs_the_permission_to_view_the_ledger(client_as: People, project: Project) -> None:
@@ -431,6 +431,6 @@ def test_a_change_of_another_group_cannot_be_settled(
 ) -> None:
     switch(client_as("help desk"), {"status": "on"}, group_id=GROUP_IDS["training-lab"])
 
-    answer = client_as("help desk").post(address(below))
+    response = client_as("help desk").post(address(below))
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
