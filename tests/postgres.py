@@ -33,7 +33,7 @@ def binaries() -> Path:
 class Cluster:
     directory: str
     user: str | None
-    """Who runs it; None for the one who asks."""
+    """The OS user of the server; None for the current user."""
 
     @property
     def address(self) -> str:
@@ -45,7 +45,7 @@ class Cluster:
         self._pg_ctl("-l", f"{self.directory}/log", "-w", "-o", options, "start")
 
     def stop(self) -> None:
-        """At once: whoever is connected loses the connection."""
+        """Stop at once. Every connection is lost."""
         self._pg_ctl("-m", "immediate", "stop")
 
     def _pg_ctl(self, *arguments: str) -> None:

@@ -124,7 +124,7 @@ def _slowest(groups: dict[str, list[Times]]) -> dict[str, Any]:
 
 
 def sign_in() -> Client:
-    """The browser of someone who may read the ledger of the project that the rows are of."""
+    """The client of a person with the permission to read the ledger."""
     settings.CLOUD_PROJECTS = load_projects(
         {
             "HUAWEICLOUD_SDK_PROJECT_ID": "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e",

@@ -53,7 +53,7 @@ class Watch:
         tolerated = (*self.tolerated, BOOTSTRAPS_ARROW)
         if message.type not in {"error", "assert"} or any(words in message.text for words in tolerated):
             return
-        # The browser and htmx repeat the status of an answer; `_answered` judges it.
+        # The browser and htmx log the status of a response too; `_answered` checks it.
         is_status = re.match(r"Failed to load resource: the server|Response Status Error Code", message.text)
         if not is_status:
             self.problems.append(f"console: {message.text}")

@@ -1,4 +1,4 @@
-"""The pages of the ledger in all their states, for whoever looks at every page."""
+"""The pages of the ledger in all their states, for tests of every page."""
 
 import uuid
 from collections.abc import Callable

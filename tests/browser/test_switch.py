@@ -52,16 +52,16 @@ def test_the_dialog_tells_what_hangs_on_the_group_and_the_safe_button_has_the_fo
     expect(dialog.get_by_role("button", name="Keep it on")).to_be_focused()
 
 
-@pytest.mark.parametrize("way_out", ["Escape", "Keep it on"])
-def test_leaving_the_dialog_sends_nothing_and_leads_back_to_the_switch(site: Site, page: Page, way_out: str) -> None:
+@pytest.mark.parametrize("control", ["Escape", "Keep it on"])
+def test_closing_the_dialog_sends_nothing_and_returns_to_the_switch(site: Site, page: Page, control: str) -> None:
     switch_of(page).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
 
-    if way_out == "Escape":
+    if control == "Escape":
         page.keyboard.press("Escape")
     else:
-        dialog.get_by_role("button", name=way_out).click()
+        dialog.get_by_role("button", name=control).click()
 
     expect(dialog).to_be_hidden()
     expect(switch_of(page)).to_be_focused()
@@ -196,7 +196,7 @@ def test_the_switch_off_page_does_the_same_as_the_dialog(site: Site, page: Page)
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_while_the_cloud_is_away_the_last_good_copy_stays_and_the_switches_are_locked(site: Site, page: Page) -> None:
+def test_an_unavailable_cloud_leaves_the_last_list_and_locks_the_switches(site: Site, page: Page) -> None:
     site.cloud.inject(EVERY_READ)
 
     page.reload()

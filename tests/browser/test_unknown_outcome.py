@@ -1,4 +1,4 @@
-"""The answer to a change is lost: the page says that nobody knows, asks by itself, and sends nothing twice."""
+"""A lost response: the page says that the outcome is unknown, reads the group again, and sends nothing twice."""
 
 import re
 from collections.abc import Callable

@@ -10,14 +10,13 @@ import logging
 import os
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from http.client import HTTPException
 from io import SEEK_END
 from pathlib import Path
 
+import requests
 from django.conf import settings
 
 from dashboard.audit.ledger.chain import Head, canonical, format_time, mac_of
@@ -92,14 +91,22 @@ def send_to_hook(head: Head) -> bool:
     line, hook = Checkpoint.of(head).line.encode("ascii"), settings.CHECKPOINT_HOOK
     try:
         if hook.startswith(("https://", "http://")):
-            request = urllib.request.Request(hook, line, {"Content-Type": "application/json"})  # noqa: S310 (as checked)
-            urllib.request.urlopen(request, timeout=HOOK_SECONDS).close()  # noqa: S310 (as checked)
+            _post(hook, line)
         else:
             _run(hook, line + b"\n")
-    except (OSError, HTTPException, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError):  # an error of requests is an OSError
         logger.exception("Checkpoint %s could not be sent to the hook", head.number)
         return False
     return True
+
+
+def _post(address: str, line: bytes) -> None:
+    """A redirect is an error: it would turn the POST into a GET without the checkpoint."""
+    headers = {"Content-Type": "application/json"}
+    response = requests.post(address, line, headers=headers, timeout=HOOK_SECONDS, allow_redirects=False)
+    response.raise_for_status()
+    if response.is_redirect:
+        raise requests.HTTPError(f"{address} redirects to {response.headers['Location']}")
 
 
 def _run(command: str, line: bytes) -> None:
