@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
+from django.core.paginator import Page, Paginator
+
 from dashboard.cloud.resources import ServerGroup
 
 PAGE_SIZE = 50
@@ -65,7 +67,10 @@ class Query:
         )
 
     def link(self, **changed: str | int) -> str:
-        """The query string of this view with some values changed, without default values."""
+        """The query string of this view with some values changed.
+
+        Unlike `{% querystring %}`, it leaves out default and invalid values, so that a view has one address.
+        """
         wanted = replace(self, **{"page": 1, **changed})  # type: ignore[arg-type]  # names and types are Query's own
         default = Query()
         parts = {name: value for name, value in vars(wanted).items() if value != getattr(default, name)}
@@ -121,43 +126,35 @@ class Listing:
     """
 
     query: Query
-    groups: tuple[ServerGroup, ...]
+    page: Page[ServerGroup]
     older: frozenset[str] = field(repr=False)
-    found: int
     counts: Counts
     app_types: tuple[str, ...] = field(repr=False)
     images: tuple[str, ...] = field(repr=False)
     tags: tuple[str, ...] = field(repr=False)
 
     @property
-    def first(self) -> int:
-        return (self.query.page - 1) * PAGE_SIZE + 1
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.groups) - 1
+    def groups(self) -> Sequence[ServerGroup]:
+        return list(self.page)
 
     @property
     def previous(self) -> str:
-        return self.query.link(page=self.query.page - 1) if self.query.page > 1 else ""
+        return self.query.link(page=self.page.previous_page_number()) if self.page.has_previous() else ""
 
     @property
     def next(self) -> str:
-        return self.query.link(page=self.query.page + 1) if self.last < self.found else ""
+        return self.query.link(page=self.page.next_page_number()) if self.page.has_next() else ""
 
 
 def list_groups(groups: tuple[ServerGroup, ...], query: Query, older: tuple[ServerGroup, ...] = ()) -> Listing:
     """List the groups of the latest response, and the `older` ones that are only in an earlier response."""
     both = (*groups, *older)
     wanted = _sorted(_sorted([group for group in both if query.matches(group)], "name"), query.sort)
-    pages = max(1, -(-len(wanted) // PAGE_SIZE))
-    query = replace(query, page=min(query.page, pages))
-    start = (query.page - 1) * PAGE_SIZE
+    page = Paginator(wanted, PAGE_SIZE).get_page(query.page)
     return Listing(
-        query=query,
-        groups=tuple(wanted[start : start + PAGE_SIZE]),
+        query=replace(query, page=page.number),
+        page=page,
         older=frozenset(group.id for group in older),
-        found=len(wanted),
         counts=Counts(
             groups=len(groups),
             on=sum(group.server_group_status is True for group in groups),

@@ -173,7 +173,15 @@ def many(count: int) -> tuple[ServerGroup, ...]:
 def test_pages(number: int, first: int, last: int, rows: int, previous: str, following: str) -> None:
     listing = list_groups(many(120), Query(page=number))
 
-    shown = (listing.first, listing.last, len(listing.groups), listing.previous, listing.next, listing.found)
+    page = listing.page
+    shown = (
+        page.start_index(),
+        page.end_index(),
+        len(listing.groups),
+        listing.previous,
+        listing.next,
+        page.paginator.count,
+    )
     assert shown == (first, last, rows, previous, following, 120)
 
 
@@ -187,7 +195,7 @@ def test_only_a_full_page_has_a_next_page(count: int, following: str) -> None:
 def test_counts_and_filter_values_are_of_all_groups() -> None:
     listing = list_groups(ALL, Query(q="beta"))
 
-    counts = (listing.found, listing.counts.groups, listing.counts.on, listing.counts.off)
+    counts = (listing.page.paginator.count, listing.counts.groups, listing.counts.on, listing.counts.off)
     assert counts == (1, 4, 2, 1)
     assert listing.app_types == ("COMMON_APP", "SESSION_DESKTOP_APP")
     assert listing.images == ("windows a", "Windows B")
