@@ -108,7 +108,7 @@ def test_a_taken_name_is_told_while_it_is_typed(page: Page) -> None:
     [
         ({"is_vdi": True}, "CPU threshold", "Only for multi-session groups"),
         ({"primary_server_group_ids": ["x"]}, "Application type", "A standby takes this value from its primary group"),
-        ({"image_type": "private", "image_product_id": ""}, "Image product ID", "Needed for a Marketplace image"),
+        ({"image_type": "private", "image_product_id": ""}, "Image product ID", "A Marketplace image needs it"),
     ],
 )
 def test_a_field_that_does_not_apply_is_off_with_the_reason(
