@@ -194,10 +194,15 @@ class ChangeIntent(LedgerRow):
         return self.at + OBSERVED_FOR
 
     @property
+    def can_be_applied_late(self) -> bool:
+        """Whether the cloud may still apply the change, if it was sent."""
+        return timezone.now() < self.observed_until
+
+    @property
     def is_observed(self) -> bool:
         """Whether a later read may still correct the outcome."""
         last = self.last_outcome
-        if last is None or not last.is_correctable or timezone.now() >= self.observed_until:
+        if last is None or not last.is_correctable or not self.can_be_applied_late:
             return False
         return OpenChange.objects.filter(number=self.number).exists()
 

@@ -32,7 +32,7 @@ from dashboard.audit.ledger.services import (
     record_intent,
     record_outcome,
 )
-from dashboard.audit.models import ChangeIntent, EventKind, OpenChange, Outcome, Value
+from dashboard.audit.models import OBSERVED_FOR, ChangeIntent, EventKind, OpenChange, Outcome, Value
 from dashboard.cloud.projects import Project
 from dashboard.server_groups import outcome_check, sending, services
 from dashboard.server_groups.settling import LEASE, SettleResult, settle_unsettled
@@ -515,10 +515,14 @@ def test_an_unsettled_change_is_shown_with_the_next_step(
 
     pause(LATER + timedelta(minutes=1))
     page = client.get(attention)
+    pause(OBSERVED_FOR)
+    later = said(client.get(attention))
 
     assert "Nothing needs attention" in before
     assert "administrator tried to change design-pool" in said(page)
-    assert "If it still has the old values, make the change again." in said(page)
+    assert "If it has the old values, the cloud may still apply the change until" in said(page)
+    assert "make the change again" not in said(page)
+    assert "If it still has the old values, make the change again." in later
     (form,) = [form for form in read(page).forms if "settle" in form.attrs.get("action", "")]
     assert form.attrs["action"].endswith(f"/changes/{lost.number}/settle/")
 
