@@ -96,7 +96,7 @@ def _choices_unreadable(site: Site, page: Page) -> None:
         {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
     )
     page.goto(address("edit/"))
-    expect(page.get_by_text("The images cannot be listed")).to_be_visible()
+    expect(page.get_by_text("The dashboard cannot list the images")).to_be_visible()
     expect(page.get_by_text("The dashboard cannot read which disk types the cloud offers.")).to_be_visible()
 
 
