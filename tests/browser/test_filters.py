@@ -117,5 +117,5 @@ def test_the_activity_is_filtered_the_same_way(page: Page) -> None:
     expect(page.locator(".entries li")).to_have_count(1)
     expect(page.get_by_role("searchbox")).to_have_value("4711")
     expect(page.get_by_label("Outcome")).to_have_value("")
-    page.get_by_label("to", exact=True).fill("2020-01-01")
+    page.get_by_label("To", exact=True).fill("2020-01-01")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()

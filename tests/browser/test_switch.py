@@ -41,12 +41,12 @@ def _announcements(page: Page) -> Callable[[], list[str]]:
     return heard
 
 
-def test_the_dialog_tells_what_hangs_on_the_group_and_the_safe_button_has_the_focus(page: Page) -> None:
+def test_the_dialog_shows_the_load_and_focuses_the_safe_button(page: Page) -> None:
     switch_of(page).press("Enter")
 
     dialog = page.get_by_role("dialog", name="Switch off design-pool?")
     expect(dialog).to_contain_text(re.compile(r"active sessions\s+[1-9]"))
-    expect(dialog).to_contain_text(re.compile(r"disconnected\s+\d"))
+    expect(dialog).to_contain_text(re.compile(r"disconnected sessions\s+\d"))
     expect(dialog).to_contain_text(re.compile(r"servers ready\s+2"))
     expect(dialog).to_contain_text(re.compile(r"standby\s+On"))
     expect(dialog.get_by_role("button", name="Keep it on")).to_be_focused()
@@ -202,7 +202,7 @@ def test_an_unavailable_cloud_leaves_the_last_list_and_locks_the_switches(site: 
     page.reload()
 
     notice = page.locator(".alert-warning")
-    expect(notice).to_contain_text("This is how it was just now")
+    expect(notice).to_contain_text("Data from just now.")
     expect(switch_of(page)).to_be_disabled()
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
     site.cloud.inject()
@@ -221,7 +221,7 @@ def test_a_session_that_ended_elsewhere_leads_to_the_sign_in_and_back(site: Site
     expect(page.locator("#groups")).to_have_count(0)
 
 
-def test_a_dashboard_that_does_not_answer_is_told_in_words(site: Site, page: Page) -> None:
+def test_a_dashboard_that_does_not_respond_is_reported(site: Site, page: Page) -> None:
     site.watch.tolerate("htmx:sendError")
     site.watch.tolerate("htmx:afterRequest")
     site.watch.tolerate("net::ERR_FAILED")
@@ -232,7 +232,7 @@ def test_a_dashboard_that_does_not_answer_is_told_in_words(site: Site, page: Pag
     page.get_by_role("button", name="Switch off").click()
 
     expect(page.get_by_role("alert")).to_have_text(
-        "This dashboard does not answer. Reload the page before trying again."
+        "This dashboard does not respond. Reload the page before you try again."
     )
     expect(switch_of(page)).not_to_have_attribute("aria-busy", "true")
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
