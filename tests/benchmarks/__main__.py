@@ -1,4 +1,4 @@
-"""Runs every benchmark of this folder; with BENCH_JSON=file the figures go there too."""
+"""Run every benchmark of this folder. With BENCH_JSON=file, write the figures there too."""
 
 import importlib
 import json

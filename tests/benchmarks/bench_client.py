@@ -1,4 +1,4 @@
-"""What the client costs, beside the official SDK and bare `requests`, on the same simulator in the same run.
+"""The cost of the client, beside the official SDK and plain `requests`, with the same simulator in one run.
 
 Times depend on the machine; trust the ratios. The simulator runs in a process of its own, so that it does not share the
 interpreter's lock with what is measured, and the candidates take turns, so that a busy moment hits all of them.

@@ -1,4 +1,4 @@
-"""The ledger at a million rows, beside django-auditlog and Django's admin with as many: how fast it is checked, read,
+"""The ledger at a million rows, beside django-auditlog and Django's admin with as many: time to verify, read,
 written and handed out. Fewer rows with BENCH_ROWS=...
 
 Each part is a process of its own, so that no part's memory or settings are another's; what they read was read before by
@@ -21,7 +21,7 @@ PARTS = {
     "checks": "page_settings",
     "exports": "page_settings",
     "pages": "page_settings",
-    "rivals": "rival_settings",
+    "comparison": "comparison_settings",
     "writers": "page_settings",
 }
 """The modules `ledger_*`, each with its settings, in the order they run."""
@@ -40,7 +40,7 @@ def main() -> dict[str, Any]:
 
 
 def _run(part: str, settings: str, folder: Path) -> dict[str, Any]:
-    database = "rivals" if part == "rivals" else "ledger"
+    database = "comparison" if part == "comparison" else "ledger"
     environ = os.environ | {
         "STREAMWARDEN_ENV": "development",
         "STREAMWARDEN_CHECKPOINTS": str(folder),
@@ -74,7 +74,7 @@ def measure(part: str) -> None:
 
 def _compared(figures: dict[str, Any]) -> dict[str, float]:
     """How many times ours Django's admin takes for the same page of django-auditlog's entries, and their database."""
-    filters, theirs = figures["pages"]["median / p95 in ms, of each filter"], figures["rivals"]
+    filters, theirs = figures["pages"]["median / p95 in ms, of each filter"], figures["comparison"]
     pages = {
         "newest": ("no filter", "first page"),
         "text": ("text, often", "first page"),

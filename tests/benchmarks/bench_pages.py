@@ -1,4 +1,4 @@
-"""What a page costs beside the cloud's own time: the list and the edit form, rendered from a simulator that answers
+"""The cost of a page without the time of the cloud: the list and the edit form, from a simulator that responds
 at once. Medians of one run on one machine; the reads of the cloud are measured beside and taken off.
 """
 

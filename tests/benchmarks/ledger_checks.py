@@ -1,4 +1,4 @@
-"""How fast the ledger is checked: by its own command, twice, and as an export by the verifier that knows nothing of it.
+"""The speed of verification: by the command, twice, and of an export by the standalone verifier.
 
 Each is run as an operator or an auditor would, start and all.
 """

@@ -1,4 +1,4 @@
-"""What an export of the whole ledger takes of memory, and how fast it goes: the command's, and the one a browser gets.
+"""Memory and speed of an export of the whole ledger: by the command, and through a page.
 
 Each in a process of its own, whose greatest resident size is read before and after.
 """

@@ -1,4 +1,4 @@
-"""Fills the database that the other parts read and write."""
+"""Fill the database that the other parts read and write."""
 
 import time
 from collections.abc import Iterator

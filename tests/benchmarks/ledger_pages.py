@@ -1,4 +1,4 @@
-"""What Activity costs on a long ledger: whole pages through Django, each filter at each depth."""
+"""The cost of the activity pages on a long ledger: each filter at each depth."""
 
 import gc
 import statistics

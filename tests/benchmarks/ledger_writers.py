@@ -1,4 +1,4 @@
-"""Sixteen people who change something at once: how many changes a second are recorded, and how long the last one waits.
+"""Sixteen people who change groups at the same time: recorded changes a second, and the longest wait.
 
 A change is an intent and its outcome, each a commit that is on the disk before the next begins. Beside it the same
 with SQLite's own waiting in place of our queue.

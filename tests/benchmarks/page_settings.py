@@ -1,4 +1,4 @@
-"""The settings of a development deployment, with static files as they are written."""
+"""The settings of a development deployment, with uncollected static files."""
 
 from dashboard.settings import *  # noqa: F403 (settings are a star)
 

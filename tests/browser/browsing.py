@@ -1,4 +1,4 @@
-"""What browser tests share: the site with its people, and an eye on everything the browser complains about."""
+"""Helpers of the browser tests: the site, its people, and a check of the browser's errors."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ its way sees it, and the browser refuses it. `test_lists_have_the_browsers_own_a
 
 @dataclass
 class Watch:
-    """Fails a test for what a person at the page might never notice.
+    """Fail a test for errors that a person may not see on the page.
 
     Any error on the console (a violation of the content policy is one), an error in a script, a request that leaves
     the own host, and an answer with an error status that the test did not announce.
@@ -84,7 +84,7 @@ class Site:
         context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.url}])
 
     def play_unknown_outcome(self, *, unreadable: int) -> None:
-        """The next PATCH is applied but its answer is lost, and so many of the reads that follow fail.
+        """Apply the next PATCH but lose its response, and let this many of the following reads fail.
 
         The read before the PATCH still succeeds.
         """
@@ -101,7 +101,7 @@ def switch_of(page: Page, group_id: str = DESIGN_POOL) -> Locator:
 
 
 def place_of_switch(page: Page, group_id: str = DESIGN_POOL) -> Locator:
-    """Where the switch is, or what stands there instead of it."""
+    """The switch, or the element in its place."""
     return page.locator(f"#switch-{group_id}")
 
 
@@ -113,7 +113,7 @@ def switch_off(page: Page, reason: str, group_id: str = DESIGN_POOL) -> None:
 
 
 def widest_overflow(page: Page) -> list[str]:
-    """What sticks out of the page to the right; empty when nothing makes the page scroll sideways."""
+    """The elements that overflow the page to the right; empty without horizontal scrolling."""
     found: list[str] = page.evaluate(
         """() => {
           const root = document.documentElement;
@@ -127,7 +127,7 @@ def widest_overflow(page: Page) -> list[str]:
 
 
 def focused(page: Page) -> dict[str, Any]:
-    """What has the focus: tag, id, and its words."""
+    """The focused element: tag, id and text."""
     seen: dict[str, Any] = page.evaluate(
         """() => {
           const one = document.activeElement;
@@ -140,7 +140,7 @@ def focused(page: Page) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class State:
-    """A page in some state: who looks at it, and how it comes about."""
+    """A page in some state: the role of the person, and the steps to the state."""
 
     name: str
     role: str

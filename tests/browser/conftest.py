@@ -1,4 +1,4 @@
-"""A real browser on the real pages, with the simulator behind them."""
+"""Fixtures of a real browser, the served dashboard and the simulator."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def _database_beside_a_loop() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def base_url() -> None:
-    """In place of a fixture of pytest-base-url that pytest warns about; each context is told its own."""
+    """Replace a fixture of pytest-base-url that causes a warning. Each context has its own base URL."""
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(scope="session")
 def _static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Pages get the files as they are written, not what a demo collected some time ago, or never."""
+    """Serve the source files of static/, not files that a demo collected earlier."""
     with (
         override_settings(STATIC_ROOT=str(tmp_path_factory.mktemp("static"))),
         pytest.MonkeyPatch.context() as patch,
@@ -105,7 +105,7 @@ def site(
 
 @pytest.fixture
 def open_context(site: Site, new_context: Callable[..., BrowserContext]) -> Callable[..., BrowserContext]:
-    """Opens a browser of someone else, or with other settings; signed in where a `role` is given."""
+    """Open a browser for another person or with other settings; signed in if `role` is given."""
 
     def opened(role: str = "", **settings: Any) -> BrowserContext:
         context = new_context(base_url=site.url, **settings)
@@ -119,5 +119,5 @@ def open_context(site: Site, new_context: Callable[..., BrowserContext]) -> Call
 
 @pytest.fixture
 def context(open_context: Callable[..., BrowserContext]) -> BrowserContext:
-    """A browser in which nobody is signed in."""
+    """A browser without a signed-in person."""
     return open_context()

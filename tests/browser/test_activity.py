@@ -1,4 +1,4 @@
-"""The ledger in a browser: times of the reader, filters that come and go, pages both ways, exports of what is shown."""
+"""The activity in a browser: local times, filters, pages in both directions, exports."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ LOCAL, UTC = "14 Mar 2026, 17:45:00", "14 Mar 2026, 12:00:00 UTC"
 
 @pytest.fixture
 def page(site: Site, open_context: Callable[..., BrowserContext]) -> Page:
-    """A reader far from UTC. What this person being made has entered is gone, so that entries may be of any time."""
+    """A reader in a time zone far from UTC, and an empty ledger, so that entries can have any time."""
     page = open_context("auditor", timezone_id=KATHMANDU).new_page()
     empty_ledger()
     return page
@@ -29,7 +29,7 @@ def page(site: Site, open_context: Callable[..., BrowserContext]) -> Page:
 # Times
 
 
-def test_an_entry_tells_the_readers_time_and_utc_on_hover(page: Page, enter: Enter) -> None:
+def test_an_entry_shows_local_time_and_utc_on_hover(page: Page, enter: Enter) -> None:
     page.goto(f"{ACTIVITY}{enter().number}/")
 
     times = page.locator(".entry time")
@@ -37,7 +37,7 @@ def test_an_entry_tells_the_readers_time_and_utc_on_hover(page: Page, enter: Ent
     assert {time.get_attribute("title") for time in times.all()} == {UTC}
 
 
-def test_a_list_tells_the_readers_time_on_hover_after_filtering_and_going_back_too(page: Page, enter: Enter) -> None:
+def test_a_list_shows_local_time_on_hover_also_after_filtering_and_going_back(page: Page, enter: Enter) -> None:
     enter(reason="needle")
     enter(reason="hay")
     times, title = page.locator(".entries time"), f"{LOCAL} (2026-03-14 12:00:00 UTC)"
@@ -53,7 +53,7 @@ def test_a_list_tells_the_readers_time_on_hover_after_filtering_and_going_back_t
     expect(times.first).to_have_attribute("title", title)
 
 
-def test_what_needs_attention_tells_it_as_well(page: Page, enter: Enter) -> None:
+def test_needs_attention_shows_local_time_on_hover(page: Page, enter: Enter) -> None:
     enter(outcomes=("unknown",))
 
     page.goto(f"{ACTIVITY}attention/")
@@ -61,7 +61,7 @@ def test_what_needs_attention_tells_it_as_well(page: Page, enter: Enter) -> None
     expect(page.locator(".attention-list time")).to_have_attribute("title", f"{LOCAL} (2026-03-14 12:00:00 UTC)")
 
 
-def test_the_history_of_a_group_tells_it_as_well(page: Page, enter: Enter) -> None:
+def test_the_history_of_a_group_shows_local_time_on_hover(page: Page, enter: Enter) -> None:
     enter(group_id=DESIGN_POOL)
 
     page.goto(address())
@@ -69,7 +69,7 @@ def test_the_history_of_a_group_tells_it_as_well(page: Page, enter: Enter) -> No
     expect(page.locator(".entries time")).to_have_attribute("title", f"{LOCAL} (2026-03-14 12:00:00 UTC)")
 
 
-def test_without_javascript_times_are_utc_and_say_so(open_context: Callable[..., BrowserContext], enter: Enter) -> None:
+def test_times_are_labelled_utc_without_javascript(open_context: Callable[..., BrowserContext], enter: Enter) -> None:
     page = open_context("auditor", timezone_id=KATHMANDU, java_script_enabled=False).new_page()
     empty_ledger()
 
@@ -78,7 +78,7 @@ def test_without_javascript_times_are_utc_and_say_so(open_context: Callable[...,
     expect(page.locator(".entry time")).to_have_text([UTC, UTC])
 
 
-def test_the_days_of_the_filter_are_said_to_be_utc(page: Page, enter: Enter) -> None:
+def test_the_days_of_the_filter_are_labelled_utc(page: Page, enter: Enter) -> None:
     """The evening of the 14th here is the 14th in UTC; soon after midnight here it is still the 14th there."""
     enter(at=NOON + timedelta(hours=7))
     page.goto(ACTIVITY)
@@ -94,9 +94,7 @@ def test_the_days_of_the_filter_are_said_to_be_utc(page: Page, enter: Enter) -> 
 # Filters
 
 
-def test_filters_come_and_go_with_the_address_the_export_and_what_is_told(
-    page: Page, enter: Enter, tmp_path: Path
-) -> None:
+def test_filters_change_the_address_the_export_and_the_announcement(page: Page, enter: Enter, tmp_path: Path) -> None:
     enter("alice", reason="INC-1")
     wanted = enter("bob", reason="INC-1", outcomes=("rejected",))
     enter("bob", reason="INC-2")
@@ -151,7 +149,7 @@ def test_going_back_and_forward_restores_filters_and_entries(page: Page, enter: 
     expect(page.locator("a.chip")).to_have_count(2)
 
 
-def test_a_page_that_one_went_on_from_is_not_waited_for(page: Page, enter: Enter) -> None:
+def test_a_late_response_of_an_earlier_search_is_ignored(page: Page, enter: Enter) -> None:
     enter(outcomes=("rejected",))
     kind = page.get_by_label("Kind")
     page.goto(ACTIVITY)
@@ -197,9 +195,7 @@ def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter
     assert (first_shown(), page.url.partition("?")[2]) == (str(numbers[0]), "q=bob")
 
 
-def test_a_search_goes_on_by_itself_until_it_finds_something(
-    page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_continues_until_it_finds_an_entry(page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.activity.filters.SCAN_LIMIT", 3)
     enter(reason="needle")
     for _ in range(12):
@@ -216,7 +212,7 @@ def test_a_search_goes_on_by_itself_until_it_finds_something(
 # Read without seeing, and by keyboard
 
 
-def test_old_and_new_are_told_apart_without_colours(page: Page, enter: Enter) -> None:
+def test_old_and_new_values_differ_without_colours(page: Page, enter: Enter) -> None:
     enter()
     page.goto(ACTIVITY)
 
@@ -226,7 +222,7 @@ def test_old_and_new_are_told_apart_without_colours(page: Page, enter: Enter) ->
     assert "to 6 per server" in tree
 
 
-def test_the_activity_is_walked_in_the_order_it_is_read(page: Page, enter: Enter) -> None:
+def test_tab_follows_the_reading_order_of_the_activity(page: Page, enter: Enter) -> None:
     entry = enter("alice")
     page.goto(f"{ACTIVITY}?actor=alice")
     page.locator("#main").focus()

@@ -1,4 +1,4 @@
-"""`manage.py demo` as a newcomer runs it: what the first visit weighs, how it stops, what it keeps."""
+"""`manage.py demo`: the size of the first visit, the end of the processes, and the data that stays."""
 
 import fcntl
 import gzip
@@ -37,7 +37,7 @@ class Demo:
         return f"http://127.0.0.1:{self.port}"
 
     def read_until(self, words: str) -> str:
-        """Everything it says up to the line with these words, or all of it; the command gives up by itself."""
+        """The output up to the line with this text, or all of it. The command has its own time limit."""
         assert self.process.stdout is not None
         said = ""
         for line in self.process.stdout:
@@ -136,7 +136,7 @@ def visit(running: Demo, new_context: Callable[..., BrowserContext]) -> Iterator
 
 
 def _weigh(page: Page, path: str) -> dict[str, int]:
-    """Bytes on the wire of each answer, heads included, by address."""
+    """Transferred bytes of each response with its headers, by address."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     addresses: dict[str, str] = {}
@@ -154,7 +154,7 @@ def _weigh(page: Page, path: str) -> dict[str, int]:
 
 
 class TestVisits:
-    """One demo for all: each visit has a browser of its own."""
+    """One demo for all tests of a visit. Each visit has its own browser."""
 
     def test_the_first_visit_of_the_list_is_light(
         self, running: Demo, visit: Callable[[], Page], record_property: Callable[[str, object], None]
@@ -196,7 +196,7 @@ class TestVisits:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_is_and_stops_both_servers(tmp_path: Path, number: int) -> None:
+def test_the_demo_prints_its_address_and_stops_both_servers(tmp_path: Path, number: int) -> None:
     with _demo(tmp_path / "demo.sqlite3") as demo:
         said = demo.read_until("Ctrl-C stops both")
         assert f"http://127.0.0.1:{demo.port}/" in said
@@ -232,7 +232,7 @@ def test_a_second_start_keeps_the_data(tmp_path: Path, new_context: Callable[...
         expect(page.locator(".entries li")).to_contain_text("INC-4711")
 
 
-def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named_and_no_process_keeps_running(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 

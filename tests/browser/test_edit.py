@@ -1,4 +1,4 @@
-"""The edit form: what the browser checks by itself, what the server says, what is marked."""
+"""The edit form: checks of the browser, errors of the server, marks of changed fields."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def _around(page: Page, label: str) -> Locator:
 
 
 def _post_unchecked(page: Page) -> None:
-    """Send what the browser itself would hold back."""
+    """Send a form that the browser would block."""
     page.evaluate("document.getElementById('edit-form').noValidate = true")
     page.get_by_role("button", name="Review changes").click()
 
 
-def test_the_browser_knows_the_limits_of_the_field_table(page: Page) -> None:
+def test_the_browser_checks_the_limits_of_the_field_table(page: Page) -> None:
     for field in FIELDS:
         made, box = field.make(), page.locator(f"#id_{field.name}")
         if isinstance(made, PatternField):
@@ -54,7 +54,7 @@ def test_the_browser_knows_the_limits_of_the_field_table(page: Page) -> None:
         ("System disk size", "9", "10"),
     ],
 )
-def test_leaving_a_wrong_field_says_so_beside_it_and_holds_the_form_back(
+def test_an_invalid_field_shows_its_error_and_blocks_the_form(
     site: Site, page: Page, label: str, text: str, message: str
 ) -> None:
     page.get_by_label(label).fill(text)
@@ -70,7 +70,7 @@ def test_leaving_a_wrong_field_says_so_beside_it_and_holds_the_form_back(
     assert site.cloud.patches == []
 
 
-def test_a_corrected_field_is_quiet_again(page: Page) -> None:
+def test_a_corrected_field_shows_no_error(page: Page) -> None:
     name = page.get_by_label("Name")
     name.fill("two words")
     name.press("Tab")
@@ -84,7 +84,7 @@ def test_a_corrected_field_is_quiet_again(page: Page) -> None:
     expect(page.locator("[data-error-count]")).to_be_empty()
 
 
-def test_no_more_can_be_typed_than_the_cloud_takes(page: Page) -> None:
+def test_fields_accept_no_more_characters_than_the_cloud(page: Page) -> None:
     page.get_by_label("Description").fill("")
     page.get_by_label("Description").press_sequentially("x" * 260)
 
@@ -112,9 +112,7 @@ def test_changed_fields_are_marked_and_counted(page: Page) -> None:
     expect(name).not_to_have_attribute("data-changed", "")
 
 
-def test_errors_of_the_server_stand_in_a_summary_that_has_the_focus_and_leads_to_the_fields(
-    site: Site, page: Page
-) -> None:
+def test_server_errors_appear_in_a_focused_summary_with_links_to_the_fields(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
     page.get_by_label("Name").fill("two words")
     page.get_by_label("CPU threshold").fill("101")
@@ -134,7 +132,7 @@ def test_errors_of_the_server_stand_in_a_summary_that_has_the_focus_and_leads_to
     assert site.cloud.patches == []
 
 
-def test_the_summary_of_a_form_that_was_corrected_goes_with_the_next_answer(site: Site, page: Page) -> None:
+def test_the_error_summary_disappears_after_a_corrected_submit(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
     page.get_by_label("Name").fill("two words")
     _post_unchecked(page)
@@ -147,7 +145,7 @@ def test_the_summary_of_a_form_that_was_corrected_goes_with_the_next_answer(site
     expect(page.get_by_text("Nothing was sent")).to_have_count(0)
 
 
-def test_nothing_changed_is_said_and_nothing_is_sent(site: Site, page: Page) -> None:
+def test_a_form_without_changes_sends_nothing(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
 
     page.get_by_role("button", name="Review changes").click()
@@ -156,7 +154,7 @@ def test_nothing_changed_is_said_and_nothing_is_sent(site: Site, page: Page) -> 
     assert site.cloud.patches == []
 
 
-def test_a_refusal_of_the_cloud_is_said_once_and_the_input_is_kept(site: Site, page: Page) -> None:
+def test_a_rejection_is_shown_once_and_the_input_is_kept(site: Site, page: Page) -> None:
     site.watch.expect_status(422)
     site.cloud.inject(fault("bad_request"))
     page.get_by_label("Description").fill("CAD users, Building 8")
@@ -184,7 +182,7 @@ def test_a_double_click_on_send_is_one_change(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"description": "CAD users, Building 8"}]
 
 
-def test_the_focus_is_never_hidden_behind_the_bar(page: Page) -> None:
+def test_the_bar_never_covers_the_focused_field(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 620})
     page.get_by_label("Name").focus()
 
@@ -201,7 +199,7 @@ def test_the_focus_is_never_hidden_behind_the_bar(page: Page) -> None:
         assert hidden is None, focused(page)
 
 
-def test_a_message_that_comes_or_goes_never_takes_a_click_away(page: Page) -> None:
+def test_a_message_never_moves_a_button_during_a_click(page: Page) -> None:
     name, picker = page.get_by_label("Name"), page.locator("[data-picker]")
     expect(picker).to_be_attached()
 

@@ -1,4 +1,4 @@
-"""Finding groups and entries: as one types, by address, and back again."""
+"""Find groups and entries: during typing, by address, and with Back and Forward."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
     return page
 
 
-def test_typing_filters_the_table_and_tells_how_many_were_found(page: Page) -> None:
+def test_typing_filters_the_table_and_announces_the_number_of_groups(page: Page) -> None:
     page.get_by_role("searchbox").press_sequentially("finance")
 
     expect(page.locator("#live")).to_have_text("3 groups found")
@@ -85,13 +85,13 @@ def test_sorting_keeps_the_filter_and_filtering_keeps_the_sort(page: Page) -> No
         ("Tag", "team=finance", 3),
     ],
 )
-def test_each_choice_filters_at_once(page: Page, label: str, option: str, found: int) -> None:
+def test_each_filter_applies_immediately(page: Page, label: str, option: str, found: int) -> None:
     page.get_by_label(label, exact=True).and_(page.locator("select")).select_option(option)
 
     expect(page.locator("#live")).to_have_text(f"{found} groups found")
 
 
-def test_nothing_found_offers_the_way_back(page: Page) -> None:
+def test_an_empty_list_links_to_all_groups(page: Page) -> None:
     page.get_by_role("searchbox").fill("zzz")
 
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()

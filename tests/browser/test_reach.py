@@ -1,4 +1,4 @@
-"""Nobody is left out: axe on every page and state, narrow windows, zoom, keyboard."""
+"""Accessibility: axe on every page and state, narrow windows, zoom, keyboard."""
 
 import itertools
 import os
@@ -235,7 +235,7 @@ IN_FORCED_COLOURS = [state for state in STATES if state.name in {"list", "edit w
 
 
 def _violations(page: Page) -> list[str]:
-    """What axe finds; it is brought into the page once."""
+    """The findings of axe, which is loaded into the page once."""
     page.evaluate(f"if (!window.axe) {{ {AXE.axe_script} }}")
     found = page.evaluate("(options) => axe.run(options).then((results) => results.violations)", RULES)
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
@@ -256,7 +256,7 @@ def test_axe_finds_nothing_and_nothing_overflows(
     page = open_context(state.role).new_page()
     state.prepare(site, page)
     found: dict[str, list[str]] = {}
-    """Where each problem is found."""
+    """The place of each problem."""
 
     for light, width in screens(state):
         page.emulate_media(color_scheme=light)
@@ -274,7 +274,7 @@ def test_axe_finds_nothing_and_nothing_overflows(
     assert not found, "\n".join(f"{problem} {where}" for problem, where in found.items())
 
 
-def test_four_times_zoom_loses_nothing(open_context: Callable[..., BrowserContext]) -> None:
+def test_nothing_is_cut_off_at_four_times_zoom(open_context: Callable[..., BrowserContext]) -> None:
     """1280 x 1024 px at 400 % are 320 x 256 CSS px, each made of four by four."""
     page = open_context("administrator", device_scale_factor=4).new_page()
     page.set_viewport_size({"width": 320, "height": 256})
@@ -311,7 +311,7 @@ def test_the_skip_link_comes_first_and_leads_to_the_content(open_context: Callab
     assert _tab_stops(page, 1) == ["42 groups"]
 
 
-def test_the_list_is_walked_in_the_order_it_is_read(open_context: Callable[..., BrowserContext]) -> None:
+def test_tab_follows_the_reading_order_of_the_list(open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
 
@@ -328,7 +328,7 @@ def test_the_list_is_walked_in_the_order_it_is_read(open_context: Callable[..., 
     ]
 
 
-def test_the_form_is_walked_in_the_order_it_is_read(open_context: Callable[..., BrowserContext]) -> None:
+def test_tab_follows_the_reading_order_of_the_form(open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("administrator").new_page()
     page.goto(address("edit/"))
     expect(page.locator("[data-picker]")).to_be_attached()

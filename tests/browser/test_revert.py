@@ -1,4 +1,4 @@
-"""A change is reverted from its entry, as an administrator does it: only what still holds, through the review."""
+"""An administrator reverts a change from its entry: unchanged values only, and through the review."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def changed(page: Page) -> str:
     return page.url
 
 
-def test_what_still_holds_is_reverted_and_back_and_forward_find_nothing_left(
+def test_unchanged_values_are_reverted_and_no_message_remains_after_going_back(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("administrator").new_page()

@@ -1,4 +1,4 @@
-"""Editing that nobody regrets, as people do it: conditions, choices, the review, conflicts, a sign-in that ran out."""
+"""Editing in a browser: conditions, choices, the review, conflicts, an expired session."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ def test_a_private_image_has_no_product(page: Page) -> None:
     expect(page.get_by_label("Image type")).to_have_value("private")
 
 
-def test_disk_types_that_are_sold_out_or_not_offered_say_so(page: Page) -> None:
+def test_unavailable_disk_types_are_marked(page: Page) -> None:
     options = page.get_by_label("System disk type").locator("option")
 
     expect(options.nth(1)).to_have_text("SSD, Ultra-high I/O (sold out in ap-southeast-3b)")
@@ -77,7 +77,9 @@ def test_lists_have_the_browsers_own_arrow(page: Page) -> None:
     assert set(arrows) == {"none"}
 
 
-def test_people_type_where_the_choices_cannot_be_read(site: Site, open_context: Callable[..., BrowserContext]) -> None:
+def test_values_can_be_typed_when_the_choices_cannot_be_read(
+    site: Site, open_context: Callable[..., BrowserContext]
+) -> None:
     site.cloud.inject(
         {"match": {"path": "/v2/cloudimages"}, "fault": "forbidden"},
         {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
@@ -95,7 +97,7 @@ def test_people_type_where_the_choices_cannot_be_read(site: Site, open_context: 
     expect(page.get_by_label("Image ID")).to_be_editable()
 
 
-def test_a_taken_name_is_told_while_it_is_typed(page: Page) -> None:
+def test_a_name_in_use_is_reported_during_typing(page: Page) -> None:
     page.get_by_label("Name").fill("finance-eu")
 
     expect(page.locator("#name-check")).to_have_text("finance-eu: Another group has this name.")
@@ -111,7 +113,7 @@ def test_a_taken_name_is_told_while_it_is_typed(page: Page) -> None:
         ({"image_type": "private", "image_product_id": ""}, "Image product ID", "A Marketplace image needs it"),
     ],
 )
-def test_a_field_that_does_not_apply_is_off_with_the_reason(
+def test_a_field_that_does_not_apply_is_disabled_with_the_reason(
     site: Site, open_context: Callable[..., BrowserContext], members: dict[str, object], label: str, reason: str
 ) -> None:
     site.cloud.control("PUT", f"groups/{DESIGN_POOL}", members)
@@ -123,7 +125,7 @@ def test_a_field_that_does_not_apply_is_off_with_the_reason(
     expect(page.locator(".mb-3", has=page.get_by_label(label))).to_contain_text(reason)
 
 
-def test_the_review_says_what_follows_and_shows_the_request_to_copy(site: Site, page: Page) -> None:
+def test_the_review_shows_the_effects_and_the_request(site: Site, page: Page) -> None:
     page.get_by_label("Maximum sessions").fill("5")
     page.get_by_label("Application type").select_option("SESSION_DESKTOP_APP")
     review(page)
@@ -140,7 +142,7 @@ def test_the_review_says_what_follows_and_shows_the_request_to_copy(site: Site, 
     assert site.cloud.patches == []
 
 
-def test_back_to_the_form_keeps_what_was_typed(page: Page) -> None:
+def test_back_to_the_form_keeps_the_input(page: Page) -> None:
     page.get_by_label("Description").fill("first line\nsecond line")
     review(page)
 
@@ -151,9 +153,7 @@ def test_back_to_the_form_keeps_what_was_typed(page: Page) -> None:
 
 
 @pytest.mark.parametrize(("choice", "patches"), [("theirs", []), ("mine", [{"name": "mine"}])])
-def test_a_conflict_is_asked_about_and_the_choice_counts(
-    site: Site, page: Page, choice: str, patches: list[object]
-) -> None:
+def test_a_conflict_is_resolved_by_the_chosen_value(site: Site, page: Page, choice: str, patches: list[object]) -> None:
     site.watch.expect_status(409, 422)
     page.get_by_label("Name").fill("mine")
     review(page)
@@ -173,7 +173,7 @@ def test_a_conflict_is_asked_about_and_the_choice_counts(
     assert site.cloud.patches == patches
 
 
-def test_what_was_typed_outlives_a_sign_in_that_has_run_out(site: Site, page: Page) -> None:
+def test_the_input_survives_an_expired_session(site: Site, page: Page) -> None:
     user = site.client_as("administrator").session["_auth_user_id"]
     _give_password(user)
     page.get_by_label("Description").fill("typed before")

@@ -1,4 +1,4 @@
-"""The main job from end to end, as issue 2 tells it."""
+"""The main job from end to end: find, switch off, edit, and read the ledger."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Switching a group off and on, with everything that can come between."""
+"""Switch a group off and on, also with a slow or failing cloud and other changes."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ EVERY_READ = {"match": {"method": "GET"}, "fault": "unavailable"}
 
 @pytest.fixture
 def page(open_context: Callable[..., BrowserContext]) -> Page:
-    """The list, filtered to design-pool and its standby, before someone of the help desk."""
+    """The list, filtered to design-pool and its standby, for the help desk."""
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
     expect(page.get_by_text("2 / 3")).to_be_visible()
@@ -69,7 +69,7 @@ def test_closing_the_dialog_sends_nothing_and_returns_to_the_switch(site: Site, 
     assert not ChangeIntent.objects.exists()
 
 
-def test_a_reason_is_asked_for_before_anything_is_sent(site: Site, page: Page) -> None:
+def test_the_dialog_requires_a_reason_before_it_sends(site: Site, page: Page) -> None:
     switch_of(page).click()
 
     page.get_by_role("button", name="Switch off").click()
@@ -122,7 +122,7 @@ def test_the_toast_offers_to_switch_on_again(site: Site, page: Page) -> None:
     expect(page.locator(".toast-note")).to_have_count(0)
 
 
-def test_a_rejected_change_puts_the_switch_back_and_says_the_clouds_words(site: Site, page: Page) -> None:
+def test_a_rejected_change_restores_the_switch_and_shows_the_clouds_message(site: Site, page: Page) -> None:
     site.cloud.inject(fault("forbidden"))
 
     switch_off(page, "INC-1")
@@ -136,7 +136,7 @@ def test_a_rejected_change_puts_the_switch_back_and_says_the_clouds_words(site: 
     assert len(site.cloud.patches) == 1
 
 
-def test_the_counts_follow_a_switch_that_comes_while_they_are_counted(page: Page) -> None:
+def test_the_counts_are_right_after_a_switch_during_their_request(page: Page) -> None:
     held: list[tuple[Route, APIResponse]] = []
     page.route("**/counts/**", lambda route: held.append((route, route.fetch())), times=1)
 
@@ -153,7 +153,7 @@ def test_the_counts_follow_a_switch_that_comes_while_they_are_counted(page: Page
     expect(page.locator(".counts")).to_contain_text(re.compile(r"39 on\s+3 off"))
 
 
-def test_while_a_slow_cloud_works_the_switch_is_busy_and_not_off_in_advance(site: Site, page: Page) -> None:
+def test_a_switch_is_busy_and_unchanged_until_a_slow_cloud_responds(site: Site, page: Page) -> None:
     site.cloud.inject(fault("delay", delay_ms=1200))
 
     switch_off(page, "INC-1")
@@ -168,7 +168,7 @@ def test_while_a_slow_cloud_works_the_switch_is_busy_and_not_off_in_advance(site
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_the_next_group_can_be_switched_while_the_cloud_works_on_the_first(site: Site, page: Page) -> None:
+def test_a_second_group_can_be_switched_while_the_first_is_pending(site: Site, page: Page) -> None:
     standby = page.get_by_role("switch", name="design-pool-standby")
     heard = _announcements(page)
     site.cloud.inject(fault("delay", delay_ms=1500))
@@ -211,7 +211,7 @@ def test_an_unavailable_cloud_leaves_the_last_list_and_locks_the_switches(site: 
     expect(switch_of(page)).to_be_enabled()
 
 
-def test_a_session_that_ended_elsewhere_leads_to_the_sign_in_and_back(site: Site, page: Page) -> None:
+def test_an_ended_session_leads_to_the_sign_in_and_back(site: Site, page: Page) -> None:
     Session.objects.all().delete()
 
     switch_of(page).click()
@@ -238,7 +238,7 @@ def test_a_dashboard_that_does_not_respond_is_reported(site: Site, page: Page) -
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
 
 
-def test_an_error_of_the_dashboard_is_told_above_the_list_and_the_table_stays(site: Site, page: Page) -> None:
+def test_a_server_error_appears_above_the_list_and_the_table_stays(site: Site, page: Page) -> None:
     site.watch.expect_status(503)
     site.cloud.inject(EVERY_READ)
 
@@ -249,7 +249,7 @@ def test_an_error_of_the_dashboard_is_told_above_the_list_and_the_table_stays(si
     expect(switch_of(page)).to_be_visible()
 
 
-def test_a_groups_own_page_follows_its_switch(site: Site, page: Page) -> None:
+def test_the_group_page_follows_its_switch(site: Site, page: Page) -> None:
     page.goto(address())
 
     switch_off(page, "INC-1")
@@ -261,7 +261,7 @@ def test_a_groups_own_page_follows_its_switch(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_a_finger_hits_the_switch(page: Page) -> None:
+def test_the_switch_is_large_enough_for_touch(page: Page) -> None:
     page.set_viewport_size({"width": 320, "height": 800})
 
     sizes = [box for switch in page.get_by_role("switch").all() if (box := switch.bounding_box())]

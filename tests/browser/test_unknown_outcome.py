@@ -12,14 +12,14 @@ READS_IN_REQUEST = 2 * 3
 """Two rungs of the ladder, each read tried three times."""
 
 
-def test_a_switch_whose_answer_is_lost_is_checking_until_a_read_tells(
+def test_a_switch_without_a_response_is_checked_until_a_read_shows_it(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
     switch_of(page).click()
     page.get_by_label("Reason").fill("INC-4711")
-    # The first question of the page itself finds the group unreadable, the second one can tell.
+    # The first request of the page cannot read the group. The second one can.
     site.play_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
 
     page.get_by_role("button", name="Switch off").click()
@@ -35,7 +35,7 @@ def test_a_switch_whose_answer_is_lost_is_checking_until_a_read_tells(
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_an_edit_whose_answer_is_lost_is_unknown_until_a_read_tells(
+def test_an_edit_without_a_response_is_unknown_until_a_read_shows_it(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("administrator").new_page()

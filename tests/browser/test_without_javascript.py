@@ -1,4 +1,4 @@
-"""Everything works as plain HTML: slower, not broken."""
+"""Every task works without JavaScript."""
 
 import re
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_editing(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"description": "CAD users, Building 8", "system_disk_size": 100}]
 
 
-def test_a_change_that_is_not_settled_is_checked_by_hand(site: Site, page: Page) -> None:
+def test_an_unsettled_change_has_a_button_to_check_again(site: Site, page: Page) -> None:
     site.cloud.inject({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
     page.goto(address("switch/"))
     page.get_by_label("Reason").fill("INC-1")
@@ -118,7 +118,7 @@ def test_filtering_the_activity(site: Site, page: Page) -> None:
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
-def test_choosing_a_light(page: Page) -> None:
+def test_choosing_a_theme(page: Page) -> None:
     page.goto(LIST)
 
     page.locator(".me summary").click()

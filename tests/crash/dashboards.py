@@ -1,4 +1,4 @@
-"""Dashboards in processes of their own, and what is checked of their ledger against the simulator's own history."""
+"""Dashboards in separate processes, and the check of their ledger against the simulator's history."""
 
 import importlib
 import multiprocessing

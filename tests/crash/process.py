@@ -1,4 +1,4 @@
-"""Work of a dashboard in a process of its own: make a change, settle, archive, read the ledger.
+"""The work of a dashboard in a separate process: make a change, settle, archive, read the ledger.
 
 A fork server loads this module once and forks a process for each order, so that an order does not wait for imports.
 """

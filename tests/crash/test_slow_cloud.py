@@ -1,4 +1,4 @@
-"""A served dashboard while the cloud answers slowly: other pages are answered, and lists show the last copy."""
+"""A served dashboard while the cloud responds slowly: other pages respond, and lists show the last copy."""
 
 import threading
 from pathlib import Path

@@ -210,7 +210,7 @@ def test_the_root_lists_all_controls(cloud: Cloud) -> None:
         ("GET", "reset", 405, "Use POST."),
     ],
 )
-def test_an_error_says_how_to_use_a_control(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
+def test_an_error_explains_the_control(cloud: Cloud, method: str, path: str, status: int, error: str) -> None:
     response = cloud.control(method, path)
 
     assert (response.status_code, response.json()) == (status, {"error": error})

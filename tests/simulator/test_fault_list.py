@@ -36,7 +36,7 @@ def test_stays_until_replaced_without_times(faults: FaultList) -> None:
     assert matched(faults) == [False]
 
 
-def test_counts_down_and_goes_on_to_the_next_fault(faults: FaultList) -> None:
+def test_counts_down_and_continues_with_the_next_fault(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable", "times": 2}, {"fault": "not_found", "times": 1}])
 
     names = [entry.fault.kind.name if (entry := faults.match("GET", "/")) else None for _ in range(4)]
@@ -63,7 +63,7 @@ def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, pat
     assert matched(faults, method=method, path=path) == [applies]
 
 
-def test_the_seed_repeats_the_chance(faults: FaultList) -> None:
+def test_the_same_seed_gives_the_same_faults(faults: FaultList) -> None:
     entry = {"fault": "unavailable", "probability": 0.3}
 
     faults.replace([entry])

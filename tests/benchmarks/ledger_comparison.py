@@ -1,4 +1,4 @@
-"""Django's admin over django-auditlog's entries, as many as the ledger has rows: same changes, same questions."""
+"""Django's admin over as many entries of django-auditlog as the ledger has rows, with the same queries."""
 
 import statistics
 import time
@@ -46,7 +46,7 @@ def measure(folder: Path) -> dict[str, float]:
         with in_a_hurry():
             cursor.execute(_ENTRIES, [ContentType.objects.get_for_model(get_user_model()).pk])
     assert LogEntry.objects.count() >= ROWS
-    figures = {"database, MB": (folder / "rivals.sqlite3").stat().st_size / 1e6}
+    figures = {"database, MB": (folder / "comparison.sqlite3").stat().st_size / 1e6}
     type(admin.site.get_model_admin(LogEntry)).list_per_page = PAGE_SIZE
     browser = Client(headers={"accept-encoding": "gzip"})
     browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")

@@ -1,6 +1,6 @@
-"""Beside the product, for the benchmark of the ledger alone: Django's admin over django-auditlog's entries."""
+"""Settings of the ledger benchmark: Django's admin over the entries of django-auditlog."""
 
 from tests.benchmarks.page_settings import *  # noqa: F403 (settings are a star)
 
 INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.admin", "auditlog"]  # noqa: F405 (from the settings' star)
-ROOT_URLCONF = "tests.benchmarks.rival_urls"
+ROOT_URLCONF = "tests.benchmarks.comparison_urls"
