@@ -1,4 +1,4 @@
-"""Fixtures of a real browser, the served dashboard and the simulator."""
+"""Fixtures of the browser tests: Chromium, the live server, and the simulator as its cloud."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from playwright.sync_api import BrowserContext, expect
 from pytest_django.live_server_helper import LiveServer
 
 from dashboard.cloud.projects import Project
-from tests.browser.browsing import Site, Watch
+from tests.browser.browsing import BrowserErrors, Site
 from tests.conftest import Simulated
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 DISABLED_FEATURES = (
-    # With these, each window loads pages of the browser itself, which costs more than the page under test.
+    # These load internal pages of the browser in each window, which takes longer than the page under test.
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "PreloadTopChromeWebUI"),
-    # Playwright disables these; its list does not apply because the last argument of one name wins.
+    # Playwright disables these too. Its list has no effect, because only the last --disable-features counts.
     *("AimEnabled", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose"),
     *("HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
     *("OptimizationHints", "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
@@ -37,8 +37,8 @@ expect.set_options(timeout=10_000)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _database_beside_a_loop() -> Iterator[None]:
-    """Playwright runs an event loop in this thread, in which Django would refuse its database calls."""
+def _database_with_event_loop() -> Iterator[None]:
+    """Allow database calls beside the event loop of Playwright. Django refuses them by default."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         yield
@@ -46,16 +46,16 @@ def _database_beside_a_loop() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def base_url() -> None:
-    """Replace a fixture of pytest-base-url that causes a warning. Each context has its own base URL."""
+    """Replace a fixture of pytest-base-url that causes a warning. Each context sets its own base URL."""
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.fail("The browser tests need Chromium: install the package `chromium`, or name one in CHROMIUM.")
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if executable is None:
+        pytest.fail("The browser tests need Chromium: install the package `chromium`, or set CHROMIUM to its path.")
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
-    return {**browser_type_launch_args, "executable_path": found, "args": [*ARGUMENTS, *sandbox]}
+    return {**browser_type_launch_args, "executable_path": executable, "args": [*ARGUMENTS, *sandbox]}
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(scope="session")
 def _static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Serve the source files of static/, not files that a demo collected earlier."""
+    """Serve the static files of the source tree, not the files that a demo collected."""
     with (
         override_settings(STATIC_ROOT=str(tmp_path_factory.mktemp("static"))),
         pytest.MonkeyPatch.context() as patch,
@@ -85,10 +85,10 @@ def live_server(_static_files: None, live_server: LiveServer) -> LiveServer:
 
 
 @pytest.fixture
-def watch(live_server: LiveServer) -> Iterator[Watch]:
-    watching = Watch(live_server.url)
-    yield watching
-    assert not watching.problems, "\n".join(watching.problems)
+def browser_errors(live_server: LiveServer) -> Iterator[BrowserErrors]:
+    errors = BrowserErrors(live_server.url)
+    yield errors
+    assert not errors.problems, "\n".join(errors.problems)
 
 
 @pytest.fixture
@@ -98,26 +98,26 @@ def site(
     project: Project,
     simulator: Simulated,
     client_as: Callable[[str], Client],
-    watch: Watch,
+    browser_errors: BrowserErrors,
 ) -> Site:
-    return Site(live_server.url, simulator, client_as, watch)
+    return Site(live_server.url, simulator, client_as, browser_errors)
 
 
 @pytest.fixture
 def open_context(site: Site, new_context: Callable[..., BrowserContext]) -> Callable[..., BrowserContext]:
-    """Open a browser for another person or with other settings; signed in if `role` is given."""
+    """Create a browser context with these settings, signed in if a `role` is given."""
 
-    def opened(role: str = "", **settings: Any) -> BrowserContext:
+    def create(role: str = "", **settings: Any) -> BrowserContext:
         context = new_context(base_url=site.url, **settings)
-        site.watch.follow(context)
+        site.errors.listen_to(context)
         if role:
             site.sign_in(context, role)
         return context
 
-    return opened
+    return create
 
 
 @pytest.fixture
 def context(open_context: Callable[..., BrowserContext]) -> BrowserContext:
-    """A browser without a signed-in person."""
+    """A browser context without a signed-in user."""
     return open_context()

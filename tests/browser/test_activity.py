@@ -1,4 +1,4 @@
-"""The activity in a browser: local times, filters, pages in both directions, exports."""
+"""The activity pages: local times, filters, paging and export."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,10 @@ LOCAL, UTC = "14 Mar 2026, 17:45:00", "14 Mar 2026, 12:00:00 UTC"
 
 @pytest.fixture
 def page(site: Site, open_context: Callable[..., BrowserContext]) -> Page:
-    """A reader in a time zone far from UTC, and an empty ledger, so that entries can have any time."""
+    """An auditor in a time zone far from UTC, with an empty ledger.
+
+    Creating the auditor adds entries. They are removed, because a test may add entries with earlier times.
+    """
     page = open_context("auditor", timezone_id=KATHMANDU).new_page()
     empty_ledger()
     return page
@@ -53,7 +56,7 @@ def test_a_list_shows_local_time_on_hover_also_after_filtering_and_going_back(pa
     expect(times.first).to_have_attribute("title", title)
 
 
-def test_needs_attention_shows_local_time_on_hover(page: Page, enter: Enter) -> None:
+def test_the_attention_page_shows_local_time_on_hover(page: Page, enter: Enter) -> None:
     enter(outcomes=("unknown",))
 
     page.goto(f"{ACTIVITY}attention/")
@@ -69,7 +72,7 @@ def test_the_history_of_a_group_shows_local_time_on_hover(page: Page, enter: Ent
     expect(page.locator(".entries time")).to_have_attribute("title", f"{LOCAL} (2026-03-14 12:00:00 UTC)")
 
 
-def test_times_are_labelled_utc_without_javascript(open_context: Callable[..., BrowserContext], enter: Enter) -> None:
+def test_times_without_javascript_are_marked_as_utc(open_context: Callable[..., BrowserContext], enter: Enter) -> None:
     page = open_context("auditor", timezone_id=KATHMANDU, java_script_enabled=False).new_page()
     empty_ledger()
 
@@ -78,8 +81,8 @@ def test_times_are_labelled_utc_without_javascript(open_context: Callable[..., B
     expect(page.locator(".entry time")).to_have_text([UTC, UTC])
 
 
-def test_the_days_of_the_filter_are_labelled_utc(page: Page, enter: Enter) -> None:
-    """The evening of the 14th here is the 14th in UTC; soon after midnight here it is still the 14th there."""
+def test_the_filter_uses_days_in_utc_and_shows_that(page: Page, enter: Enter) -> None:
+    """19:00 UTC on the 14th is 00:45 on the 15th in Kathmandu. The filter uses the 14th."""
     enter(at=NOON + timedelta(hours=7))
     page.goto(ACTIVITY)
 
@@ -94,7 +97,7 @@ def test_the_days_of_the_filter_are_labelled_utc(page: Page, enter: Enter) -> No
 # Filters
 
 
-def test_filters_change_the_address_the_export_and_the_announcement(page: Page, enter: Enter, tmp_path: Path) -> None:
+def test_filters_update_the_address_the_export_and_the_announcement(page: Page, enter: Enter, tmp_path: Path) -> None:
     enter("alice", reason="INC-1")
     wanted = enter("bob", reason="INC-1", outcomes=("rejected",))
     enter("bob", reason="INC-2")
@@ -149,7 +152,7 @@ def test_going_back_and_forward_restores_filters_and_entries(page: Page, enter: 
     expect(page.locator("a.chip")).to_have_count(2)
 
 
-def test_a_late_response_of_an_earlier_search_is_ignored(page: Page, enter: Enter) -> None:
+def test_going_forward_again_cancels_the_pending_request(page: Page, enter: Enter) -> None:
     enter(outcomes=("rejected",))
     kind = page.get_by_label("Kind")
     page.goto(ACTIVITY)
@@ -161,19 +164,19 @@ def test_a_late_response_of_an_earlier_search_is_ignored(page: Page, enter: Ente
     expect(kind).to_have_value("")
     page.go_back()
     expect(page.locator("a.chip")).to_have_count(0)
-    page.route("**/?outcome=rejected", lambda _route: None)  # its answer never comes
+    page.route("**/?outcome=rejected", lambda _route: None)  # sends no response
 
-    with page.expect_request("**/?outcome=rejected") as asked:
+    with page.expect_request("**/?outcome=rejected") as pending:
         page.go_forward()
-    with page.expect_event("requestfailed", lambda request: request == asked.value):
+    with page.expect_event("requestfailed", lambda request: request == pending.value):
         page.go_forward()
 
     expect(kind).to_have_value("edit")
     expect(page.locator("a.chip")).to_have_count(2)
 
 
-def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter: Enter) -> None:
-    numbers = [enter("bob" if place % 2 else "alice").number for place in range(120)][::-1]
+def test_paging_works_both_ways_and_a_filter_shows_the_newest_entries(page: Page, enter: Enter) -> None:
+    numbers = [enter("bob" if index % 2 else "alice").number for index in range(120)][::-1]
     shown = page.locator(".entry-time a")
 
     def first_shown() -> str:
@@ -195,7 +198,9 @@ def test_pages_lead_both_ways_and_a_filter_leads_to_the_newest(page: Page, enter
     assert (first_shown(), page.url.partition("?")[2]) == (str(numbers[0]), "q=bob")
 
 
-def test_a_search_continues_until_it_finds_an_entry(page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_continues_automatically_until_it_finds_an_entry(
+    page: Page, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dashboard.activity.filters.SCAN_LIMIT", 3)
     enter(reason="needle")
     for _ in range(12):
@@ -209,7 +214,7 @@ def test_a_search_continues_until_it_finds_an_entry(page: Page, enter: Enter, mo
     assert page.url.endswith("?q=needle")
 
 
-# Read without seeing, and by keyboard
+# Screen readers and keyboard
 
 
 def test_old_and_new_values_differ_without_colours(page: Page, enter: Enter) -> None:
@@ -222,7 +227,7 @@ def test_old_and_new_values_differ_without_colours(page: Page, enter: Enter) -> 
     assert "to 6 per server" in tree
 
 
-def test_tab_follows_the_reading_order_of_the_activity(page: Page, enter: Enter) -> None:
+def test_the_tab_order_of_the_activity_is_its_reading_order(page: Page, enter: Enter) -> None:
     entry = enter("alice")
     page.goto(f"{ACTIVITY}?actor=alice")
     page.locator("#main").focus()
@@ -232,7 +237,7 @@ def test_tab_follows_the_reading_order_of_the_activity(page: Page, enter: Enter)
         page.keyboard.press("Tab")
         stops.append(focused(page)["words"])
 
-    dates = ["From"] * 4 + ["To"] * 4  # day, month, year and the calendar of each
+    dates = ["From"] * 4 + ["To"] * 4  # each has a day, a month, a year and a calendar button
     assert stops == [
         *("System events", "Group, person or reason", "Field", "Kind", "Outcome"),
         *dates,

@@ -1,4 +1,4 @@
-"""`manage.py demo`: the size of the first visit, the end of the processes, and the data that stays."""
+"""`manage.py demo`: the size of its pages, its output, its exit, and the data that it keeps."""
 
 import fcntl
 import gzip
@@ -18,12 +18,12 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.browsing import PASSWORD, Watch, switch_of
+from tests.browser.browsing import PASSWORD, BrowserErrors, switch_of
 from tests.conftest import DESIGN_POOL
 
 LIST = "/projects/production/server-groups/"
-MOST_BYTES, MOST_REQUESTS = 120_000, 10
-MOST_OF_A_SWITCH = 1024
+MAX_BYTES, MAX_REQUESTS = 120_000, 10
+MAX_SWITCH_BYTES = 1024
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Demo:
         return f"http://127.0.0.1:{self.port}"
 
     def read_until(self, words: str) -> str:
-        """The output up to the line with this text, or all of it. The command has its own time limit."""
+        """Read the output up to the line with these words, or all output if the command exits first."""
         assert self.process.stdout is not None
-        said = ""
+        output = ""
         for line in self.process.stdout:
-            said += line
+            output += line
             if words in line:
-                return said
-        return said
+                return output
+        return output
 
     def stop(self, number: int) -> int:
         self.process.send_signal(number)
@@ -58,7 +58,7 @@ def _free_port() -> int:
         return port
 
 
-def _is_taken(port: int) -> bool:
+def _is_in_use(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -76,7 +76,7 @@ def _demo(database: Path, port: int | None = None) -> Iterator[Demo]:
     }
     command = [sys.executable, "manage.py", "demo", "--port", str(port), "--simulator-port", str(simulator_port)]
     with (
-        _only_demo(),
+        _demo_lock(),
         subprocess.Popen(  # noqa: S603  (our own command)
             [*command, "--password", PASSWORD],
             cwd=settings.BASE_DIR,
@@ -94,8 +94,8 @@ def _demo(database: Path, port: int | None = None) -> Iterator[Demo]:
 
 
 @contextmanager
-def _only_demo() -> Iterator[None]:
-    """Wait for the demos of other test processes: each collects the static files into the same directory."""
+def _demo_lock() -> Iterator[None]:
+    """Wait for demos of other test processes, because all collect static files into the same directory."""
     directory = os.open(settings.BASE_DIR / "var", os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -113,71 +113,71 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def visit(running: Demo, new_context: Callable[..., BrowserContext]) -> Iterator[Callable[[], Page]]:
-    """A browser with an empty cache, signed in by a plain request."""
-    watch = Watch(running.url)
+    """Open a page with an empty cache. A plain request signs the user in."""
+    errors = BrowserErrors(running.url)
 
-    def visited(person: str = "admin") -> Page:
+    def open_page(person: str = "admin") -> Page:
         context = new_context(base_url=running.url)
-        watch.follow(context)
+        errors.listen_to(context)
         form = context.request.get("/accounts/login/").text()
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
         assert token
-        answer = context.request.post(
+        response = context.request.post(
             "/accounts/login/",
             form={"login": person, "password": PASSWORD, "csrfmiddlewaretoken": token[1]},
             headers={"Referer": running.url},
             max_redirects=0,
         )
-        assert answer.status == 302
+        assert response.status == 302
         return context.new_page()
 
-    yield visited
-    assert not watch.problems, "\n".join(watch.problems)
+    yield open_page
+    assert not errors.problems, "\n".join(errors.problems)
 
 
-def _weigh(page: Page, path: str) -> dict[str, int]:
-    """Transferred bytes of each response with its headers, by address."""
+def _transfer_sizes(page: Page, path: str) -> dict[str, int]:
+    """Transferred bytes of each response, including its headers, by URL."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     addresses: dict[str, str] = {}
-    weights: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     session.on("Network.requestWillBeSent", lambda sent: addresses.update({sent["requestId"]: sent["request"]["url"]}))
 
-    def weigh(finished: dict[str, Any]) -> None:
-        weights[addresses[finished["requestId"]]] = int(finished["encodedDataLength"])
+    def add_size(finished: dict[str, Any]) -> None:
+        sizes[addresses[finished["requestId"]]] = int(finished["encodedDataLength"])
 
-    session.on("Network.loadingFinished", weigh)
+    session.on("Network.loadingFinished", add_size)
     page.goto(path)
     page.wait_for_load_state("networkidle")
     session.detach()
-    return weights
+    return sizes
 
 
 class TestVisits:
-    """One demo for all tests of a visit. Each visit has its own browser."""
+    """The tests of this class share a demo. Each visit has a separate browser context."""
 
-    def test_the_first_visit_of_the_list_is_light(
+    def test_the_first_visit_of_the_list_transfers_few_bytes_in_few_requests(
         self, running: Demo, visit: Callable[[], Page], record_property: Callable[[str, object], None]
     ) -> None:
-        weights = _weigh(visit(), LIST)
+        sizes = _transfer_sizes(visit(), LIST)
 
-        record_property("bytes", sum(weights.values()))
-        record_property("requests", len(weights))
-        assert sum(weights.values()) <= MOST_BYTES, weights
-        assert len(weights) <= MOST_REQUESTS, weights
-        assert all(address.startswith(running.url) for address in weights)
-        assert any(address.endswith(".css") for address in weights)
+        record_property("bytes", sum(sizes.values()))
+        record_property("requests", len(sizes))
+        assert sum(sizes.values()) <= MAX_BYTES, sizes
+        assert len(sizes) <= MAX_REQUESTS, sizes
+        assert all(address.startswith(running.url) for address in sizes)
+        assert any(address.endswith(".css") for address in sizes)
 
-    def test_a_second_visit_weighs_next_to_nothing(self, visit: Callable[[], Page]) -> None:
+    def test_a_second_visit_of_the_list_transfers_few_bytes(self, visit: Callable[[], Page]) -> None:
         page = visit()
         page.goto(LIST)
         page.wait_for_load_state("networkidle")
 
-        weights = _weigh(page, LIST)
+        sizes = _transfer_sizes(page, LIST)
 
-        assert sum(weights.values()) <= 15_000, weights
+        assert sum(sizes.values()) <= 15_000, sizes
 
-    def test_the_answer_to_the_switch_is_small(
+    def test_the_response_to_a_switch_is_small(
         self, visit: Callable[[], Page], record_property: Callable[[str, object], None]
     ) -> None:
         page = visit()
@@ -185,32 +185,32 @@ class TestVisits:
         switch_of(page).click()
         page.get_by_label("Reason").fill("INC-4711")
 
-        with page.expect_response(f"**/{DESIGN_POOL}/switch/") as answered:
+        with page.expect_response(f"**/{DESIGN_POOL}/switch/") as switched:
             page.get_by_role("button", name="Switch off").click()
 
         expect(switch_of(page)).to_have_attribute("aria-checked", "false")
-        size = len(gzip.compress(answered.value.body()))
+        size = len(gzip.compress(switched.value.body()))
         record_property("bytes", size)
-        assert answered.value.headers["content-encoding"] == "gzip"
-        assert size <= MOST_OF_A_SWITCH
+        assert switched.value.headers["content-encoding"] == "gzip"
+        assert size <= MAX_SWITCH_BYTES
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_prints_its_address_and_stops_both_servers(tmp_path: Path, number: int) -> None:
     with _demo(tmp_path / "demo.sqlite3") as demo:
-        said = demo.read_until("Ctrl-C stops both")
-        assert f"http://127.0.0.1:{demo.port}/" in said
-        assert all(name in said for name in ("helpdesk", "admin", "auditor", "viewer", PASSWORD))
-        assert _is_taken(demo.port)
-        assert _is_taken(demo.simulator_port)
+        output = demo.read_until("Ctrl-C stops both")
+        assert f"http://127.0.0.1:{demo.port}/" in output
+        assert all(name in output for name in ("helpdesk", "admin", "auditor", "viewer", PASSWORD))
+        assert _is_in_use(demo.port)
+        assert _is_in_use(demo.simulator_port)
 
         status = demo.stop(number)
 
         assert demo.process.stdout is not None
         assert "The data is kept" in demo.process.stdout.read()
         assert status == 0
-        assert not _is_taken(demo.port)
-        assert not _is_taken(demo.simulator_port)
+        assert not _is_in_use(demo.port)
+        assert not _is_in_use(demo.simulator_port)
 
 
 def test_a_second_start_keeps_the_data(tmp_path: Path, new_context: Callable[..., BrowserContext]) -> None:
@@ -232,17 +232,17 @@ def test_a_second_start_keeps_the_data(tmp_path: Path, new_context: Callable[...
         expect(page.locator(".entries li")).to_contain_text("INC-4711")
 
 
-def test_a_port_in_use_is_named_and_no_process_keeps_running(tmp_path: Path) -> None:
+def test_the_demo_reports_a_port_in_use_and_stops_both_servers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
         with _demo(tmp_path / "demo.sqlite3", port) as demo:
-            said = demo.read_until("no line says this")
+            output = demo.read_until("no line contains this")
             status = demo.process.wait(timeout=40)
 
-    assert f"If port {port} is in use, choose others: make demo PORT=9000 SIMULATOR_PORT=9001" in said
+    assert f"If port {port} is in use, choose others: make demo PORT=9000 SIMULATOR_PORT=9001" in output
     assert status == 1
-    assert not _is_taken(demo.simulator_port)
+    assert not _is_in_use(demo.simulator_port)
 
 
 def _signed_in(context: BrowserContext) -> Page:

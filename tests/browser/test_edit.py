@@ -1,4 +1,4 @@
-"""The edit form: checks of the browser, errors of the server, marks of changed fields."""
+"""The edit form: checks in the browser, errors of the server, and marks on changed fields."""
 
 from collections.abc import Callable
 
@@ -19,27 +19,26 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
     return page
 
 
-def _around(page: Page, label: str) -> Locator:
+def _field_group(page: Page, label: str) -> Locator:
     return page.locator(".mb-3", has=page.get_by_label(label))
 
 
-def _post_unchecked(page: Page) -> None:
-    """Send a form that the browser would block."""
+def _submit_without_browser_checks(page: Page) -> None:
     page.evaluate("document.getElementById('edit-form').noValidate = true")
     page.get_by_role("button", name="Review changes").click()
 
 
-def test_the_browser_checks_the_limits_of_the_field_table(page: Page) -> None:
+def test_each_input_has_the_limits_of_the_field_table(page: Page) -> None:
     for field in FIELDS:
-        made, box = field.make(), page.locator(f"#id_{field.name}")
-        if isinstance(made, PatternField):
-            expect(box).to_have_attribute("pattern", made.pattern.pattern)
-        if isinstance(made, PatternField | FreeTextField):
-            expect(box).to_have_attribute("maxlength", str(made.max_length))
-        if isinstance(made, WholeNumberField):
-            expect(box).to_have_attribute("min", str(made.minimum))
-            expect(box).to_have_attribute("max", str(made.maximum))
-        expect(box).to_have_js_property("validity.valid", True)  # what the cloud holds is right
+        form_field, box = field.make(), page.locator(f"#id_{field.name}")
+        if isinstance(form_field, PatternField):
+            expect(box).to_have_attribute("pattern", form_field.pattern.pattern)
+        if isinstance(form_field, PatternField | FreeTextField):
+            expect(box).to_have_attribute("maxlength", str(form_field.max_length))
+        if isinstance(form_field, WholeNumberField):
+            expect(box).to_have_attribute("min", str(form_field.minimum))
+            expect(box).to_have_attribute("max", str(form_field.maximum))
+        expect(box).to_have_js_property("validity.valid", True)  # the value in the cloud is valid
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_an_invalid_field_shows_its_error_and_blocks_the_form(
     page.get_by_label(label).fill(text)
     page.get_by_label(label).press("Tab")
 
-    expect(_around(page, label).locator(".field-problem")).to_contain_text(message)
+    expect(_field_group(page, label).locator(".field-problem")).to_contain_text(message)
     expect(page.get_by_label(label)).to_have_attribute("aria-invalid", "true")
     expect(page.locator("[data-change-count]")).to_have_text("1 change")
     expect(page.locator("[data-error-count]")).to_have_text("1 field to correct")
@@ -84,7 +83,7 @@ def test_a_corrected_field_shows_no_error(page: Page) -> None:
     expect(page.locator("[data-error-count]")).to_be_empty()
 
 
-def test_fields_accept_no_more_characters_than_the_cloud(page: Page) -> None:
+def test_the_description_accepts_at_most_255_characters(page: Page) -> None:
     page.get_by_label("Description").fill("")
     page.get_by_label("Description").press_sequentially("x" * 260)
 
@@ -103,7 +102,7 @@ def test_changed_fields_are_marked_and_counted(page: Page) -> None:
     status.select_option("Off")
 
     expect(count).to_have_text("2 changes")
-    assert page.locator("[data-changed]").evaluate_all("all => all.map((one) => one.id)") == [
+    assert page.locator("[data-changed]").evaluate_all("all => all.map((element) => element.id)") == [
         "id_name",
         "id_server_group_status",
     ]
@@ -113,11 +112,11 @@ def test_changed_fields_are_marked_and_counted(page: Page) -> None:
 
 
 def test_server_errors_appear_in_a_focused_summary_with_links_to_the_fields(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+    site.errors.expect_status(422)
     page.get_by_label("Name").fill("two words")
     page.get_by_label("CPU threshold").fill("101")
 
-    _post_unchecked(page)
+    _submit_without_browser_checks(page)
 
     summary = page.get_by_role("alert").filter(has_text="Nothing was sent")
     expect(summary).to_be_focused()
@@ -126,16 +125,16 @@ def test_server_errors_appear_in_a_focused_summary_with_links_to_the_fields(site
     expect(page.get_by_label("CPU threshold")).to_be_focused()
     expect(page.get_by_label("CPU threshold")).to_have_value("101")
     expect(page.get_by_label("Name")).to_have_value("two words")
-    expect(_around(page, "Name")).to_contain_text("Spaces are not allowed")
+    expect(_field_group(page, "Name")).to_contain_text("Spaces are not allowed")
     expect(page.locator("[data-change-count]")).to_have_text("2 changes")
     expect(page.locator("[data-error-count]")).to_have_text("2 fields to correct")
     assert site.cloud.patches == []
 
 
-def test_the_error_summary_disappears_after_a_corrected_submit(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+def test_the_error_summary_disappears_after_the_corrected_form_is_sent(site: Site, page: Page) -> None:
+    site.errors.expect_status(422)
     page.get_by_label("Name").fill("two words")
-    _post_unchecked(page)
+    _submit_without_browser_checks(page)
     expect(page.locator(".error-summary")).to_be_focused()
 
     page.get_by_label("Name").fill("two-words")
@@ -145,8 +144,8 @@ def test_the_error_summary_disappears_after_a_corrected_submit(site: Site, page:
     expect(page.get_by_text("Nothing was sent")).to_have_count(0)
 
 
-def test_a_form_without_changes_sends_nothing(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+def test_a_form_without_changes_shows_a_message_and_sends_nothing(site: Site, page: Page) -> None:
+    site.errors.expect_status(422)
 
     page.get_by_role("button", name="Review changes").click()
 
@@ -154,8 +153,8 @@ def test_a_form_without_changes_sends_nothing(site: Site, page: Page) -> None:
     assert site.cloud.patches == []
 
 
-def test_a_rejection_is_shown_once_and_the_input_is_kept(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+def test_a_rejected_change_shows_its_error_once_and_keeps_the_input(site: Site, page: Page) -> None:
+    site.errors.expect_status(422)
     site.cloud.inject(fault("bad_request"))
     page.get_by_label("Description").fill("CAD users, Building 8")
     page.get_by_role("button", name="Review changes").click()
@@ -171,7 +170,7 @@ def test_a_rejection_is_shown_once_and_the_input_is_kept(site: Site, page: Page)
     expect(page.locator(".page-head .outcome")).to_have_text("rejected")
 
 
-def test_a_double_click_on_send_is_one_change(site: Site, page: Page) -> None:
+def test_a_double_click_on_send_sends_a_single_change(site: Site, page: Page) -> None:
     site.cloud.inject(fault("delay", delay_ms=400))
     page.get_by_label("Description").fill("CAD users, Building 8")
     page.get_by_role("button", name="Review changes").click()
@@ -182,7 +181,7 @@ def test_a_double_click_on_send_is_one_change(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"description": "CAD users, Building 8"}]
 
 
-def test_the_bar_never_covers_the_focused_field(page: Page) -> None:
+def test_the_save_bar_never_covers_the_focused_element(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 620})
     page.get_by_label("Name").focus()
 
@@ -190,16 +189,17 @@ def test_the_bar_never_covers_the_focused_field(page: Page) -> None:
         page.keyboard.press("Tab")
         hidden = page.evaluate(
             """() => {
-              const one = document.activeElement;
+              const element = document.activeElement;
               const bar = document.querySelector(".save-bar");
-              if (bar.contains(one) || !one.closest("form")) return null;
-              return one.getBoundingClientRect().bottom > bar.getBoundingClientRect().top ? one.id : null;
+              if (bar.contains(element) || !element.closest("form")) return null;
+              const isCovered = element.getBoundingClientRect().bottom > bar.getBoundingClientRect().top;
+              return isCovered ? element.id : null;
             }"""
         )
         assert hidden is None, focused(page)
 
 
-def test_a_message_never_moves_a_button_during_a_click(page: Page) -> None:
+def test_a_click_works_while_a_message_appears_or_disappears(page: Page) -> None:
     name, picker = page.get_by_label("Name"), page.locator("[data-picker]")
     expect(picker).to_be_attached()
 

@@ -1,4 +1,4 @@
-"""Find groups and entries: during typing, by address, and with Back and Forward."""
+"""Filters of the group list and of the activity: typing, links, back and forward."""
 
 from collections.abc import Callable
 
@@ -55,7 +55,7 @@ def test_a_pasted_link_restores_the_view(page: Page) -> None:
     expect(page.get_by_role("columnheader", name="Servers ready")).to_have_attribute("aria-sort", "descending")
 
 
-def test_a_number_above_the_list_is_a_filter(page: Page) -> None:
+def test_a_count_above_the_list_filters_the_list(page: Page) -> None:
     page.get_by_role("link", name="3 off").click()
 
     expect(page.locator("tbody tr")).to_have_count(3)
@@ -85,13 +85,13 @@ def test_sorting_keeps_the_filter_and_filtering_keeps_the_sort(page: Page) -> No
         ("Tag", "team=finance", 3),
     ],
 )
-def test_each_filter_applies_immediately(page: Page, label: str, option: str, found: int) -> None:
+def test_each_option_filters_the_list_immediately(page: Page, label: str, option: str, found: int) -> None:
     page.get_by_label(label, exact=True).and_(page.locator("select")).select_option(option)
 
     expect(page.locator("#live")).to_have_text(f"{found} groups found")
 
 
-def test_an_empty_list_links_to_all_groups(page: Page) -> None:
+def test_an_empty_result_offers_a_link_to_all_groups(page: Page) -> None:
     page.get_by_role("searchbox").fill("zzz")
 
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
@@ -100,7 +100,7 @@ def test_an_empty_list_links_to_all_groups(page: Page) -> None:
     expect(page.locator("tbody tr")).to_have_count(42)
 
 
-def test_the_activity_is_filtered_the_same_way(page: Page) -> None:
+def test_the_filters_of_the_activity_work_like_those_of_the_list(page: Page) -> None:
     page.goto(f"{LIST}?q=design-pool")
     switch_off(page, "INC-4711")
     page.get_by_role("button", name="Switch on again").click()

@@ -1,4 +1,4 @@
-"""Accessibility: axe on every page and state, narrow windows, zoom, keyboard."""
+"""Accessibility: axe on every page and state, narrow windows, zoom and keyboard."""
 
 import itertools
 import os
@@ -18,10 +18,10 @@ from tests.browser.browsing import (
     Site,
     State,
     focused,
-    opened,
+    overflowing_elements,
+    page_at,
     switch_of,
     switch_off,
-    widest_overflow,
 )
 from tests.browser.ledger_states import LEDGER_STATES
 from tests.conftest import address, fault
@@ -31,11 +31,11 @@ RULES = {
     "resultTypes": ["violations"],
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
-LIGHTS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (320, 768, 1280)
 
 
-def _sign_in_refused(_site: Site, page: Page) -> None:
+def _failed_sign_in(_site: Site, page: Page) -> None:
     page.goto("/accounts/login/")
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
@@ -59,7 +59,7 @@ def _list_with_a_toast(site: Site, page: Page) -> None:
     expect(page.locator(".toast-note")).to_be_visible()
 
 
-def _list_away(site: Site, page: Page) -> None:
+def _list_with_unavailable_cloud(site: Site, page: Page) -> None:
     _short_list(site, page)
     site.cloud.inject({"match": {"method": "GET"}, "fault": "unavailable"})
     page.reload()
@@ -90,7 +90,7 @@ def _picker_open(site: Site, page: Page) -> None:
     expect(page.locator("[data-image-id]").first).to_be_visible()
 
 
-def _choices_unreadable(site: Site, page: Page) -> None:
+def _choices_unavailable(site: Site, page: Page) -> None:
     site.cloud.inject(
         {"match": {"path": "/v2/cloudimages"}, "fault": "forbidden"},
         {"match": {"path": "*/volume-type"}, "fault": "forbidden"},
@@ -114,7 +114,7 @@ def _review_of_an_image(site: Site, page: Page) -> None:
     expect(page.get_by_label("Replace the image of this group")).to_be_visible()
 
 
-def _kept_through_a_sign_in(site: Site, page: Page) -> None:
+def _input_kept_after_sign_in(site: Site, page: Page) -> None:
     _edit(site, page)
     page.get_by_label("Description").fill("typed before")
     page.context.clear_cookies(name="sessionid")
@@ -130,7 +130,7 @@ def _kept_through_a_sign_in(site: Site, page: Page) -> None:
 
 
 def _edit_with_errors(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+    site.errors.expect_status(422)
     _edit(site, page)
     page.get_by_label("Name").fill("two words")
     page.get_by_label("Name").press("Tab")
@@ -147,8 +147,8 @@ def _review(site: Site, page: Page) -> None:
     expect(page.locator("section.review")).to_be_visible()
 
 
-def _refused_by_the_cloud(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+def _rejected_by_the_cloud(site: Site, page: Page) -> None:
+    site.errors.expect_status(422)
     site.cloud.inject(fault("bad_request"))
     _review(site, page)
     page.get_by_role("button", name="Send 2 changes").click()
@@ -156,7 +156,7 @@ def _refused_by_the_cloud(site: Site, page: Page) -> None:
 
 
 def _conflict(site: Site, page: Page) -> None:
-    site.watch.expect_status(409)
+    site.errors.expect_status(409)
     _edit(site, page)
     page.get_by_label("Description").fill("mine")
     page.get_by_role("button", name="Review changes").click()
@@ -174,7 +174,7 @@ def _entry(site: Site, page: Page) -> None:
     expect(page.locator(".page-head .outcome")).to_have_text("applied")
 
 
-def _entry_pending(site: Site, page: Page) -> None:
+def _unsettled_entry(site: Site, page: Page) -> None:
     site.cloud.inject(fault("ignored"))
     _review(site, page)
     page.get_by_role("button", name="Send 2 changes").click()
@@ -186,47 +186,47 @@ def _activity(site: Site, page: Page) -> None:
     page.goto(ACTIVITY)
 
 
-def _cloud_away(site: Site, page: Page) -> None:
+def _cloud_unavailable(site: Site, page: Page) -> None:
     site.cloud.inject({"match": {"method": "GET"}, "fault": "unavailable"})
-    opened(address(), 503)(site, page)
+    page_at(address(), 503)(site, page)
 
 
-def _me_menu(site: Site, page: Page) -> None:
+def _account_menu(site: Site, page: Page) -> None:
     _short_list(site, page)
     page.locator(".me summary").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 STATES = (
-    State("sign-in", "", opened("/accounts/login/")),
-    State("sign-in refused", "", _sign_in_refused),
+    State("sign-in", "", page_at("/accounts/login/")),
+    State("failed sign-in", "", _failed_sign_in),
     State("list", "help desk", _list),
     State("list of a viewer", "viewer", _short_list),
     State("list with a toast", "help desk", _list_with_a_toast),
-    State("nothing found", "help desk", opened(f"{LIST}?q=zzz")),
-    State("list, cloud away", "help desk", _list_away),
+    State("nothing found", "help desk", page_at(f"{LIST}?q=zzz")),
+    State("list, cloud unavailable", "help desk", _list_with_unavailable_cloud),
     State("switch-off dialog", "help desk", _dialog),
-    State("switch-off page", "help desk", opened(address("switch/"))),
+    State("switch-off page", "help desk", page_at(address("switch/"))),
     State("group", "administrator", _group_with_history),
     State("edit", "administrator", _edit),
     State("edit with errors", "administrator", _edit_with_errors),
     State("edit, picker open", "administrator", _picker_open),
-    State("edit, choices unreadable", "administrator", _choices_unreadable),
+    State("edit, choices unavailable", "administrator", _choices_unavailable),
     State("edit, fields that do not apply", "administrator", _fields_that_do_not_apply),
-    State("edit, kept through a sign-in", "administrator", _kept_through_a_sign_in),
+    State("edit, input kept after a sign-in", "administrator", _input_kept_after_sign_in),
     State("review of an image", "administrator", _review_of_an_image),
     State("review", "administrator", _review),
-    State("refused by the cloud", "administrator", _refused_by_the_cloud),
+    State("rejected by the cloud", "administrator", _rejected_by_the_cloud),
     State("conflict", "administrator", _conflict),
     State("activity", "administrator", _activity),
     State("entry", "administrator", _entry),
-    State("entry, pending", "administrator", _entry_pending),
-    State("not allowed", "viewer", opened(ACTIVITY, 403)),
-    State("not found", "viewer", opened("/nowhere/", 404)),
-    State("cloud away", "administrator", _cloud_away),
-    State("cloud check", "administrator", opened("/projects/default/server-groups/cloud-check/")),
-    State("menu open", "administrator", _me_menu),
-    State("password", "administrator", opened("/accounts/password/change/")),
+    State("entry, unsettled", "administrator", _unsettled_entry),
+    State("not allowed", "viewer", page_at(ACTIVITY, 403)),
+    State("not found", "viewer", page_at("/nowhere/", 404)),
+    State("cloud unavailable", "administrator", _cloud_unavailable),
+    State("cloud check", "administrator", page_at("/projects/default/server-groups/cloud-check/")),
+    State("account menu open", "administrator", _account_menu),
+    State("password", "administrator", page_at("/accounts/password/change/")),
     *LEDGER_STATES,
 )
 
@@ -235,53 +235,53 @@ IN_FORCED_COLOURS = [state for state in STATES if state.name in {"list", "edit w
 
 
 def _violations(page: Page) -> list[str]:
-    """The findings of axe, which is loaded into the page once."""
+    """Run axe and return its violations. Load its script if the page does not have it."""
     page.evaluate(f"if (!window.axe) {{ {AXE.axe_script} }}")
     found = page.evaluate("(options) => axe.run(options).then((results) => results.violations)", RULES)
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+    return [f"{violation['id']}: {node['html'][:160]}" for violation in found for node in violation["nodes"]]
 
 
-def screens(state: State) -> list[tuple[Literal["light", "dark"], int]]:
-    """`make test-crash` takes each scheme at each width, `make test` one scheme at each width, by turns."""
+def themes_and_widths(state: State) -> list[tuple[Literal["light", "dark"], int]]:
+    """Each theme at each width with ALL_CASES (`make test-crash`); otherwise each width with alternating themes."""
     if os.environ.get("ALL_CASES"):
-        return list(itertools.product(LIGHTS, WIDTHS))
-    turn = STATES.index(state)
-    return [(LIGHTS[(turn + place) % 2], width) for place, width in enumerate(WIDTHS)]
+        return list(itertools.product(THEMES, WIDTHS))
+    offset = STATES.index(state)
+    return [(THEMES[(offset + index) % 2], width) for index, width in enumerate(WIDTHS)]
 
 
 @pytest.mark.parametrize("state", STATES, ids=str)
-def test_axe_finds_nothing_and_nothing_overflows(
+def test_each_page_has_no_axe_violation_and_no_overflow(
     site: Site, open_context: Callable[..., BrowserContext], state: State
 ) -> None:
     page = open_context(state.role).new_page()
     state.prepare(site, page)
     found: dict[str, list[str]] = {}
-    """The place of each problem."""
+    """The themes and widths of each problem."""
 
-    for light, width in screens(state):
-        page.emulate_media(color_scheme=light)
+    for theme, width in themes_and_widths(state):
+        page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 800})
-        for problem in _violations(page) + widest_overflow(page):
-            found.setdefault(problem, []).append(f"{light} {width}")
+        for problem in _violations(page) + overflowing_elements(page):
+            found.setdefault(problem, []).append(f"{theme} {width}")
     for width in (390, 1024):
         page.set_viewport_size({"width": width, "height": 800})
-        found |= {problem: [str(width)] for problem in widest_overflow(page)}
+        found |= {problem: [str(width)] for problem in overflowing_elements(page)}
     if state in IN_FORCED_COLOURS:
         page.set_viewport_size({"width": 1280, "height": 800})
         page.emulate_media(color_scheme="light", forced_colors="active")
         found |= {problem: ["forced colours"] for problem in _violations(page)}
 
-    assert not found, "\n".join(f"{problem} {where}" for problem, where in found.items())
+    assert not found, "\n".join(f"{problem} {screens}" for problem, screens in found.items())
 
 
-def test_nothing_is_cut_off_at_four_times_zoom(open_context: Callable[..., BrowserContext]) -> None:
-    """1280 x 1024 px at 400 % are 320 x 256 CSS px, each made of four by four."""
+def test_each_page_works_at_400_percent_zoom(open_context: Callable[..., BrowserContext]) -> None:
+    """At 400 % zoom, a screen of 1280 x 1024 pixels has 320 x 256 CSS pixels."""
     page = open_context("administrator", device_scale_factor=4).new_page()
     page.set_viewport_size({"width": 320, "height": 256})
 
     for path in (LIST, address(), address("edit/"), address("switch/"), ACTIVITY):
         page.goto(path)
-        assert widest_overflow(page) == [], path
+        assert overflowing_elements(page) == [], path
 
     page.goto(f"{LIST}?q=design-pool")
     switch_of(page).click()
@@ -290,15 +290,15 @@ def test_nothing_is_cut_off_at_four_times_zoom(open_context: Callable[..., Brows
     expect(switch_of(page)).to_have_attribute("aria-checked", "false")
 
 
-def _tab_stops(page: Page, most: int) -> list[str]:
+def _tab_stops(page: Page, count: int) -> list[str]:
     stops = []
-    for _ in range(most):
+    for _ in range(count):
         page.keyboard.press("Tab")
         stops.append(focused(page)["words"])
     return stops
 
 
-def test_the_skip_link_comes_first_and_leads_to_the_content(open_context: Callable[..., BrowserContext]) -> None:
+def test_the_skip_link_is_first_and_moves_the_focus_to_the_content(open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("help desk").new_page()
     page.goto(LIST)
 
@@ -311,7 +311,7 @@ def test_the_skip_link_comes_first_and_leads_to_the_content(open_context: Callab
     assert _tab_stops(page, 1) == ["42 groups"]
 
 
-def test_tab_follows_the_reading_order_of_the_list(open_context: Callable[..., BrowserContext]) -> None:
+def test_the_tab_order_of_the_list_is_its_reading_order(open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
 
@@ -328,7 +328,7 @@ def test_tab_follows_the_reading_order_of_the_list(open_context: Callable[..., B
     ]
 
 
-def test_tab_follows_the_reading_order_of_the_form(open_context: Callable[..., BrowserContext]) -> None:
+def test_the_tab_order_of_the_form_is_its_reading_order(open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("administrator").new_page()
     page.goto(address("edit/"))
     expect(page.locator("[data-picker]")).to_be_attached()
@@ -347,7 +347,7 @@ def test_tab_follows_the_reading_order_of_the_form(open_context: Callable[..., B
     ]
 
 
-def test_a_group_is_found_and_switched_off_with_the_keyboard_alone(
+def test_a_user_finds_and_switches_off_a_group_with_the_keyboard(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("help desk").new_page()
@@ -387,13 +387,13 @@ def test_a_menu_closes_with_escape_and_with_a_click_elsewhere(open_context: Call
     expect(sign_out).to_be_hidden()
 
 
-def test_each_switch_is_named_after_its_group_and_never_after_its_state(
+def test_the_name_of_each_switch_is_its_group_and_not_its_state(
     open_context: Callable[..., BrowserContext],
 ) -> None:
     page = open_context("help desk").new_page()
     page.goto(LIST)
 
-    names = page.get_by_role("switch").evaluate_all("all => all.map((one) => one.ariaLabel)")
+    names = page.get_by_role("switch").evaluate_all("all => all.map((element) => element.ariaLabel)")
 
     assert len(set(names)) == 42
     assert not [name for name in names if re.fullmatch(r"(?i)on|off", name)]

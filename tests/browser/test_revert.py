@@ -1,4 +1,4 @@
-"""An administrator reverts a change from its entry: unchanged values only, and through the review."""
+"""Reverting a change from its entry. The revert skips fields that changed later and passes the review."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from tests.browser.browsing import ACTIVITY, Site
 from tests.conftest import address
 
 
-def changed(page: Page) -> str:
-    """The address of the entry of a change of two fields."""
+def change_two_fields(page: Page) -> str:
+    """Change two fields in the form and return the address of the entry."""
     page.goto(address("edit/"))
     page.get_by_label("Description").fill("CAD users, Building 8")
     page.get_by_label("CPU threshold").fill("85")
@@ -19,11 +19,11 @@ def changed(page: Page) -> str:
     return page.url
 
 
-def test_unchanged_values_are_reverted_and_no_message_remains_after_going_back(
+def test_a_revert_skips_fields_that_changed_later_and_works_only_once(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("administrator").new_page()
-    entry = changed(page)
+    entry = change_two_fields(page)
     site.cloud.change(description="changed since by someone else")
     site.cloud.control("DELETE", "requests")
 
@@ -55,7 +55,7 @@ def test_unchanged_values_are_reverted_and_no_message_remains_after_going_back(
 
 def test_reverting_works_without_javascript(site: Site, open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("administrator", java_script_enabled=False).new_page()
-    changed(page)
+    change_two_fields(page)
 
     page.get_by_role("link", name="Revert", exact=True).click()
     page.get_by_role("button", name="Review changes").click()

@@ -1,4 +1,4 @@
-"""Editing in a browser: conditions, choices, the review, conflicts, an expired session."""
+"""Editing with a review: conditions, choices, conflicts, and an expired session."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from tests.conftest import DESIGN_POOL, address
 
 @pytest.fixture
 def page(site: Site, open_context: Callable[..., BrowserContext]) -> Page:
-    """An administrator's browser, on the edit form with its choices loaded."""
+    """The edit form of an administrator, with its choices loaded."""
     page = open_context("administrator", permissions=["clipboard-read", "clipboard-write"]).new_page()
     page.goto(address("edit/"))
     expect(page.locator("[data-disk-types], [data-picker]").first).to_be_visible()
     return page
 
 
-def review(page: Page) -> None:
+def open_review(page: Page) -> None:
     page.get_by_role("button", name="Review changes").click()
     expect(page.locator("section.review")).to_be_focused()
 
 
-def test_choosing_an_image_sets_type_and_product_and_the_disks_minimum(site: Site, page: Page) -> None:
+def test_choosing_an_image_sets_its_type_its_product_and_the_minimum_disk_size(site: Site, page: Page) -> None:
     page.get_by_text("Choose from").click()
     page.get_by_placeholder("Name, type, operating system or minimum disk").fill("gpu 100 GB")
     page.get_by_role("button", name="ws2019-gpu-2026-01").click()
@@ -37,7 +37,7 @@ def test_choosing_an_image_sets_type_and_product_and_the_disks_minimum(site: Sit
     page.get_by_label("System disk size").fill("100")
     expect(page.locator("[data-change-count]")).to_have_text("3 changes")
     expect(page.locator("[data-error-count]")).to_be_empty()
-    review(page)
+    open_review(page)
     page.get_by_role("button", name="Send 3 changes").click()
     expect(page.locator("section.review")).to_be_visible()
     assert site.cloud.patches == []
@@ -62,22 +62,22 @@ def test_a_private_image_has_no_product(page: Page) -> None:
     expect(page.get_by_label("Image type")).to_have_value("private")
 
 
-def test_unavailable_disk_types_are_marked(page: Page) -> None:
+def test_unavailable_disk_types_show_the_reason(page: Page) -> None:
     options = page.get_by_label("System disk type").locator("option")
 
     expect(options.nth(1)).to_have_text("SSD, Ultra-high I/O (sold out in ap-southeast-3b)")
     expect(options.nth(4)).to_have_text("SATA, Common I/O (not offered here)")
 
 
-def test_lists_have_the_browsers_own_arrow(page: Page) -> None:
+def test_lists_use_the_arrow_of_the_browser(page: Page) -> None:
     arrows = page.evaluate(
-        "[...document.querySelectorAll('select')].map((one) => getComputedStyle(one).backgroundImage)"
+        "[...document.querySelectorAll('select')].map((element) => getComputedStyle(element).backgroundImage)"
     )
 
     assert set(arrows) == {"none"}
 
 
-def test_values_can_be_typed_when_the_choices_cannot_be_read(
+def test_fields_are_editable_when_the_choices_cannot_be_read(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     site.cloud.inject(
@@ -97,7 +97,7 @@ def test_values_can_be_typed_when_the_choices_cannot_be_read(
     expect(page.get_by_label("Image ID")).to_be_editable()
 
 
-def test_a_name_in_use_is_reported_during_typing(page: Page) -> None:
+def test_the_form_reports_a_duplicate_name_while_the_user_types(page: Page) -> None:
     page.get_by_label("Name").fill("finance-eu")
 
     expect(page.locator("#name-check")).to_have_text("finance-eu: Another group has this name.")
@@ -113,7 +113,7 @@ def test_a_name_in_use_is_reported_during_typing(page: Page) -> None:
         ({"image_type": "private", "image_product_id": ""}, "Image product ID", "A Marketplace image needs it"),
     ],
 )
-def test_a_field_that_does_not_apply_is_disabled_with_the_reason(
+def test_a_field_that_does_not_apply_is_disabled_and_shows_the_reason(
     site: Site, open_context: Callable[..., BrowserContext], members: dict[str, object], label: str, reason: str
 ) -> None:
     site.cloud.control("PUT", f"groups/{DESIGN_POOL}", members)
@@ -125,10 +125,10 @@ def test_a_field_that_does_not_apply_is_disabled_with_the_reason(
     expect(page.locator(".mb-3", has=page.get_by_label(label))).to_contain_text(reason)
 
 
-def test_the_review_shows_the_effects_and_the_request(site: Site, page: Page) -> None:
+def test_the_review_shows_the_consequences_and_the_request_to_copy(site: Site, page: Page) -> None:
     page.get_by_label("Maximum sessions").fill("5")
     page.get_by_label("Application type").select_option("SESSION_DESKTOP_APP")
-    review(page)
+    open_review(page)
 
     expect(page.locator(".consequences")).to_contain_text("would refuse new sessions now")
     expect(page.locator(".consequences")).to_contain_text("design-pool-standby")
@@ -142,9 +142,9 @@ def test_the_review_shows_the_effects_and_the_request(site: Site, page: Page) ->
     assert site.cloud.patches == []
 
 
-def test_back_to_the_form_keeps_the_input(page: Page) -> None:
+def test_going_back_to_the_form_keeps_the_input(page: Page) -> None:
     page.get_by_label("Description").fill("first line\nsecond line")
-    review(page)
+    open_review(page)
 
     page.get_by_role("button", name="Back to the form").click()
 
@@ -153,10 +153,12 @@ def test_back_to_the_form_keeps_the_input(page: Page) -> None:
 
 
 @pytest.mark.parametrize(("choice", "patches"), [("theirs", []), ("mine", [{"name": "mine"}])])
-def test_a_conflict_is_resolved_by_the_chosen_value(site: Site, page: Page, choice: str, patches: list[object]) -> None:
-    site.watch.expect_status(409, 422)
+def test_a_conflict_asks_for_a_choice_and_applies_it(
+    site: Site, page: Page, choice: str, patches: list[object]
+) -> None:
+    site.errors.expect_status(409, 422)
     page.get_by_label("Name").fill("mine")
-    review(page)
+    open_review(page)
     site.cloud.change(name="theirs", description="by them")
 
     page.get_by_role("button", name="Send 1 change").click()
@@ -173,9 +175,9 @@ def test_a_conflict_is_resolved_by_the_chosen_value(site: Site, page: Page, choi
     assert site.cloud.patches == patches
 
 
-def test_the_input_survives_an_expired_session(site: Site, page: Page) -> None:
+def test_the_form_keeps_its_input_after_the_session_expires(site: Site, page: Page) -> None:
     user = site.client_as("administrator").session["_auth_user_id"]
-    _give_password(user)
+    _set_password(user)
     page.get_by_label("Description").fill("typed before")
     page.context.clear_cookies(name="sessionid")
 
@@ -190,7 +192,7 @@ def test_the_input_survives_an_expired_session(site: Site, page: Page) -> None:
     assert site.cloud.patches == []
 
 
-def _give_password(user_id: str) -> None:
+def _set_password(user_id: str) -> None:
     user = User.objects.get(pk=user_id)
     user.set_password(PASSWORD)
     user.save()

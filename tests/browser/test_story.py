@@ -1,4 +1,4 @@
-"""The main job from end to end: find, switch off, edit, and read the ledger."""
+"""The main workflow from end to end, as in issue 2."""
 
 import re
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from dashboard.accounts.models import User
-from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, place_of_switch, switch_of
+from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, switch_area, switch_of
 from tests.conftest import DESIGN_POOL, address
 
 
-def _sign_in_through_the_form(page: Page, user: User) -> None:
+def _sign_in(page: Page, user: User) -> None:
     user.set_password(PASSWORD)
     user.save()
     page.goto("/")
@@ -27,7 +27,7 @@ def _sign_out(page: Page) -> None:
 def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
     site: Site, page: Page, person: Callable[[str], User]
 ) -> None:
-    _sign_in_through_the_form(page, person("help desk"))
+    _sign_in(page, person("help desk"))
     page.get_by_role("searchbox").press_sequentially("design-p")
     expect(page.get_by_text("1 to 2 of 2")).to_be_visible()
     expect(page.locator(".counts")).to_contain_text(re.compile(r"42 groups\s+39 on\s+3 off"))
@@ -39,7 +39,7 @@ def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
     dialog.get_by_role("button", name="Switch off").click()
 
     expect(switch_of(page)).to_have_attribute("aria-checked", "false")
-    expect(place_of_switch(page)).to_contain_text("Off")
+    expect(switch_area(page)).to_contain_text("Off")
     expect(page.locator(".counts")).to_contain_text(re.compile(r"42 groups\s+38 on\s+4 off"))
     expect(page.locator(f"#server-group-{DESIGN_POOL}")).to_contain_text("just now by help-desk")
     expect(page.locator("#live")).to_have_text("design-pool is off.")
@@ -53,7 +53,7 @@ def test_the_help_desk_switches_a_group_off_and_an_administrator_edits_it(
     _sign_out(page)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
-    _sign_in_through_the_form(page, person("administrator"))
+    _sign_in(page, person("administrator"))
     page.goto(address())
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Name").fill("design-pool-7")

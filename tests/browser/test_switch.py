@@ -1,4 +1,4 @@
-"""Switch a group off and on, also with a slow or failing cloud and other changes."""
+"""Switching a group off and on, also with a slow, rejecting or unavailable cloud."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
 from dashboard.audit.models import ChangeIntent
-from tests.browser.browsing import LIST, Site, focused, place_of_switch, switch_of, switch_off
+from tests.browser.browsing import LIST, Site, focused, switch_area, switch_of, switch_off
 from tests.conftest import address, fault
 
 EVERY_READ = {"match": {"method": "GET"}, "fault": "unavailable"}
@@ -16,7 +16,7 @@ EVERY_READ = {"match": {"method": "GET"}, "fault": "unavailable"}
 
 @pytest.fixture
 def page(open_context: Callable[..., BrowserContext]) -> Page:
-    """The list, filtered to design-pool and its standby, for the help desk."""
+    """The list of a help desk user, filtered to design-pool and its standby."""
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
     expect(page.get_by_text("2 / 3")).to_be_visible()
@@ -24,7 +24,7 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
 
 
 def _announcements(page: Page) -> Callable[[], list[str]]:
-    """Listen to the live region from now on."""
+    """Start to collect the texts of the live region. The result returns them."""
     page.evaluate(
         """() => {
           window.announced = [];
@@ -34,14 +34,14 @@ def _announcements(page: Page) -> Callable[[], list[str]]:
         }"""
     )
 
-    def heard() -> list[str]:
+    def collected() -> list[str]:
         texts: list[str] = page.evaluate("window.announced")
         return texts
 
-    return heard
+    return collected
 
 
-def test_the_dialog_shows_the_load_and_focuses_the_safe_button(page: Page) -> None:
+def test_the_dialog_shows_sessions_and_focuses_the_safe_button(page: Page) -> None:
     switch_of(page).press("Enter")
 
     dialog = page.get_by_role("dialog", name="Switch off design-pool?")
@@ -53,7 +53,7 @@ def test_the_dialog_shows_the_load_and_focuses_the_safe_button(page: Page) -> No
 
 
 @pytest.mark.parametrize("control", ["Escape", "Keep it on"])
-def test_closing_the_dialog_sends_nothing_and_returns_to_the_switch(site: Site, page: Page, control: str) -> None:
+def test_closing_the_dialog_sends_nothing_and_focuses_the_switch(site: Site, page: Page, control: str) -> None:
     switch_of(page).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
@@ -69,7 +69,7 @@ def test_closing_the_dialog_sends_nothing_and_returns_to_the_switch(site: Site, 
     assert not ChangeIntent.objects.exists()
 
 
-def test_the_dialog_requires_a_reason_before_it_sends(site: Site, page: Page) -> None:
+def test_the_dialog_requires_a_reason_before_it_sends_a_change(site: Site, page: Page) -> None:
     switch_of(page).click()
 
     page.get_by_role("button", name="Switch off").click()
@@ -79,7 +79,7 @@ def test_the_dialog_requires_a_reason_before_it_sends(site: Site, page: Page) ->
     assert site.cloud.patches == []
 
 
-def test_a_double_click_is_one_change(site: Site, page: Page) -> None:
+def test_a_double_click_sends_a_single_change(site: Site, page: Page) -> None:
     switch_of(page).click()
     page.get_by_label("Reason").fill("INC-1")
     page.get_by_role("button", name="Switch off").dblclick()
@@ -93,8 +93,8 @@ def test_a_double_click_is_one_change(site: Site, page: Page) -> None:
     assert ChangeIntent.objects.count() == 2
 
 
-def test_a_change_is_announced_once_and_the_focus_stays_on_the_switch(page: Page) -> None:
-    heard = _announcements(page)
+def test_a_change_is_announced_once_and_the_switch_keeps_the_focus(page: Page) -> None:
+    announced = _announcements(page)
 
     switch_off(page, "INC-1")
     expect(switch_of(page)).to_have_attribute("aria-checked", "false")
@@ -104,7 +104,7 @@ def test_a_change_is_announced_once_and_the_focus_stays_on_the_switch(page: Page
     expect(switch_of(page)).to_be_focused()
 
     expect(page.locator(".counts")).to_contain_text(re.compile(r"39 on\s+3 off"))
-    assert heard() == ["design-pool is off.", "design-pool is on."]
+    assert announced() == ["design-pool is off.", "design-pool is on."]
     assert page.locator("#live").get_attribute("role") == "status"
 
 
@@ -122,7 +122,7 @@ def test_the_toast_offers_to_switch_on_again(site: Site, page: Page) -> None:
     expect(page.locator(".toast-note")).to_have_count(0)
 
 
-def test_a_rejected_change_restores_the_switch_and_shows_the_clouds_message(site: Site, page: Page) -> None:
+def test_a_rejected_change_resets_the_switch_and_shows_the_error(site: Site, page: Page) -> None:
     site.cloud.inject(fault("forbidden"))
 
     switch_off(page, "INC-1")
@@ -132,11 +132,11 @@ def test_a_rejected_change_restores_the_switch_and_shows_the_clouds_message(site
     expect(toast).to_contain_text("WKS.0008")
     expect(toast).to_contain_text("The cloud would refuse the same change again.")
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
-    expect(place_of_switch(page)).to_contain_text("On")
+    expect(switch_area(page)).to_contain_text("On")
     assert len(site.cloud.patches) == 1
 
 
-def test_the_counts_are_right_after_a_switch_during_their_request(page: Page) -> None:
+def test_the_counts_are_correct_after_a_switch_during_the_counting(page: Page) -> None:
     held: list[tuple[Route, APIResponse]] = []
     page.route("**/counts/**", lambda route: held.append((route, route.fetch())), times=1)
 
@@ -153,7 +153,7 @@ def test_the_counts_are_right_after_a_switch_during_their_request(page: Page) ->
     expect(page.locator(".counts")).to_contain_text(re.compile(r"39 on\s+3 off"))
 
 
-def test_a_switch_is_busy_and_unchanged_until_a_slow_cloud_responds(site: Site, page: Page) -> None:
+def test_the_switch_is_busy_and_stays_on_until_a_slow_cloud_responds(site: Site, page: Page) -> None:
     site.cloud.inject(fault("delay", delay_ms=1200))
 
     switch_off(page, "INC-1")
@@ -168,9 +168,9 @@ def test_a_switch_is_busy_and_unchanged_until_a_slow_cloud_responds(site: Site, 
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_a_second_group_can_be_switched_while_the_first_is_pending(site: Site, page: Page) -> None:
+def test_a_second_group_can_be_switched_during_a_slow_change(site: Site, page: Page) -> None:
     standby = page.get_by_role("switch", name="design-pool-standby")
-    heard = _announcements(page)
+    announced = _announcements(page)
     site.cloud.inject(fault("delay", delay_ms=1500))
     switch_off(page, "INC-1")
 
@@ -182,10 +182,10 @@ def test_a_second_group_can_be_switched_while_the_first_is_pending(site: Site, p
 
     expect(standby).to_have_attribute("aria-checked", "false")
     expect(page.locator("dialog")).to_have_count(0)
-    assert heard() == ["design-pool is off.", "design-pool-standby is off."]
+    assert announced() == ["design-pool is off.", "design-pool-standby is off."]
 
 
-def test_the_switch_off_page_does_the_same_as_the_dialog(site: Site, page: Page) -> None:
+def test_the_switch_off_page_works_like_the_dialog(site: Site, page: Page) -> None:
     page.goto(address("switch/"))
     page.get_by_label("Reason").fill("INC-1")
 
@@ -196,7 +196,7 @@ def test_the_switch_off_page_does_the_same_as_the_dialog(site: Site, page: Page)
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_an_unavailable_cloud_leaves_the_last_list_and_locks_the_switches(site: Site, page: Page) -> None:
+def test_the_page_keeps_the_last_list_and_locks_switches_during_an_outage(site: Site, page: Page) -> None:
     site.cloud.inject(EVERY_READ)
 
     page.reload()
@@ -211,7 +211,7 @@ def test_an_unavailable_cloud_leaves_the_last_list_and_locks_the_switches(site: 
     expect(switch_of(page)).to_be_enabled()
 
 
-def test_an_ended_session_leads_to_the_sign_in_and_back(site: Site, page: Page) -> None:
+def test_a_click_after_the_session_expires_opens_the_sign_in_page(site: Site, page: Page) -> None:
     Session.objects.all().delete()
 
     switch_of(page).click()
@@ -221,10 +221,10 @@ def test_an_ended_session_leads_to_the_sign_in_and_back(site: Site, page: Page) 
     expect(page.locator("#groups")).to_have_count(0)
 
 
-def test_a_dashboard_that_does_not_respond_is_reported(site: Site, page: Page) -> None:
-    site.watch.tolerate("htmx:sendError")
-    site.watch.tolerate("htmx:afterRequest")
-    site.watch.tolerate("net::ERR_FAILED")
+def test_a_failed_request_shows_a_message_and_resets_the_switch(site: Site, page: Page) -> None:
+    site.errors.ignore("htmx:sendError")
+    site.errors.ignore("htmx:afterRequest")
+    site.errors.ignore("net::ERR_FAILED")
     switch_of(page).click()
     page.get_by_label("Reason").fill("INC-1")
     page.route("**/switch/", lambda route: route.abort())
@@ -238,8 +238,8 @@ def test_a_dashboard_that_does_not_respond_is_reported(site: Site, page: Page) -
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
 
 
-def test_a_server_error_appears_above_the_list_and_the_table_stays(site: Site, page: Page) -> None:
-    site.watch.expect_status(503)
+def test_an_error_of_the_dashboard_appears_above_the_list(site: Site, page: Page) -> None:
+    site.errors.expect_status(503)
     site.cloud.inject(EVERY_READ)
 
     switch_of(page).click()
@@ -249,7 +249,7 @@ def test_a_server_error_appears_above_the_list_and_the_table_stays(site: Site, p
     expect(switch_of(page)).to_be_visible()
 
 
-def test_the_group_page_follows_its_switch(site: Site, page: Page) -> None:
+def test_a_switch_on_the_page_of_a_group_updates_the_page(site: Site, page: Page) -> None:
     page.goto(address())
 
     switch_off(page, "INC-1")
@@ -261,7 +261,7 @@ def test_the_group_page_follows_its_switch(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_the_switch_is_large_enough_for_touch(page: Page) -> None:
+def test_each_switch_is_at_least_44_pixels_wide_and_high(page: Page) -> None:
     page.set_viewport_size({"width": 320, "height": 800})
 
     sizes = [box for switch in page.get_by_role("switch").all() if (box := switch.bounding_box())]

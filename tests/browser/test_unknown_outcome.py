@@ -1,31 +1,31 @@
-"""A lost response: the page says that the outcome is unknown, reads the group again, and sends nothing twice."""
+"""A lost response: the page shows an unknown outcome, reads the group again, and sends nothing twice."""
 
 import re
 from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.browsing import ACTIVITY, LIST, Site, place_of_switch, switch_of
+from tests.browser.browsing import ACTIVITY, LIST, Site, switch_area, switch_of
 from tests.conftest import DESIGN_POOL, address
 
 READS_IN_REQUEST = 2 * 3
-"""Two rungs of the ladder, each read tried three times."""
+"""Two reads during the request, with three attempts each."""
 
 
-def test_a_switch_without_a_response_is_checked_until_a_read_shows_it(
+def test_a_switch_with_a_lost_response_shows_checking_until_a_read_succeeds(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
     switch_of(page).click()
     page.get_by_label("Reason").fill("INC-4711")
-    # The first request of the page cannot read the group. The second one can.
-    site.play_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
+    # The first check by the page fails to read the group. The second check succeeds.
+    site.inject_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
 
     page.get_by_role("button", name="Switch off").click()
 
-    place = place_of_switch(page)
-    expect(place).to_have_text("Checking")
+    area = switch_area(page)
+    expect(area).to_have_text("Checking")
     expect(switch_of(page)).to_have_count(0)
     expect(page.locator("#live")).to_contain_text("It is not known yet whether design-pool is off.")
     expect(page.locator("#problem")).to_be_empty()
@@ -35,7 +35,7 @@ def test_a_switch_without_a_response_is_checked_until_a_read_shows_it(
     assert site.cloud.patches == [{"server_group_status": False}]
 
 
-def test_an_edit_without_a_response_is_unknown_until_a_read_shows_it(
+def test_an_edit_with_a_lost_response_shows_unknown_until_a_read_succeeds(
     site: Site, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context("administrator").new_page()
@@ -44,7 +44,7 @@ def test_an_edit_without_a_response_is_unknown_until_a_read_shows_it(
     page.get_by_role("button", name="Review changes").click()
     send = page.get_by_role("button", name="Send 1 change")
     expect(send).to_be_visible()
-    site.play_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
+    site.inject_unknown_outcome(unreadable=READS_IN_REQUEST + 3)
 
     send.click()
 
@@ -58,7 +58,7 @@ def test_an_edit_without_a_response_is_unknown_until_a_read_shows_it(
     assert site.cloud.patches == [{"description": "CAD users, Building 8"}]
 
 
-def test_a_pending_change_is_pending_on_every_page(site: Site, open_context: Callable[..., BrowserContext]) -> None:
+def test_every_page_shows_an_unsettled_change(site: Site, open_context: Callable[..., BrowserContext]) -> None:
     page = open_context("administrator").new_page()
     site.cloud.inject({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
     page.goto(address("edit/"))
@@ -71,9 +71,9 @@ def test_a_pending_change_is_pending_on_every_page(site: Site, open_context: Cal
     page.goto(ACTIVITY)
     expect(page.locator(".entries .outcome")).to_have_text("unknown, checking")
     page.goto(address())
-    expect(place_of_switch(page)).to_have_text("Checking")
+    expect(switch_area(page)).to_have_text("Checking")
     page.goto(f"{LIST}?q=design-pool")
-    expect(place_of_switch(page)).to_have_text("Checking")
+    expect(switch_area(page)).to_have_text("Checking")
     site.cloud.change(description="CAD users, Building 8")
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
     assert len(site.cloud.patches) == 1

@@ -1,4 +1,4 @@
-"""Every task works without JavaScript."""
+"""Every feature works without JavaScript."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.accounts.models import User
-from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, place_of_switch, switch_of
+from tests.browser.browsing import ACTIVITY, LIST, PASSWORD, Site, switch_area, switch_of
 from tests.conftest import address
 
 
@@ -16,7 +16,7 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
     return open_context("administrator", java_script_enabled=False).new_page()
 
 
-def test_signing_in_and_out(open_context: Callable[..., BrowserContext], person: Callable[[str], User]) -> None:
+def test_a_user_signs_in_and_out(open_context: Callable[..., BrowserContext], person: Callable[[str], User]) -> None:
     user = person("help desk")
     user.set_password(PASSWORD)
     user.save()
@@ -33,7 +33,7 @@ def test_signing_in_and_out(open_context: Callable[..., BrowserContext], person:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_filtering_and_sorting(page: Page) -> None:
+def test_the_list_has_filters_and_sorting(page: Page) -> None:
     page.goto(LIST)
 
     page.get_by_role("searchbox").fill("callcenter")
@@ -47,7 +47,7 @@ def test_filtering_and_sorting(page: Page) -> None:
     expect(page.get_by_label("Status")).to_have_value("on")
 
 
-def test_switching_off_and_on(site: Site, page: Page) -> None:
+def test_a_group_is_switched_off_and_on(site: Site, page: Page) -> None:
     page.goto(f"{LIST}?q=design-pool")
 
     switch_of(page).click()
@@ -62,7 +62,7 @@ def test_switching_off_and_on(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"server_group_status": False}, {"server_group_status": True}]
 
 
-def test_keeping_a_group_on(site: Site, page: Page) -> None:
+def test_keep_it_on_sends_nothing(site: Site, page: Page) -> None:
     page.goto(address("switch/"))
 
     page.get_by_role("link", name="Keep it on").click()
@@ -71,8 +71,8 @@ def test_keeping_a_group_on(site: Site, page: Page) -> None:
     assert site.cloud.patches == []
 
 
-def test_editing(site: Site, page: Page) -> None:
-    site.watch.expect_status(422)
+def test_a_corrected_form_is_sent(site: Site, page: Page) -> None:
+    site.errors.expect_status(422)
     page.goto(address("edit/"))
 
     page.get_by_label("Description").fill("CAD users, Building 8")
@@ -89,12 +89,12 @@ def test_editing(site: Site, page: Page) -> None:
     assert site.cloud.patches == [{"description": "CAD users, Building 8", "system_disk_size": 100}]
 
 
-def test_an_unsettled_change_has_a_button_to_check_again(site: Site, page: Page) -> None:
+def test_check_again_settles_an_unsettled_change(site: Site, page: Page) -> None:
     site.cloud.inject({"match": {"method": "PATCH"}, "times": 1, "fault": "ignored"})
     page.goto(address("switch/"))
     page.get_by_label("Reason").fill("INC-1")
     page.get_by_role("button", name="Switch off").click()
-    expect(place_of_switch(page)).to_contain_text("Checking")
+    expect(switch_area(page)).to_contain_text("Checking")
     site.cloud.change(server_group_status=False)
 
     page.get_by_role("button", name="Check again").click()
@@ -103,7 +103,7 @@ def test_an_unsettled_change_has_a_button_to_check_again(site: Site, page: Page)
     assert len(site.cloud.patches) == 1
 
 
-def test_filtering_the_activity(site: Site, page: Page) -> None:
+def test_the_activity_has_filters(site: Site, page: Page) -> None:
     page.goto(address("switch/"))
     page.get_by_label("Reason").fill("INC-1")
     page.get_by_role("button", name="Switch off").click()
@@ -118,7 +118,7 @@ def test_filtering_the_activity(site: Site, page: Page) -> None:
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
-def test_choosing_a_theme(page: Page) -> None:
+def test_a_user_chooses_a_theme(page: Page) -> None:
     page.goto(LIST)
 
     page.locator(".me summary").click()
