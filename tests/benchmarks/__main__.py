@@ -1,4 +1,4 @@
-"""Run every benchmark of this folder. With BENCH_JSON=file, write the figures there too."""
+"""Run every benchmark in this folder. `BENCH_JSON=file` also writes the figures to a file."""
 
 import importlib
 import json

@@ -1,7 +1,7 @@
-"""The cost of the client, beside the official SDK and plain `requests`, with the same simulator in one run.
+"""Compare the client with the official SDK and with bare `requests`, on the same simulator in the same run.
 
-Times depend on the machine; trust the ratios. The simulator runs in a process of its own, so that it does not share the
-interpreter's lock with what is measured, and the candidates take turns, so that a busy moment hits all of them.
+Times depend on the machine. The ratios are more reliable. The simulator runs in a separate process, so that it does not
+share the interpreter lock with the measured code. The candidates alternate, so that a busy moment affects all of them.
 """
 
 import statistics
@@ -40,15 +40,15 @@ def _serve(pipe: Connection, groups: int, latency_ms: int) -> None:
 
 @contextmanager
 def simulator(groups: int = 42, latency_ms: int = 0) -> Iterator[str]:
-    """The address of a simulator in another process."""
+    """Run a simulator in another process and yield its address."""
     context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, groups, latency_ms), daemon=True)
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=_serve, args=(child_end, groups, latency_ms), daemon=True)
     process.start()
     try:
-        yield ours.recv()
+        yield parent_end.recv()
     finally:
-        ours.send("stop")
+        parent_end.send("stop")
         process.join()
 
 
@@ -70,7 +70,7 @@ def bare(url: str) -> requests.Session:
 
 
 def median_ms(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each candidate, which take turns."""
+    """Return the median milliseconds of each candidate. The candidates alternate."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, call in candidates.items():
@@ -81,16 +81,16 @@ def median_ms(candidates: Mapping[str, Callable[[], object]], rounds: int) -> di
 
 
 def bench_one_call() -> dict[str, float]:
-    """ShowServerGroup, answered at once, over a connection that is kept open."""
+    """Measure ShowServerGroup over a persistent connection, with a simulator that responds at once."""
     with simulator() as url:
-        ours, signing = Client(project_at(url, TOKEN)), Client(project_at(url, KEY))
+        with_token, signing = Client(project_at(url, TOKEN)), Client(project_at(url, KEY))
         sdk, session = official(url), bare(url)
         address = f"{url}/v1/{PROJECT_ID}/app-server-groups/{GROUP_ID}"
         request = ShowServerGroupRequest(server_group_id=GROUP_ID)
         candidates: dict[str, Callable[[], object]] = {
             "bare requests, token": lambda: session.get(address, timeout=(3, 10), allow_redirects=False).json(),
-            "ours, token": lambda: ours.show_server_group(GROUP_ID),
-            "ours, AK/SK": lambda: signing.show_server_group(GROUP_ID),
+            "dashboard, token": lambda: with_token.show_server_group(GROUP_ID),
+            "dashboard, AK/SK": lambda: signing.show_server_group(GROUP_ID),
             "official SDK, AK/SK": lambda: sdk.show_server_group(request),
         }
         median_ms(candidates, WARM_UP)
@@ -98,7 +98,7 @@ def bench_one_call() -> dict[str, float]:
 
 
 def bench_cold_read() -> dict[str, float]:
-    """1,000 groups in ten pages, the cloud answering in 100 ms, against two calls to it."""
+    """Compare reading 1,000 groups in ten pages with two calls. The simulator responds after 100 ms."""
     with simulator(GROUPS, LATENCY_MS) as url:
         sdk, session, warm = official(url), bare(url), Client(project_at(url, TOKEN))
 
@@ -126,20 +126,20 @@ def bench_cold_read() -> dict[str, float]:
 
         candidates: dict[str, Callable[[], object]] = {
             "two calls": two_calls,
-            "ours, cold": cold,
+            "dashboard, cold": cold,
             "bare requests, ten threads": bare_pages,
-            "official SDK, one after the other": sdk_pages,
+            "official SDK, pages in sequence": sdk_pages,
         }
         median_ms(candidates, 1)
         return median_ms(candidates, COLD_READS)
 
 
 def main() -> dict[str, dict[str, float]]:
-    """Runs both and prints a table; the keys of the result are its headings."""
+    """Run both benchmarks and print a table. The keys of the result are its headings."""
     results = {"one call, ms": bench_one_call(), "1,000 groups, ten pages, ms": bench_cold_read()}
     for heading, medians in results.items():
         baseline = next(iter(medians.values()))
-        print(f"\n{heading}")  # noqa: T201 - a table is what a benchmark is for
+        print(f"\n{heading}")  # noqa: T201 - the output of the benchmark
         for name, milliseconds in medians.items():
             print(f"  {name:<36}{milliseconds:>10.2f}{milliseconds / baseline:>8.2f} x")  # noqa: T201 - as above
     return results

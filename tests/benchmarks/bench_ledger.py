@@ -1,8 +1,9 @@
-"""The ledger at a million rows, beside django-auditlog and Django's admin with as many: time to verify, read,
-written and handed out. Fewer rows with BENCH_ROWS=...
+"""Measure how fast a ledger of a million rows is verified, read, written and exported.
 
-Each part is a process of its own, so that no part's memory or settings are another's; what they read was read before by
-the check, as in a dashboard that has run for a while.
+The comparison is Django's admin with as many entries of django-auditlog. `BENCH_ROWS` sets another number of rows.
+
+Each part runs in a separate process, with separate memory and settings. The verification runs before the parts that
+read, so the files are in the cache, as they are in a dashboard that has run for some time.
 """
 
 import importlib
@@ -24,11 +25,11 @@ PARTS = {
     "comparison": "comparison_settings",
     "writers": "page_settings",
 }
-"""The modules `ledger_*`, each with its settings, in the order they run."""
+"""The modules `ledger_*` with their settings, in the order in which they run."""
 
 
 def main() -> dict[str, Any]:
-    """Runs every part, prints what they found, and after them the goals."""
+    """Run every part, and print the figures and the goals."""
     with tempfile.TemporaryDirectory() as folder:
         figures = {part: _run(part, settings, Path(folder)) for part, settings in PARTS.items()}
     figures["compared"] = _compared(figures)
@@ -48,21 +49,21 @@ def _run(part: str, settings: str, folder: Path) -> dict[str, Any]:
         "DJANGO_SETTINGS_MODULE": f"tests.benchmarks.{settings}",
         "BENCH_FOLDER": str(folder),
     }
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.bench_ledger", part], check=True, env=environ)  # noqa: S603 (ours)
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.bench_ledger", part], check=True, env=environ)  # noqa: S603 (fixed command)
     figures: dict[str, Any] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
     return figures
 
 
-def set_up(gate: Any = None) -> None:
-    """What a process needs before it can load models; processes that work at once begin at once."""
+def set_up(barrier: Any = None) -> None:
+    """Prepare a process to load models. With a barrier, wait until all processes are ready."""
     import logging
 
     import django
 
     django.setup()
-    logging.disable(logging.WARNING)  # a line a change is not what is looked for here
-    if gate is not None:
-        gate.wait()
+    logging.disable(logging.WARNING)  # one line for each change would be too much output
+    if barrier is not None:
+        barrier.wait()
 
 
 def measure(part: str) -> None:
@@ -73,37 +74,37 @@ def measure(part: str) -> None:
 
 
 def _compared(figures: dict[str, Any]) -> dict[str, float]:
-    """How many times ours Django's admin takes for the same page of django-auditlog's entries, and their database."""
-    filters, theirs = figures["pages"]["median / p95 in ms, of each filter"], figures["comparison"]
+    """Divide the page times and the database size of django-auditlog by those of the dashboard."""
+    filters, auditlog = figures["pages"]["median / p95 in ms, of each filter"], figures["comparison"]
     pages = {
         "newest": ("no filter", "first page"),
         "text": ("text, often", "first page"),
         "person": ("actor, rare", "first page"),
-        "half-way": ("no filter", "middle"),
+        "middle": ("no filter", "middle"),
     }
-    times = {name: theirs[f"{name}, ms"] / filters[one][depth]["p50"] for name, (one, depth) in pages.items()}
-    size = theirs["database, MB"] / figures["growth"]["database, MB"]
-    return {f"admin's page, times ours: {name}": ratio for name, ratio in times.items()} | {
-        "database, times ours": size
+    times = {name: auditlog[f"{name}, ms"] / filters[one][depth]["p50"] for name, (one, depth) in pages.items()}
+    size = auditlog["database, MB"] / figures["growth"]["database, MB"]
+    return {f"page time of Django's admin / dashboard: {name}": ratio for name, ratio in times.items()} | {
+        "database size of django-auditlog / dashboard": size
     }
 
 
 def _goals(figures: dict[str, Any]) -> dict[str, str]:
-    """Figure, goal, met or not."""
+    """Compare the figures with the goals."""
     pages = figures["pages"]
     growth = max(value for name, value in figures["exports"].items() if name.endswith("MB"))
     writers = [found for name, found in figures["writers"].items() if "without" not in name]
     return {
-        "rows checked a second": _said(figures["checks"]["audit_verify again, rows/s"], 200_000, at_least=True),
-        "p95 of the slowest filter's pages, ms": _said(pages["slowest filter"]["p95, ms"], 30),
-        "p95 of the slowest depth's pages, ms": _said(pages["slowest depth"]["p95, ms"], 30),
-        "memory an export grows by, MB": _said(growth, 64),
-        "changes a second, 16 writers": _said(min(one["changes/s"] for one in writers), 60, at_least=True),
-        "longest wait of a writer, s": _said(max(one["worst wait, s"] for one in writers), 1),
+        "rows verified per second": _result(figures["checks"]["audit_verify again, rows/s"], 200_000, at_least=True),
+        "p95 of the slowest filter, ms": _result(pages["slowest filter"]["p95, ms"], 30),
+        "p95 of the slowest depth, ms": _result(pages["slowest depth"]["p95, ms"], 30),
+        "memory growth of an export, MB": _result(growth, 64),
+        "changes per second, 16 writers": _result(min(one["changes/s"] for one in writers), 60, at_least=True),
+        "longest wait of a writer, s": _result(max(one["worst wait, s"] for one in writers), 1),
     }
 
 
-def _said(figure: float, goal: float, *, at_least: bool = False) -> str:
+def _result(figure: float, goal: float, *, at_least: bool = False) -> str:
     is_met = figure >= goal if at_least else figure <= goal
     return f"{figure:>12,.1f}   goal {goal:>9,}   {'met' if is_met else 'NOT MET'}"
 

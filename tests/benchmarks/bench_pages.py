@@ -1,5 +1,7 @@
-"""The cost of a page without the time of the cloud: the list and the edit form, from a simulator that responds
-at once. Medians of one run on one machine; the reads of the cloud are measured beside and taken off.
+"""Measure the list and the edit form with a simulator that responds at once.
+
+The figures are medians of one run on one machine. The reads of the cloud are also measured separately, so that you can
+subtract them.
 """
 
 import gzip
@@ -17,7 +19,7 @@ DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 
 
 def main() -> dict[str, dict[str, float]]:
-    """In a process of its own: settings and database belong to this run alone."""
+    """Run in a separate process, with separate settings and a new database."""
     with tempfile.TemporaryDirectory() as folder:
         environ = os.environ | {
             "STREAMWARDEN_ENV": "development",
@@ -77,13 +79,13 @@ def measure() -> None:
 
         pages: dict[str, Callable[[], object]] = {
             "edit form, rendered (no cloud)": render_form,
-            "edit page, whole, with its three reads": lambda: browser.get(f"{group}edit/").content,
+            "complete edit page, with three reads": lambda: browser.get(f"{group}edit/").content,
             "the three reads of the edit page": lambda: read_shown(project, DESIGN_POOL),
-            "list of 50 out of 300, whole, with its read": lambda: (
+            "complete list page, 50 of 300, with its read": lambda: (
                 browser.get("/projects/default/server-groups/").content
             ),
             "the read of 300 groups": lambda: client_for(project).list_server_groups(),
-            "activity": lambda: browser.get("/projects/default/audit/").content,
+            "ledger page": lambda: browser.get("/projects/default/audit/").content,
         }
         lines = [f"{name}\t{_median_ms(page)}\t{_kb(page())}" for name, page in pages.items()]
     (Path(os.environ["BENCH_FOLDER"]) / "figures").write_text("\n".join(lines), encoding="utf-8")
@@ -100,7 +102,7 @@ def _median_ms(page: Callable[[], object]) -> float:
 
 
 def _kb(content: object) -> float:
-    """Of a page as it goes over the wire; a partial is compressed here, what is no page weighs nothing."""
+    """Return the compressed size of a page or partial in kB, and 0 for other objects."""
     if isinstance(content, str):
         content = gzip.compress(content.encode())
     return len(content) / 1000 if isinstance(content, bytes) else 0.0

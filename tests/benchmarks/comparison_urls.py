@@ -1,6 +1,6 @@
 from django.contrib import admin
 from django.urls import path
 
-from dashboard.urls import urlpatterns as ours
+from dashboard.urls import urlpatterns as dashboard_urlpatterns
 
-urlpatterns = [*ours, path("admin/", admin.site.urls)]
+urlpatterns = [*dashboard_urlpatterns, path("admin/", admin.site.urls)]

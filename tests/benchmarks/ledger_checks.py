@@ -1,6 +1,6 @@
-"""The speed of verification: by the command, twice, and of an export by the standalone verifier.
+"""Measure how fast the ledger is verified: by `audit_verify`, twice, and as an export by the separate verifier.
 
-Each is run as an operator or an auditor would, start and all.
+Each command runs as an operator or an auditor runs it. The time includes the start of the process.
 """
 
 import subprocess
@@ -33,9 +33,9 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def _rows_per_second(command: list[str]) -> float:
-    """Of a check that finds nothing wrong."""
+    """Measure a verification that finds no problem."""
     begun = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)  # noqa: S603 (fixed command)
     seconds = time.perf_counter() - begun
     assert (done.returncode, f"{ROWS} rows" in done.stdout) == (0, True), done.stdout + done.stderr
     return ROWS / seconds

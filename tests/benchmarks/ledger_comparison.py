@@ -1,4 +1,4 @@
-"""Django's admin over as many entries of django-auditlog as the ledger has rows, with the same queries."""
+"""Measure Django's admin with entries of django-auditlog: the same number of changes and the same searches."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from django.test import Client
 
 from dashboard.activity.filters import PAGE_SIZE
 from tests.benchmarks.bench_ledger import ROWS
-from tests.benchmarks.ledger_growth import in_a_hurry
+from tests.benchmarks.ledger_growth import without_durability
 from tests.made_up import ACTORS
 
 ROUNDS = 3
@@ -22,7 +22,7 @@ PAGES = {
     "newest": "",
     "text": "q=design-pool-4",
     "person": f"actor__id__exact={1 + list(ACTORS).index('dana')}",
-    "half-way": f"p={ROWS // PAGE_SIZE // 2}",
+    "middle": f"p={ROWS // PAGE_SIZE // 2}",
 }
 _ENTRIES = """
     INSERT INTO auditlog_logentry (content_type_id, object_pk, object_repr, serialized_data, action, changes_text,
@@ -43,7 +43,7 @@ def measure(folder: Path) -> dict[str, float]:
         user.save()
     with connection.cursor() as cursor:
         cursor.execute("ATTACH %s AS ledger", [str(folder / "ledger.sqlite3")])
-        with in_a_hurry():
+        with without_durability():
             cursor.execute(_ENTRIES, [ContentType.objects.get_for_model(get_user_model()).pk])
     assert LogEntry.objects.count() >= ROWS
     figures = {"database, MB": (folder / "comparison.sqlite3").stat().st_size / 1e6}
@@ -57,7 +57,7 @@ def _median_ms(browser: Client, query: str) -> float:
     times = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()
-        answer = browser.get(f"/admin/auditlog/logentry/?{query}")
+        response = browser.get(f"/admin/auditlog/logentry/?{query}")
         times.append((time.perf_counter() - begun) * 1000)
-        assert answer.status_code == 200, query
+        assert response.status_code == 200, query
     return statistics.median(times)

@@ -1,6 +1,6 @@
-"""Memory and speed of an export of the whole ledger: by the command, and through a page.
+"""Measure the memory and the speed of an export of all rows, by the command and by the page.
 
-Each in a process of its own, whose greatest resident size is read before and after.
+Each export runs in a separate process. The peak resident size of the process is read before and after.
 """
 
 import re
@@ -15,26 +15,26 @@ from django.core.management import call_command
 from tests.benchmarks.bench_ledger import ROWS, set_up
 from tests.benchmarks.ledger_pages import LEDGER, sign_in
 
-WAYS = ("command", "page")
+METHODS = ("command", "page")
 FORMATS = ("jsonl", "csv")
 
 
 def measure(folder: Path) -> dict[str, float]:
     figures: dict[str, float] = {}
-    for way, suffix in ((way, suffix) for way in WAYS for suffix in FORMATS):
+    for method, suffix in ((method, suffix) for method in METHODS for suffix in FORMATS):
         with ProcessPoolExecutor(1, get_context("spawn"), initializer=set_up) as pool:
-            megabytes, seconds = pool.submit(export, way, suffix, folder / "export").result()
-        figures |= {f"{way}, {suffix}, grew by, MB": megabytes, f"{way}, {suffix}, rows/s": ROWS / seconds}
+            megabytes, seconds = pool.submit(export, method, suffix, folder / "export").result()
+        figures |= {f"{method}, {suffix}, memory growth, MB": megabytes, f"{method}, {suffix}, rows/s": ROWS / seconds}
         (folder / "export").unlink()
     return figures
 
 
-def export(way: str, suffix: str, target: Path) -> tuple[float, float]:
-    """Megabytes and seconds. What every page needs is there before."""
+def export(method: str, suffix: str, target: Path) -> tuple[float, float]:
+    """Return the memory growth in megabytes and the seconds. The first page is not included."""
     browser = sign_in()
     browser.get(f"{LEDGER}system/")
     before, begun = _peak_megabytes(), time.perf_counter()
-    if way == "command":
+    if method == "command":
         with target.open("w", encoding="utf-8") as file, redirect_stdout(file):
             call_command("audit_export", "--format", suffix)
     else:

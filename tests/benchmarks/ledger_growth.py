@@ -15,15 +15,15 @@ from tests.ledger import grow_ledger
 def measure(folder: Path) -> dict[str, float]:
     call_command("migrate", verbosity=0)
     begun = time.perf_counter()
-    with in_a_hurry():
+    with without_durability():
         grow_ledger(ROWS)
     seconds = time.perf_counter() - begun
-    return {"rows made up and sealed, s": seconds, "database, MB": (folder / "ledger.sqlite3").stat().st_size / 1e6}
+    return {"rows generated and sealed, s": seconds, "database, MB": (folder / "ledger.sqlite3").stat().st_size / 1e6}
 
 
 @contextmanager
-def in_a_hurry() -> Iterator[None]:
-    """Many rows in one transaction that no power cut has to be survived by; the next process finds WAL again."""
+def without_durability() -> Iterator[None]:
+    """Write many rows in one transaction, without protection from a crash. The next process uses WAL again."""
     with connection.cursor() as cursor:
         for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-400000"):
             cursor.execute(f"PRAGMA {setting}")

@@ -1,4 +1,4 @@
-"""The cost of the activity pages on a long ledger: each filter at each depth."""
+"""Measure the pages of a long ledger: each filter at each depth, as complete responses of Django."""
 
 import gc
 import statistics
@@ -27,13 +27,13 @@ from dashboard.serving import collect_garbage
 
 LEDGER = "/projects/default/audit/"
 ROUNDS = 20
-"""Pages of each filter at each depth, each from another row on."""
+"""Pages of each filter at each depth. Each page starts at another row."""
 GROUP = "7b1d2c52-4f0e-4c57-9a3b-000000000004"
 FILTERS: dict[str, str] = {
     "no filter": "",
     "group by id": f"group={GROUP}",
     "group by name": "group=design-pool-4",
-    "group, nobody's": "group=nothing",
+    "group, unknown": "group=nothing",
     "actor, busy": "actor=alice",
     "actor, rare": "actor=dana",
     "actor, hardly ever": "actor=erin",
@@ -76,33 +76,33 @@ K = TypeVar("K")
 
 @dataclass
 class Times:
-    """Milliseconds of some pages; the processor's own tell more where others use it too."""
+    """Milliseconds of some pages: elapsed and processor time. Other processes affect the processor time less."""
 
-    all: list[float] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
+    elapsed: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
 
 def measure(_folder: Path) -> dict[str, Any]:
-    """Milliseconds (median, p95) of each filter at each depth and of the ledger's other pages; what was slowest."""
+    """Return milliseconds (median, p95) for each filter, each depth and the other pages, and the slowest of them."""
     browser, newest = sign_in(), read_head().number
     call_command("check", databases=["default"], stdout=StringIO())
-    gc.freeze()  # both as a web process does
+    gc.freeze()  # as a web process does
     depths = _depths(newest)
-    cells = _take_turns(
+    cells = _interleave(
         {
             (name, depth): partial(_get, browser, [f"{LEDGER}?{query}&cursor={cursor}" for cursor in cursors])
             for name, query in FILTERS.items()
             for depth, cursors in depths.items()
         }
     )
-    others = _take_turns(
+    other_pages = _interleave(
         {
             "an entry": partial(_get, browser, [f"{LEDGER}{number}/" for number in _changes_from(newest // 2)]),
             "sign-ins and roles": partial(_get, browser, [f"{LEDGER}system/?cursor={one}" for one in depths["middle"]]),
-            "sign-ins and roles, a rare person's": partial(_get, browser, [f"{LEDGER}system/?actor=erin"] * ROUNDS),
-            "what needs attention": partial(_get, browser, [f"{LEDGER}attention/"] * ROUNDS),
-            "ledger's share of a group's page": _traces_of_one,
-            "ledger's share of the list of groups": _traces_of_many,
+            "sign-ins and roles, rare actor": partial(_get, browser, [f"{LEDGER}system/?actor=erin"] * ROUNDS),
+            "needs attention": partial(_get, browser, [f"{LEDGER}attention/"] * ROUNDS),
+            "ledger's share of a group's page": _changes_of_one_group,
+            "ledger's share of the list of groups": _changes_of_50_groups,
         }
     )
     return {
@@ -110,21 +110,21 @@ def measure(_folder: Path) -> dict[str, Any]:
             name: {depth: _figures(cells[name, depth]) for depth in depths} for name in FILTERS
         },
         "at each depth": {depth: _figures(*(cells[name, depth] for name in FILTERS)) for depth in depths},
-        "of the ledger's other pages": {name: _figures(found) for name, found in others.items()},
+        "other pages of the ledger": {name: _figures(found) for name, found in other_pages.items()},
         "slowest filter": _slowest({name: [cells[name, depth] for depth in depths] for name in FILTERS}),
         "slowest depth": _slowest({depth: [cells[name, depth] for name in FILTERS] for depth in depths}),
     }
 
 
 def _slowest(groups: dict[str, list[Times]]) -> dict[str, Any]:
-    """By the p95 of all its pages: of the twenty of one filter at one depth, chance would name the worst."""
+    """Find the group with the highest p95 of all its pages. A p95 of 20 pages would be too random."""
     figures = {name: _figures(*times) for name, times in groups.items()}
     name = max(figures, key=lambda name: figures[name]["p95"])
-    return {"name": name, "p95, ms": figures[name]["p95"], "of the processor": figures[name]["p95 of the processor"]}
+    return {"name": name, "p95, ms": figures[name]["p95"], "processor time": figures[name]["p95 of processor time"]}
 
 
 def sign_in() -> Client:
-    """The client of a person with the permission to read the ledger."""
+    """Return the client of a user with the permission to read the ledger."""
     settings.CLOUD_PROJECTS = load_projects(
         {
             "HUAWEICLOUD_SDK_PROJECT_ID": "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e",
@@ -140,7 +140,7 @@ def sign_in() -> Client:
 
 
 def _depths(newest: int) -> dict[str, list[str]]:
-    """Cursors of pages, each from another row on."""
+    """Cursors of pages. Each page starts at another row."""
     steps = [place * newest // 10_000 for place in range(ROUNDS)]
     return {
         "first page": [""] * ROUNDS,
@@ -156,24 +156,25 @@ def _changes_from(number: int) -> list[int]:
     return list(rows.values_list("number", flat=True)[:ROUNDS])
 
 
-def _traces_of_one(_place: int) -> None:
+def _changes_of_one_group(_place: int) -> None:
     find_recent_changes("default", [GROUP], pending_since=timezone.now() - timedelta(minutes=1), history=10)
 
 
-def _traces_of_many(_place: int) -> None:
+def _changes_of_50_groups(_place: int) -> None:
     groups = [f"{GROUP[:-3]}{number:03d}" for number in range(50)]
     find_recent_changes("default", groups, pending_since=timezone.now() - timedelta(minutes=1))
 
 
 def _get(browser: Client, links: list[str], place: int) -> None:
-    answer = browser.get(links[place])
-    assert answer.status_code == 200, links[place]
-    assert answer.content
+    response = browser.get(links[place])
+    assert response.status_code == 200, links[place]
+    assert response.content
 
 
-def _take_turns(pages: Mapping[K, Callable[[int], None]]) -> dict[K, Times]:
-    """So that a busy moment of the machine hits all of them alike; each round in another order, so that nothing that
-    comes by itself every so many pages falls in step with one of them.
+def _interleave(pages: Mapping[K, Callable[[int], None]]) -> dict[K, Times]:
+    """Read each page once in each round, so that a busy moment of the machine affects all pages.
+
+    The order of the pages is random in each round, so that a periodic event does not always affect the same page.
     """
     times = {name: Times() for name in pages}
     for page in pages.values():
@@ -183,18 +184,18 @@ def _take_turns(pages: Mapping[K, Callable[[int], None]]) -> dict[K, Times]:
         random.shuffle(order)
         for name in order:
             page = pages[name]
-            begun, begun_busy = time.perf_counter(), time.process_time()
+            begun, processor_begun = time.perf_counter(), time.process_time()
             page(place)
-            times[name].all.append((time.perf_counter() - begun) * 1000)
-            times[name].busy.append((time.process_time() - begun_busy) * 1000)
+            times[name].elapsed.append((time.perf_counter() - begun) * 1000)
+            times[name].processor.append((time.process_time() - processor_begun) * 1000)
             collect_garbage()
     return times
 
 
 def _figures(*times: Times) -> dict[str, float]:
-    whole = [value for one in times for value in one.all]
-    busy = [value for one in times for value in one.busy]
-    return {"p50": statistics.median(whole), "p95": _p95(whole), "p95 of the processor": _p95(busy)}
+    elapsed = [value for one in times for value in one.elapsed]
+    processor = [value for one in times for value in one.processor]
+    return {"p50": statistics.median(elapsed), "p95": _p95(elapsed), "p95 of processor time": _p95(processor)}
 
 
 def _p95(values: list[float]) -> float:

@@ -1,7 +1,7 @@
-"""Sixteen people who change groups at the same time: recorded changes a second, and the longest wait.
+"""Measure 16 concurrent writers: the changes recorded per second, and the longest wait.
 
-A change is an intent and its outcome, each a commit that is on the disk before the next begins. Beside it the same
-with SQLite's own waiting in place of our queue.
+A change is an intent and its outcome. Each is a commit that reaches the disk before the next one begins. The last
+figure is for comparison: SQLite's busy handler instead of the queue of the ledger.
 """
 
 import statistics
@@ -30,12 +30,12 @@ from tests.benchmarks.bench_ledger import set_up
 WRITERS = 16
 PROCESSES = 4
 SECONDS = 10.0
-SECONDS_WITHOUT = 5.0
+SECONDS_WITHOUT_QUEUE = 5.0
 
 
 @dataclass
 class Written:
-    """By some writers; `waits` are the seconds that each row took."""
+    """The results of some writers. `waits` has the seconds that each row took."""
 
     waits: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -48,9 +48,9 @@ def measure(_folder: Path) -> dict[str, dict[str, float]]:
         "4 processes of 4 threads": _figures(_write_in_processes(SECONDS, has_queue=True), SECONDS),
     }
     assert not any(found["failures"] for found in figures.values()), figures
-    verify()  # raises where it is not as it was written
-    without = _figures(_write_in_processes(SECONDS_WITHOUT, has_queue=False), SECONDS_WITHOUT)
-    return figures | {"4 processes of 4 threads, without our queue": without}
+    verify()  # raises if a row is not as it was written
+    without = _figures(_write_in_processes(SECONDS_WITHOUT_QUEUE, has_queue=False), SECONDS_WITHOUT_QUEUE)
+    return figures | {"4 processes of 4 threads, without the queue": without}
 
 
 def _figures(written: Written, seconds: float) -> dict[str, Any]:
@@ -63,13 +63,15 @@ def _figures(written: Written, seconds: float) -> dict[str, Any]:
 
 
 def _write_in_processes(seconds: float, *, has_queue: bool) -> Written:
-    """As a server with several workers does. Not forked: a child would share a connection to the database."""
+    """Write as a server with several workers does. Spawned, because a forked child would share the connection."""
     context = get_context("spawn")
-    gate = context.Barrier(PROCESSES)
-    with ProcessPoolExecutor(PROCESSES, context, initializer=set_up, initargs=(gate,)) as pool:
+    barrier = context.Barrier(PROCESSES)
+    with ProcessPoolExecutor(PROCESSES, context, initializer=set_up, initargs=(barrier,)) as pool:
         parts = [pool.submit(_write, WRITERS // PROCESSES, seconds, has_queue=has_queue) for _ in range(PROCESSES)]
         found = [part.result() for part in parts]
-    return Written([wait for one in found for wait in one.waits], [said for one in found for said in one.failures])
+    return Written(
+        [wait for one in found for wait in one.waits], [message for one in found for message in one.failures]
+    )
 
 
 def _write(writers: int, seconds: float, *, has_queue: bool) -> Written:
@@ -85,7 +87,7 @@ def _write(writers: int, seconds: float, *, has_queue: bool) -> Written:
 
 @contextmanager
 def _without_queue() -> Iterator[None]:
-    """Leave only the waiting of SQLite itself."""
+    """Use only the busy handler of SQLite."""
     with (
         patch.object(services, "file_lock", lambda _path: nullcontext()),
         patch.object(services, "_queue", Mock(lock=nullcontext)),
@@ -107,7 +109,7 @@ def _change_until(until: float, written: Written) -> None:
                 seen = intent.number
             except LedgerError as error:
                 written.failures.append(str(error))
-                group, seen = uuid.uuid4().hex, 0  # an intent without an outcome is a change under way
+                group, seen = uuid.uuid4().hex, 0  # a group with an unsettled intent accepts no other change
     finally:
         connection.close()
 

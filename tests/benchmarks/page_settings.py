@@ -1,6 +1,6 @@
-"""The settings of a development deployment, with uncollected static files."""
+"""The settings of a development deployment, with unprocessed static files."""
 
-from dashboard.settings import *  # noqa: F403 (settings are a star)
+from dashboard.settings import *  # noqa: F403 (settings use a star import)
 
 ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
 STORAGES = {

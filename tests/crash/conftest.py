@@ -8,20 +8,20 @@ import pytest
 
 from tests.crash.dashboards import NewDatabase, environment, run
 
-NOWHERE = "http://127.0.0.1:9"
+UNUSED_ADDRESS = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session")
 def new_database(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
-    """Makes a database with the tables and one administrator; on PostgreSQL under `python -m tests.postgres`."""
+    """Create databases with all tables and one administrator. `python -m tests.postgres` selects PostgreSQL."""
     server = os.environ.get("TEST_DATABASE_URL", "")
     return databases_on(server) if server else databases_in(tmp_path_factory.mktemp("crash"))
 
 
 def databases_in(folder: Path) -> NewDatabase:
-    """Makes SQLite databases in a folder."""
+    """Return a function that creates SQLite databases in a folder."""
     numbers = itertools.count()
-    run(environment(f"sqlite:///{folder}/template.sqlite3", NOWHERE), do="prepare")
+    run(environment(f"sqlite:///{folder}/template.sqlite3", UNUSED_ADDRESS), do="prepare")
 
     def make() -> str:
         name = f"{folder}/{next(numbers)}.sqlite3"
@@ -32,11 +32,11 @@ def databases_in(folder: Path) -> NewDatabase:
 
 
 def databases_on(server: str) -> NewDatabase:
-    """Makes PostgreSQL databases on a server that other test processes may use too."""
+    """Return a function that creates PostgreSQL databases. Other test processes may use the same server."""
     numbers = itertools.count()
     prefix = f"crash_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
     template = _create(server, f"{prefix}_template")
-    run(environment(template, NOWHERE), do="prepare")
+    run(environment(template, UNUSED_ADDRESS), do="prepare")
     return lambda: _create(server, f"{prefix}_{next(numbers)}", f"TEMPLATE {prefix}_template")
 
 

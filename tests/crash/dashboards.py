@@ -1,4 +1,4 @@
-"""Dashboards in separate processes, and the check of their ledger against the simulator's history."""
+"""Run dashboards in separate processes, and compare their ledger with the history of the simulator."""
 
 import importlib
 import multiprocessing
@@ -17,7 +17,7 @@ from tests.conftest import DESIGN_POOL, PROJECT_ID, Simulated
 from tests.markup import Page, words
 
 WITHIN_SECONDS = 90
-"""Far longer than an order takes."""
+"""Far longer than a job takes."""
 PASSWORD = "a pass phrase of the tests"
 NewDatabase = Callable[[], str]
 EDIT, SWITCH = (f"/projects/default/server-groups/{DESIGN_POOL}/{page}/" for page in ("edit", "switch"))
@@ -31,7 +31,7 @@ ALL_FIELDS: dict[str, Value] = {
     "route_policy.gpu_threshold": 72,
     "route_policy.mem_threshold": 73,
     "storage_mount_policy": "SHARE",
-    # The Marketplace image has a product, this private one has none: so all three change at once.
+    # The Marketplace image has a product ID and this private image has none, so all three change together.
     "image_type": "private",
     "image_id": "6e6d7a82-ecf4-5215-8977-8c74bca82463",
     "image_product_id": "",
@@ -39,34 +39,34 @@ ALL_FIELDS: dict[str, Value] = {
     "system_disk_size": 200,
     "ou_name": "OU=Design,DC=corp,DC=example",
 }
-"""Everything that one request may hold: no two of them exclude each other on a multi-session group in a directory."""
+"""A new value for every field. One request may contain all of them, for a multi-session group in a directory."""
 ONE_BY_ONE: Mapping[str, Value] = ALL_FIELDS | {"image_product_id": "00301-884212-0--0"}
-"""The same, each on its own: while the Marketplace image stays, its product can only become another."""
+"""New values for requests with one field. A Marketplace image needs a product ID, so that field is not empty."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """A form that is sent: what it asks for, by path."""
+class ChangeForm:
+    """A form with the new values of fields, by path."""
 
     address: str
-    wanted: Mapping[str, Value]
+    values: Mapping[str, Value]
 
     @property
     def fields(self) -> dict[str, str]:
         if self.address == SWITCH:
-            asked = {"status": "on" if self.wanted["server_group_status"] else "off"}
+            sent = {"status": "on" if self.values["server_group_status"] else "off"}
         else:
-            asked = {path.replace(".", "__"): to_text(value) for path, value in self.wanted.items()}
-            asked["confirm_image"] = "on"
-        return {**asked, "reason": "INC-4711", "key": "one form"}
+            sent = {path.replace(".", "__"): to_text(value) for path, value in self.values.items()}
+            sent["confirm_image"] = "on"
+        return {**sent, "reason": "INC-4711", "key": "one form"}
 
 
 @dataclass(frozen=True)
-class Begun:
-    """An order that a process of its own carries out."""
+class RunningJob:
+    """A job in a separate process."""
 
     process: BaseProcess
-    findings: Connection
+    results: Connection
 
     @property
     def pid(self) -> int:
@@ -78,32 +78,32 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.crash.process"])
 
 
-def begin(environ: Mapping[str, str], **order: object) -> Begun:
-    findings, sender = _forks.Pipe(duplex=False)
-    process = _forks.Process(target=_obey, args=(sender, environ, order))
+def begin(environ: Mapping[str, str], **job: object) -> RunningJob:
+    results, sender = _forks.Pipe(duplex=False)
+    process = _forks.Process(target=_run_job, args=(sender, environ, job))
     process.start()
     sender.close()
-    return Begun(process, findings)
+    return RunningJob(process, results)
 
 
-def _obey(findings: Connection, environ: Mapping[str, str], order: Mapping[str, object]) -> None:
-    importlib.import_module("tests.crash.process").obey(findings, environ, order)
+def _run_job(results: Connection, environ: Mapping[str, str], job: Mapping[str, object]) -> None:
+    importlib.import_module("tests.crash.process").run_job(results, environ, job)
 
 
-def end(begun: Begun) -> dict[str, Any] | None:
-    """What the process found; None when it was killed."""
-    with begun.findings:
+def end(running: RunningJob) -> dict[str, Any] | None:
+    """Wait for the process and return its result, or None if it was killed."""
+    with running.results:
         found: dict[str, Any] | None = None
-        assert begun.findings.poll(WITHIN_SECONDS)
+        assert running.results.poll(WITHIN_SECONDS)
         with suppress(EOFError):
-            found = begun.findings.recv()
-    begun.process.join(WITHIN_SECONDS)
-    assert begun.process.exitcode == (-SIGKILL if found is None else 0)
+            found = running.results.recv()
+    running.process.join(WITHIN_SECONDS)
+    assert running.process.exitcode == (-SIGKILL if found is None else 0)
     return found
 
 
-def run(environ: Mapping[str, str], **order: object) -> dict[str, Any] | None:
-    return end(begin(environ, **order))
+def run(environ: Mapping[str, str], **job: object) -> dict[str, Any] | None:
+    return end(begin(environ, **job))
 
 
 def environment(database: str, simulator: str) -> dict[str, str]:
@@ -119,19 +119,19 @@ def environment(database: str, simulator: str) -> dict[str, str]:
     }
 
 
-def is_said_to_be_saved(html: str) -> bool:
+def is_shown_as_saved(html: str) -> bool:
     page = Page(html)
     notices = [words(notice.text) for notice in page.by_class("alert")]
     return bool(page.by_class("outcome-applied")) or "design-pool is off." in notices
 
 
 def changes_made(simulator: Simulated) -> list[Any]:
-    """What happened to the group; its standby follows it by itself."""
+    """Return the applied changes of the group, without those that the cloud made to its standby."""
     return [change for change in simulator.control("GET", "history")["changes"] if change["group"] == DESIGN_POOL]
 
 
-def check(found: dict[str, Any], order: Order, simulator: Simulated, before: Mapping[str, Any]) -> None:
-    """The form was sent twice, before the crash and after it: one key, one intent, one outcome, one PATCH at most."""
+def check(found: dict[str, Any], form: ChangeForm, simulator: Simulated, before: Mapping[str, Any]) -> None:
+    """Check the ledger after a form was sent before and after a crash: one intent, one outcome, at most one PATCH."""
     rows = [row for row in found["rows"] if row["project"]]
     (intent,) = [row for row in rows if row["intent"] is None]
     outcomes = [row["outcome"] for row in rows if row["outcome"]]
@@ -140,23 +140,23 @@ def check(found: dict[str, Any], order: Order, simulator: Simulated, before: Map
 
     assert (found["verified"], found["unsettled"]) == (len(found["rows"]), [])
     assert {row["field"]: (row["before"], row["after"]) for row in intent["changes"]} == {
-        path: (value_of(before, path), value) for path, value in order.wanted.items()
+        path: (value_of(before, path), value) for path, value in form.values.items()
     }
     assert len(final) == 1
     assert outcomes[-1:] == final
     assert len(made) == (final == ["applied"])
-    assert is_said_to_be_saved(found["again"]["page"]) == (final == ["applied"])
+    assert is_shown_as_saved(found["again"]["page"]) == (final == ["applied"])
     for change in made:
-        for path, value in order.wanted.items():
+        for path, value in form.values.items():
             assert (value_of(change["before"], path), value_of(change["after"], path)) == (
                 value_of(before, path),
                 value,
             )
-    _check_sent(intent, order, simulator, before)
+    _check_sent(intent, form, simulator, before)
 
 
-def _check_sent(intent: Mapping[str, Any], order: Order, simulator: Simulated, before: Mapping[str, Any]) -> None:
-    """At most one PATCH, after its intent, with what was asked for, and the other thresholds as they were."""
+def _check_sent(intent: Mapping[str, Any], form: ChangeForm, simulator: Simulated, before: Mapping[str, Any]) -> None:
+    """Check for at most one PATCH, after its intent, with the values of the form and the other thresholds unchanged."""
     sent = simulator.requests("PATCH")
     assert len(sent) <= 1
     for patch in sent:
@@ -169,12 +169,12 @@ def _check_sent(intent: Mapping[str, Any], order: Order, simulator: Simulated, b
                     if p in leaves(patch["body"]) and p.startswith("route_policy.")
                 }
             ),
-            **order.wanted,
+            **form.values,
         }
 
 
 def leaves(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a body by path."""
+    """Return the values of a body by path."""
     routing = {f"route_policy.{name}": value for name, value in document.get("route_policy", {}).items()}
     return {name: value for name, value in document.items() if name != "route_policy"} | routing
 

@@ -1,7 +1,7 @@
-"""The points at which a process stops: before or after a call of the write path, the n-th time it is made.
+"""Points at which a process stops: before or after the n-th call of a function of the write path.
 
-The product contains nothing for this. The process wraps the named function and sends itself a signal there. It cannot
-notice signal 9 (SIGKILL) before it ends.
+The product contains no code for these tests. The process wraps the named function and sends itself a signal there. It
+cannot catch signal 9 (SIGKILL).
 """
 
 import importlib
@@ -25,17 +25,17 @@ CLIENT = "dashboard.cloud.client:Client"
 @dataclass(frozen=True)
 class Point:
     where: str
-    """Module, and the class in it where there is one."""
+    """The module, and optionally a class in it."""
     name: str
     is_after: bool = False
     time: int = 1
     imported_by: str = ""
-    """A module that imports the function by its name."""
+    """A module that imports the function directly."""
 
 
 POINTS = {
-    "before anything": Point(SERVICES, "update_server_group", imported_by=EDITING),
-    "key searched": Point(SERVICES, "find_by_key", is_after=True),
+    "before the update": Point(SERVICES, "update_server_group", imported_by=EDITING),
+    "key looked up": Point(SERVICES, "find_by_key", is_after=True),
     "before the first read": Point(SERVICES, "_write"),
     "after the first read": Point(SERVICES, "_check_for_conflict"),
     "write lock held": Point("dashboard.audit.ledger.chain", "read_head", is_after=True),
@@ -57,7 +57,7 @@ POINTS = {
 
 WHILE_SETTLING = {
     "before the lease": Point(SETTLING, "leased"),
-    "leased, not read": Point(SETTLING, "settle_change"),
+    "lease held, not read": Point(SETTLING, "settle_change"),
     "read, not checked": Point("dashboard.server_groups.outcome_check", "check_read"),
     "checked": Point("dashboard.server_groups.outcome_check", "check_read", is_after=True),
     "settled, not committed": Point(LEDGER, "_append", is_after=True),
@@ -76,7 +76,7 @@ WHILE_ARCHIVING = {
 
 
 def arm(point: Point, number: signal.Signals = signal.SIGKILL) -> None:
-    """From now on this process sends itself the signal there."""
+    """Make this process send itself the signal at the point."""
     module, _, member = point.where.partition(":")
     holder: Any = importlib.import_module(module)
     holder = getattr(holder, member) if member else holder

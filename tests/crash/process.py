@@ -1,6 +1,6 @@
-"""The work of a dashboard in a separate process: make a change, settle, archive, read the ledger.
+"""Jobs of a dashboard in a separate process: make a change, settle, archive, read the ledger.
 
-A fork server loads this module once and forks a process for each order, so that an order does not wait for imports.
+A fork server loads this module once and forks a process for each job, so that no job waits for imports.
 """
 
 import json
@@ -39,14 +39,14 @@ from tests.crash.dashboards import PASSWORD  # noqa: E402
 from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
 from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402
 
-assert get_resolver().url_patterns  # loads the views
+assert get_resolver().url_patterns  # load the views
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 SETTLED_WITHIN = 30.0
-"""Seconds. All waits of `quick` together are far shorter."""
+"""Seconds. The sum of all waits in `quick` is far shorter."""
 
 
-def prepare(_order: dict[str, Any]) -> dict[str, Any]:
+def prepare(_job: dict[str, Any]) -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     User.objects.create_user("admin", password=PASSWORD).groups.add(Group.objects.get(name="administrator"))
     return {}
@@ -58,62 +58,62 @@ def client() -> Client:
     return signed_in
 
 
-def change(order: dict[str, Any]) -> dict[str, Any]:
+def change(job: dict[str, Any]) -> dict[str, Any]:
     """Send the form as a browser does, and return the page."""
-    browser = client()  # signing in writes to the ledger too, and the point is in the change
-    if order["point"]:
-        arm(POINTS[order["point"]])
-    answer = browser.post(order["address"], order["fields"], follow=True)
-    return {"status": answer.status_code, "page": answer.content.decode()}
+    browser = client()  # sign in first: a sign-in writes to the ledger too
+    if job["point"]:
+        arm(POINTS[job["point"]])
+    response = browser.post(job["address"], job["fields"], follow=True)
+    return {"status": response.status_code, "page": response.content.decode()}
 
 
-def settle(order: dict[str, Any]) -> dict[str, Any]:
-    """Settle in rounds until nothing is unsettled; with `once`, make one round."""
-    if order.get("point"):
-        arm(WHILE_SETTLING[order["point"]], order.get("signal", signal.SIGKILL))
-    said, settler, give_up = StringIO(), Worker(), time.monotonic() + order.get("within", SETTLED_WITHIN)
+def settle(job: dict[str, Any]) -> dict[str, Any]:
+    """Settle in rounds until nothing is unsettled. With `once`, make one round."""
+    if job.get("point"):
+        arm(WHILE_SETTLING[job["point"]], job.get("signal", signal.SIGKILL))
+    output, worker, give_up = StringIO(), Worker(), time.monotonic() + job.get("within", SETTLED_WITHIN)
     while list_unsettled() and time.monotonic() < give_up:
-        if order.get("by") == "worker":
-            settler.settle()
+        if job.get("by") == "worker":
+            worker.settle()
         else:
             with suppress(SystemExit):
-                call_command("settle", stdout=said)
-        if order.get("once"):
+                call_command("settle", stdout=output)
+        if job.get("once"):
             break
         time.sleep(0.05)
-    return {"said": said.getvalue().splitlines()}
+    return {"output": output.getvalue().splitlines()}
 
 
-def restart(order: dict[str, Any]) -> dict[str, Any]:
+def restart(job: dict[str, Any]) -> dict[str, Any]:
     """Settle, post the same form again, and read the ledger."""
-    settle(order)
-    return {"again": change({**order, "point": None}), **read(order)}
+    settle(job)
+    return {"again": change({**job, "point": None}), **read(job)}
 
 
-def read(_order: dict[str, Any]) -> dict[str, Any]:
+def read(_job: dict[str, Any]) -> dict[str, Any]:
     rows = [json.loads(row.json) for row in all_rows()]
     return {"rows": rows, "verified": verify().count, "unsettled": list_unsettled()}
 
 
-def work(_order: dict[str, Any]) -> dict[str, Any]:
+def work(_job: dict[str, Any]) -> dict[str, Any]:
     """Run `manage.py worker` until a signal ends it."""
-    said, log = StringIO(), StringIO()
+    output, log = StringIO(), StringIO()
     logging.getLogger().addHandler(logging.StreamHandler(log))
     with redirect_stderr(log):
-        call_command("worker", stdout=said)
-    return {"said": said.getvalue().splitlines(), "log": log.getvalue()}
+        call_command("worker", stdout=output)
+    return {"output": output.getvalue().splitlines(), "log": log.getvalue()}
 
 
-def archive(order: dict[str, Any]) -> dict[str, Any]:
+def archive(job: dict[str, Any]) -> dict[str, Any]:
     """Record ten events, and move all rows to a file."""
     for number in range(10):
         record_event(Event(EventKind.SIGN_IN, f"person {number}"))
-    arm(WHILE_ARCHIVING[order["point"]])
-    call_command("audit_archive", "--before", "2100-01-01", order["file"], stdout=sys.stderr)
+    arm(WHILE_ARCHIVING[job["point"]])
+    call_command("audit_archive", "--before", "2100-01-01", job["file"], stdout=sys.stderr)
     return {}
 
 
-def look(_order: dict[str, Any]) -> dict[str, Any]:
+def inspect(_job: dict[str, Any]) -> dict[str, Any]:
     numbers = [json.loads(row.json)["number"] for row in all_rows()]
     return {"numbers": numbers, "verified": verify().count, "unguarded": missing_guards()}
 
@@ -126,27 +126,27 @@ JOBS = {
     "read": read,
     "work": work,
     "archive": archive,
-    "look": look,
+    "inspect": inspect,
 }
 
 
-def obey(findings: Connection, environ: Mapping[str, str], order: dict[str, Any]) -> None:
-    """Do what an order says, in this new process, and send what was found."""
+def run_job(results: Connection, environ: Mapping[str, str], job: dict[str, Any]) -> None:
+    """Run a job in this new process, and send its result."""
     _configure(environ)
-    shorten(order.get("lease", LEASE_SECONDS))
-    ahead = timedelta(seconds=order.get("ahead", 0))
+    shorten(job.get("lease", LEASE_SECONDS))
+    ahead = timedelta(seconds=job.get("ahead", 0))
     with time_machine.travel(datetime.now(UTC) + ahead) if ahead else nullcontext():
-        found = JOBS[order["do"]](order)
+        result = JOBS[job["do"]](job)
     connections.close_all()
-    findings.send(found)
+    results.send(result)
 
 
 def _configure(environ: Mapping[str, str]) -> None:
-    """Read the settings again, from this environment. Nothing has used the database so far."""
+    """Load the settings again from this environment. The database is not in use yet."""
     os.environ.clear()
     os.environ.update(environ)
     for module in ("dashboard.settings", "tests.benchmarks.page_settings", environ["DJANGO_SETTINGS_MODULE"]):
         sys.modules.pop(module, None)
-    settings._setup()  # type: ignore[misc]  # the stubs leave it out
+    settings._setup()  # type: ignore[misc]  # not in the stubs
     connections.databases.update(connections.configure_settings(settings.DATABASES))
     del connections["default"]

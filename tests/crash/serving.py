@@ -1,4 +1,4 @@
-"""A dashboard under gunicorn, as it is deployed, and a client that behaves like a browser."""
+"""A dashboard under gunicorn, as in a deployment, and a client that behaves like a browser."""
 
 import os
 import re
@@ -17,12 +17,12 @@ from django.conf import settings
 
 from tests.crash.dashboards import PASSWORD
 
-WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
-"""Root can write to read-only files unless the process drops that right."""
+DROP_CAPABILITY = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+"""Root can write to read-only files unless the process drops this capability."""
 
 
 class Browser:
-    """A browser session. It is signed in once the response of `sign_in` is a redirect."""
+    """A browser session. It is signed in when the response of `sign_in` is a redirect."""
 
     def __init__(self, address: str) -> None:
         self._address, self._session = address, requests.Session()
@@ -60,10 +60,10 @@ def served(environ: Mapping[str, str], log: Path, *, threads: int = 4) -> Iterat
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "tests.crash.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--threads", str(threads)]
-    unprivileged = WITHOUT_RIGHTS if os.geteuid() == 0 and shutil.which("setpriv") else ()
+    unprivileged = DROP_CAPABILITY if os.geteuid() == 0 and shutil.which("setpriv") else ()
     with (
         log.open("wb") as out,
-        subprocess.Popen(  # noqa: S603 (ours)
+        subprocess.Popen(  # noqa: S603 (fixed command)
             [*unprivileged, *command], env=environ, cwd=settings.BASE_DIR, stdout=out, stderr=subprocess.STDOUT
         ) as server,
     ):

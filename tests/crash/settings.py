@@ -1,5 +1,5 @@
-"""The settings of a development deployment, with a password hasher that costs no time."""
+"""The settings of a development deployment, with a fast password hasher."""
 
-from tests.benchmarks.page_settings import *  # noqa: F403 (settings are a star)
+from tests.benchmarks.page_settings import *  # noqa: F403 (settings use a star import)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

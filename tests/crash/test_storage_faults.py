@@ -1,5 +1,6 @@
-"""The disk or the database fails under a served dashboard. No PATCH is sent without its intent, pages stay available,
-the message names the cause, and no restart is needed.
+"""The disk or the database fails while a dashboard runs.
+
+No PATCH is sent without its intent, pages stay available, the message names the cause, and no restart is needed.
 """
 
 import os
@@ -23,12 +24,12 @@ from tests.crash.serving import Browser, Served, served
 from tests.crash.test_settlers import wait_until
 from tests.postgres import Cluster, binaries, cluster
 
-pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="these start databases of their own")
+pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="these tests start separate databases")
 EDIT, LEDGER = address("edit/"), "/projects/default/audit/"
 PAGES = (address(group_id=None), address(), EDIT, LEDGER)
 Failure = Callable[[Path, Served], AbstractContextManager[None]]
 DISK_BYTES = 4_000_000
-MOST_TRIES = 100
+MAX_ATTEMPTS = 100
 
 
 @contextmanager
@@ -39,16 +40,16 @@ def folder(place: Path) -> Iterator[None]:
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[None]:
-    """Skip the test if nothing can be mounted. `no room for the files` needs no right to mount."""
+    """Mount a small disk, or skip the test. The fault `file size limit` needs no permission to mount."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603 (fixed command)
     if done.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S603, S607 (ours, wherever it is)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S603, S607 (fixed command, found in the path)
 
 
 @contextmanager
@@ -65,8 +66,8 @@ def full(place: Path, _served: Served) -> Iterator[None]:
 
 
 @contextmanager
-def no_room(_place: Path, served: Served) -> Iterator[None]:
-    """Write nothing after the first page of a file, as under a quota."""
+def size_limit(_place: Path, served: Served) -> Iterator[None]:
+    """Limit every file to one page, as a quota does."""
     for pid in served.workers:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     yield
@@ -86,10 +87,10 @@ def read_only(place: Path, _served: Served) -> Iterator[None]:
 
 
 @contextmanager
-def gone(place: Path, _served: Served) -> Iterator[None]:
-    away = place.rename(place.with_name("away"))
+def removed(place: Path, _served: Served) -> Iterator[None]:
+    moved = place.rename(place.with_name("moved"))
     yield
-    away.rename(place)
+    moved.rename(place)
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,15 @@ class Fault:
     """The message of the database."""
     place: Callable[[Path], AbstractContextManager[None]] = folder
     pages: int = 200
-    """The status of pages for a person who is signed in. Without the database, nobody is."""
+    """The status of pages for a signed-in person. Without the database, sessions are not available."""
     ready: int = 200
 
 
 FAULTS = {
     "disk full": Fault(full, "database or disk is full", place=small_disk),
-    "no room for the files": Fault(no_room, "disk I/O error"),
+    "file size limit": Fault(size_limit, "disk I/O error"),
     "read-only": Fault(read_only, "Permission denied"),
-    "gone": Fault(gone, "unable to open database file", pages=503, ready=503),
+    "removed": Fault(removed, "unable to open database file", pages=503, ready=503),
 }
 
 
@@ -116,8 +117,8 @@ def send(browser: Browser, name: str) -> requests.Response:
 
 
 def until_refused(attempt: Callable[[int], requests.Response]) -> requests.Response:
-    """Repeat until the response is no redirect: SQLite may have reserved room for a few more rows."""
-    responses = (attempt(number) for number in range(MOST_TRIES))
+    """Repeat until the response is not a redirect. SQLite may have reserved space for some more rows."""
+    responses = (attempt(number) for number in range(MAX_ATTEMPTS))
     return next(response for response in responses if response.status_code != 302)
 
 
@@ -136,7 +137,7 @@ def read(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_nothing_is_sent_and_pages_stay_available(
+def test_no_change_is_sent_and_pages_stay_available(
     name: str, simulator: Simulated, new_database: NewDatabase, tmp_path: Path
 ) -> None:
     given, place = FAULTS[name], tmp_path / "disk"
@@ -172,7 +173,7 @@ def fail_while_a_change_is_sent(
     log: Path,
     failure: Callable[[Served], AbstractContextManager[None]],
 ) -> tuple[requests.Response, dict[str, Any]]:
-    """Fail after the cloud has received the PATCH, before it responds. Return the page, and the ledger once settled."""
+    """Fail between the PATCH and its response. Return the page, and the ledger after settling."""
     responses: list[requests.Response] = []
     with served(environ, log) as server:
         admin = Browser(server.address)
@@ -188,8 +189,8 @@ def fail_while_a_change_is_sent(
     return responses[0], read(environ)
 
 
-@pytest.mark.parametrize("name", ["read-only", "gone"])
-def test_an_outcome_that_could_not_be_written_is_settled_by_the_same_process(
+@pytest.mark.parametrize("name", ["read-only", "removed"])
+def test_the_same_process_settles_an_outcome_that_it_could_not_record(
     name: str, simulator: Simulated, new_database: NewDatabase, tmp_path: Path
 ) -> None:
     place = tmp_path / "disk"
@@ -222,7 +223,7 @@ def new_postgresql_database(postgresql: Cluster) -> NewDatabase:
     return databases_on(postgresql.address)
 
 
-def test_a_postgresql_that_is_stopped_and_started_again(
+def test_no_restart_is_needed_after_postgresql_stops_and_starts_again(
     simulator: Simulated, postgresql: Cluster, new_postgresql_database: NewDatabase, tmp_path: Path
 ) -> None:
     environ = environment(new_postgresql_database(), simulator.url)
@@ -249,7 +250,7 @@ def test_a_postgresql_that_is_stopped_and_started_again(
     assert found["verified"] == len(found["rows"])
 
 
-def test_a_postgresql_that_stops_between_intent_and_outcome(
+def test_a_change_is_settled_after_postgresql_stops_before_its_outcome(
     simulator: Simulated, postgresql: Cluster, new_postgresql_database: NewDatabase, tmp_path: Path
 ) -> None:
     environ = environment(new_postgresql_database(), simulator.url)
