@@ -106,7 +106,7 @@ def _fresh_cache() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _ledger_after_a_flush(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Empty the ledger after a test with real transactions. Its guards must be off for that."""
+    """Empty the ledger after a test with real transactions. This needs the ledger without its guards."""
     yield
     mark = request.node.get_closest_marker("django_db")
     if {"transactional_db", "live_server"} & set(request.fixturenames) or (mark and mark.kwargs.get("transaction")):
@@ -127,7 +127,7 @@ def _roles_after_a_flush(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def person(db: None) -> Callable[[str], User]:
-    """Creates a user with a role. The name of the user is that of the role."""
+    """Return a function that creates a user with a role. The user has the name of the role."""
 
     def make(role: str) -> User:
         user, _ = User.objects.get_or_create(username=role.replace(" ", "-"))
@@ -144,7 +144,7 @@ def acting(person: Callable[[str], User]) -> Callable[[str], Actor]:
 
 @pytest.fixture
 def client_as(person: Callable[[str], User]) -> Callable[[str], Client]:
-    """A browser without JavaScript, signed in as a user with the role."""
+    """Return a function that makes a browser without JavaScript, signed in as a user with the role."""
 
     def sign_in(role: str) -> Client:
         client = Client()

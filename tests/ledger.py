@@ -1,4 +1,4 @@
-"""Changes of the ledger for tests: remove its guards, fill its disk, make it unavailable, fill it with rows."""
+"""Helpers that prepare the ledger: remove its guards, fill its disk, make it unavailable, add rows."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.made_up import made_up_rows
 
 
 def run(statement: str, *values: str | int) -> list[Any]:
-    """Run a statement in the database. ROWS stands for the ledger's table."""
+    """Run a statement in the database. `ROWS` is replaced with the name of the table."""
     with connection.cursor() as cursor:
         cursor.execute(statement.replace("ROWS", TABLE), values)
         return cursor.fetchall() if cursor.description else []
@@ -65,7 +65,7 @@ _REFUSED = {
 }
 _FULL = {
     "sqlite": ("BEFORE", "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"),
-    # AFTER, because generated columns have no value before.
+    # AFTER, because generated columns have no value in a BEFORE trigger.
     "postgresql": ("AFTER", "EXECUTE FUNCTION audit_disk_is_full()"),
 }
 _FULL_FUNCTION = (
@@ -75,7 +75,7 @@ _FULL_FUNCTION = (
 
 
 def fill_disk(rows: str) -> None:
-    """Refuse new rows of a view or table, as a full disk does."""
+    """Make every insert into a view or table fail, as on a full disk."""
     table, condition = _REFUSED[rows]
     when, action = _FULL[connection.vendor]
     each = "" if connection.vendor == "sqlite" else "FOR EACH ROW "
@@ -97,9 +97,9 @@ def empty_disk(rows: str) -> None:
 @contextmanager
 def without_table() -> Iterator[None]:
     if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL's views follow a renamed table")
+        pytest.skip("in PostgreSQL, views follow a renamed table")
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA legacy_alter_table=ON")  # otherwise the views follow the table
+        cursor.execute("PRAGMA legacy_alter_table=ON")  # otherwise the views follow the renamed table
         cursor.execute(f"ALTER TABLE {GUARDED[0]} RENAME TO audit_renamed")
     try:
         yield
@@ -118,7 +118,7 @@ UNSETTLED = f"""
 
 
 def grow_ledger(count: int, seed: int = 1) -> None:
-    """Fill an empty ledger with made-up rows."""
+    """Fill an empty ledger with generated rows."""
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {GUARDED[0]} (number, facts, hash, mac) VALUES (%s, %s, %s, %s)",

@@ -35,7 +35,7 @@ ENDS: Weights = {
     ("unknown",): 10,
     (): 5,
 }
-"""The outcomes of a change, one after the other."""
+"""The outcomes of a change, in sequence."""
 FIELDS = {
     "name": "Name",
     "description": "Description",
@@ -51,8 +51,8 @@ GROUPS = 300
 
 
 def made_up_rows(count: int, seed: int = 1) -> Iterator[tuple[int, str, str, str]]:
-    """Number, facts, hash and MAC of the rows of a ledger."""
-    random, previous, key = Random(seed), GENESIS, audit_key()  # noqa: S311 (generated rows, no secret)
+    """Generate the number, facts, hash and MAC of each row of a ledger."""
+    random, previous, key = Random(seed), GENESIS, audit_key()  # noqa: S311 (generated rows, not a secret)
     at = datetime(2024, 1, 1, tzinfo=UTC)
     for number, facts in zip(range(1, count + 1), _facts(random), strict=False):
         is_cut = number == count and facts["outcome"] is None  # the last change has an outcome
@@ -64,7 +64,7 @@ def made_up_rows(count: int, seed: int = 1) -> Iterator[tuple[int, str, str, str
 
 
 def _facts(random: Random) -> Iterator[Facts]:
-    """Endless facts of rows, without number, time and previous hash."""
+    """Generate the facts of rows without end. Number, time and previous hash are missing."""
     number = 1
     while True:
         for facts in _event(random) if random.random() < SYSTEM_EVENT_SHARE else _change(random, number):
@@ -93,7 +93,7 @@ def _event(random: Random) -> list[Facts]:
 
 
 def _change(random: Random, number: int) -> list[Facts]:
-    """An intent and its outcomes, or one row for a denied attempt."""
+    """Generate an intent and its outcomes, or one row for a denied attempt."""
     intent = _intent(random, number)
     if intent["kind"] == "denied":
         return [intent | {"outcome": "denied", "proof": "Your role does not allow this."}]

@@ -35,7 +35,7 @@ class Element:
 class Form:
     attrs: dict[str, str]
     fields: dict[str, str] = field(default_factory=dict)
-    """The data of the form, without its buttons."""
+    """The data that a browser sends, without the buttons."""
     disabled: set[str] = field(default_factory=set)
 
 
@@ -82,7 +82,7 @@ def _form(node: Tag) -> Form:
 
 
 def _values(control: Element) -> Iterator[str]:
-    """The values of a control: at most one, except with several selected options."""
+    """Yield the values of a control: at most one, or several for a select."""
     match control.tag:
         case "textarea":
             yield control.text.removeprefix("\n")
@@ -95,7 +95,7 @@ def _values(control: Element) -> Iterator[str]:
 
 
 def words(text: str) -> str:
-    """The text with single spaces, as a browser shows it."""
+    """Return the text with single spaces, as a browser shows it."""
     return " ".join(text.split())
 
 
@@ -104,7 +104,7 @@ def read(response: Rendered) -> Page:
 
 
 def said(response: Rendered) -> str:
-    """The text of the main element of a page, or of a whole partial."""
+    """Return the text of the main element of a page, or all text of a partial."""
     page = read(response)
     mains = page.all("main")
     return words(mains[0].text if mains else page.soup.get_text())

@@ -1,7 +1,7 @@
-"""Runs a command beside a throw-away PostgreSQL: `python -m tests.postgres pytest tests/audit`.
+"""Run a command with a temporary PostgreSQL: `python -m tests.postgres pytest tests/audit`.
 
-The cluster lives in a temporary directory, listens on a socket there and is gone afterwards. PostgreSQL refuses to run
-as root, so that root lends it to another user.
+The cluster is in a temporary directory and listens on a socket there. Both are removed at the end. PostgreSQL refuses
+to run as root, so with root it runs as another user.
 """
 
 import os
@@ -16,28 +16,28 @@ from pathlib import Path
 
 UNPRIVILEGED = "nobody"
 FAST = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_addresses=''"
-"""For tests that do not pull the plug; a crash of a client loses nothing either way."""
+"""Options for speed. Only a power failure could lose data, and no test simulates one."""
 
 
 def binaries() -> Path:
-    """Debian keeps them out of the path. Raises FileNotFoundError."""
+    """Find the programs of PostgreSQL, which Debian does not put in the path. Raises FileNotFoundError."""
     found = shutil.which("initdb")
     places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for place in places:
         if (place / "initdb").exists():
             return place
-    raise FileNotFoundError("PostgreSQL is not installed: its package is called 'postgresql'")
+    raise FileNotFoundError("PostgreSQL is not installed: install the package 'postgresql'")
 
 
 @dataclass(frozen=True)
 class Cluster:
     directory: str
     user: str | None
-    """The OS user of the server; None for the current user."""
+    """The operating system user of the server, or None for the current user."""
 
     @property
     def address(self) -> str:
-        """Of an empty database."""
+        """The URL of an empty database."""
         return f"postgres://streamwarden@/{self.directory}/postgres"
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class Cluster:
         self._pg_ctl("-l", f"{self.directory}/log", "-w", "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop at once. Every connection is lost."""
+        """Stop at once. All clients lose their connections."""
         self._pg_ctl("-m", "immediate", "stop")
 
     def _pg_ctl(self, *arguments: str) -> None:
@@ -59,23 +59,23 @@ def cluster() -> Iterator[Cluster]:
         if user:
             shutil.chown(directory, user)
         _run(user, "initdb", "-D", f"{directory}/data", "-U", "streamwarden", "-A", "trust", "-E", "UTF8", "--locale=C")
-        made = Cluster(directory, user)
-        made.start()
+        running = Cluster(directory, user)
+        running.start()
         try:
-            yield made
+            yield running
         finally:
-            made.stop()
+            running.stop()
 
 
 def _run(user: str | None, program: str, *arguments: str) -> None:
     command = [str(binaries() / program), *arguments]
-    subprocess.run(command, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60)  # noqa: S603 (ours)
+    subprocess.run(command, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60)  # noqa: S603 (fixed command)
 
 
 def main() -> int:
     with cluster() as running:
         environ = {**os.environ, "TEST_DATABASE_URL": running.address}
-        return subprocess.run([sys.executable, "-m", *sys.argv[1:]], env=environ, check=False).returncode  # noqa: S603 (ours)
+        return subprocess.run([sys.executable, "-m", *sys.argv[1:]], env=environ, check=False).returncode  # noqa: S603 (fixed command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The settings under test: those of a development deployment, whatever the environment of the person testing says."""
+"""The settings of the tests: a development deployment. The variables of the dashboard have no effect."""
 
 import os
 from pathlib import Path
@@ -14,15 +14,15 @@ os.environ["STREAMWARDEN_CHECKPOINTS"] = ""
 if "TEST_DATABASE_URL" in os.environ:  # `python -m tests.postgres` sets it
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
-from dashboard.settings import *  # noqa: E402, F403 (after the environment is clean; settings are a star)
+from dashboard.settings import *  # noqa: E402, F403 (after the cleanup of the environment; settings use a star import)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# A file, not memory: browser tests write from a server's threads, and writers must queue as they do in production.
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405 (from the settings' star)
+# A file, because browser tests write from threads of a server. Writers must queue as in production.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405 (from the star import)
     DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (as above)
-# WhiteNoise warns when there is nothing collected yet, as in a fresh clone.
-Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # noqa: F405 (from the settings' star)
+# Without the directory, WhiteNoise warns.
+Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # noqa: F405 (from the star import)
