@@ -131,8 +131,10 @@ def test_a_database_that_fails_between_intent_and_outcome(
 ) -> None:
     client, real = client_as("administrator"), CloudClient.update_server_group
 
-    def hang_up(self: CloudClient, group_id: str, payload: dict[str, object]) -> UpdateResponse:
-        response = real(self, group_id, payload)
+    def hang_up(
+        self: CloudClient, group_id: str, payload: dict[str, object], *, send_within: float | None = None
+    ) -> UpdateResponse:
+        response = real(self, group_id, payload, send_within=send_within)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             (pid,) = cursor.fetchone()
