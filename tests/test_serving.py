@@ -1,5 +1,6 @@
 """The start of a web process: the hooks in gunicorn.conf.py. An import has no side effects."""
 
+import gc
 import json
 import os
 import subprocess
@@ -8,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project_settings
+from django.db import connection
+from pytest_django import Settings
+
+from dashboard import serving
+from dashboard.cloud.request_limits import Slots
 
 JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"}
 IMPORT = """
@@ -62,7 +68,7 @@ def python(*command: str, database: str, **changed: str) -> subprocess.Completed
     return subprocess.run(  # noqa: S603 (ours)
         [sys.executable, *command],
         env=environ,
-        cwd=settings.BASE_DIR,
+        cwd=project_settings.BASE_DIR,
         capture_output=True,
         text=True,
         check=False,
@@ -106,3 +112,21 @@ def test_does_not_start_without_a_guard_of_the_ledger(tmp_path: Path) -> None:
     missing = "Ledger: audit_ledgerrow_refuses_update is missing, off or altered."
     assert (started.returncode, missing in started.stderr) == (3, True)
     assert (worker.returncode, missing in worker.stderr) == (1, True)
+
+
+def test_half_of_the_threads_of_a_web_process_may_wait_for_the_cloud(
+    db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = Slots()
+    monkeypatch.setattr(serving, "slots", slots)
+    monkeypatch.setattr(serving, "held_open", connection.copy())
+    settings.WORKER = "separate"
+
+    try:
+        serving.start_web_process(threads=4)
+        serving.collect_garbage()
+    finally:
+        serving.held_open.close()
+        gc.unfreeze()
+
+    assert [slots.take() for _ in range(3)] == [True, True, False]

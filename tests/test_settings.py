@@ -1,6 +1,7 @@
 """Settings: errors name an unsafe setting, and the settings of production are strict."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,15 @@ def test_the_deployment_check_has_no_findings() -> None:
     checked = run(check)
 
     assert (checked.returncode, checked.stdout.strip()) == (0, "System check identified no issues (0 silenced).")
+
+
+def test_production_allows_https_only_and_binds_its_cookies_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**VALID, "STREAMWARDEN_CHECKPOINTS": ""}.items():
+        monkeypatch.setenv(name, value)
+
+    production = runpy.run_path(str(Path(__file__).parents[1] / "dashboard" / "settings.py"))
+
+    strict = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+    assert [production[name] for name in strict] == [True, True, True]
+    assert (production["SESSION_COOKIE_NAME"], production["CSRF_COOKIE_NAME"]) == ("__Host-session", "__Host-csrf")
+    assert production["SECURE_REDIRECT_EXEMPT"] == ["^(healthz|readyz)$"]
