@@ -23,7 +23,7 @@ def set_fault(cloud: Cloud, name: str, **options: Any) -> None:
 
 
 class RawConnection:
-    """A socket that shows the bytes that a client library hides."""
+    """A socket that shows bytes which a client library does not show."""
 
     def __init__(self, cloud: Cloud) -> None:
         address = urlsplit(cloud.url)

@@ -1,4 +1,4 @@
-"""Signed calls, written independently from the reference, so that two implementations are compared."""
+"""Signed requests. This implementation is separate from the simulator's, so that the tests compare two."""
 
 import hashlib
 import hmac

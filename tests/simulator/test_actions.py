@@ -9,7 +9,7 @@ from tests.simulator.signing import GROUP, GROUPS, sign_in, signed_call, with_to
 class TestActions:
     READ_ONLY = ("SIMULATORREADONLY001", "simulator-secret-key-02")
 
-    def test_a_read_only_key_reads(self, cloud: Cloud) -> None:
+    def test_a_read_only_key_can_read(self, cloud: Cloud) -> None:
         paths = (
             GROUPS,
             GROUP,
@@ -21,7 +21,7 @@ class TestActions:
 
         assert {signed_call(cloud, path=path, keys=self.READ_ONLY).status_code for path in paths} == {200}
 
-    def test_a_read_only_key_writes_nothing(self, cloud: Cloud) -> None:
+    def test_a_read_only_key_cannot_write(self, cloud: Cloud) -> None:
         tags = f"/v1/{PROJECT}/server-group/{DESIGN_POOL}/tags/create"
 
         patched = signed_call(cloud, "PATCH", GROUP, keys=self.READ_ONLY, json={"name": "TEST"})
@@ -50,13 +50,13 @@ class TestActions:
             ("ims:images:list", "/v2/cloudimages"),
         ],
     )
-    def test_can_be_taken_one_by_one(self, cloud: Cloud, action: str, path: str) -> None:
+    def test_a_control_removes_one_action(self, cloud: Cloud, action: str, path: str) -> None:
         cloud.control("PUT", "permissions/simulator-token", {"taken": [action]})
 
         assert with_token(cloud, "simulator-token", path).status_code == 403
         assert signed_call(cloud, path=path).status_code != 403
 
-    def test_taken_from_the_user_are_taken_from_every_token(self, cloud: Cloud) -> None:
+    def test_an_action_removed_from_a_user_is_removed_from_all_tokens(self, cloud: Cloud) -> None:
         token = sign_in(cloud, {"project": {"id": PROJECT}}).headers["X-Subject-Token"]
         cloud.control("PUT", "permissions/ops-bot", {"taken": ["workspace:serverGroup:list"]})
 
@@ -68,7 +68,7 @@ class TestActions:
         assert cloud.patch({"image_id": "x"}).status_code == 403
         assert cloud.patch({"name": "TEST"}).status_code == 200
 
-    def test_a_switch_makes_every_patch_need_the_action_to_list_images(self, cloud: Cloud) -> None:
+    def test_with_a_switch_every_patch_needs_the_action_to_list_images(self, cloud: Cloud) -> None:
         cloud.control("PUT", "permissions/simulator-token", {"taken": ["ims:images:list"]})
         cloud.switch(image_permission="always")
 

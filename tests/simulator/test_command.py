@@ -92,7 +92,7 @@ def test_refuses_invalid_options(options: dict[str, Any], sentence: str) -> None
 
 
 @pytest.mark.usefixtures("handlers")
-def test_refuses_a_taken_port() -> None:
+def test_refuses_a_port_in_use() -> None:
     with SimulatorServer() as server, pytest.raises(CommandError, match="Cannot listen on"):
         call_command("simulator", port=int(server.url.rpartition(":")[2]))
 

@@ -12,7 +12,7 @@ from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
 
 
 class TestRequestLog:
-    def test_has_every_request_to_the_cloud_and_none_to_a_control(self, cloud: Cloud) -> None:
+    def test_the_log_has_requests_to_the_cloud_but_not_to_controls(self, cloud: Cloud) -> None:
         cloud.show()
         cloud.patch({"name": "TEST"})
         cloud.get("/nowhere", a="1", b=["2", "3"])
@@ -29,7 +29,7 @@ class TestRequestLog:
         assert (log[0]["body"], log[2]["query"]) == (None, {"a": "1", "b": ["2", "3"]})
         assert log[0]["time"].endswith("Z")
 
-    def test_masks_tokens_keys_and_signatures(self, cloud: Cloud) -> None:
+    def test_the_log_masks_tokens_keys_and_signatures(self, cloud: Cloud) -> None:
         headers = {
             "X-Security-Token": "canary",
             "Authorization": "canary",
@@ -44,7 +44,7 @@ class TestRequestLog:
         assert "canary" not in log.text
         assert "simulator-token" not in log.text
 
-    def test_masks_passwords_and_tokens_in_bodies(self, cloud: Cloud) -> None:
+    def test_the_log_masks_passwords_and_tokens_in_bodies(self, cloud: Cloud) -> None:
         identity = {"password": {"user": {"password": "canary"}}, "token": {"id": "canary"}}
         cloud.call("POST", "/v3/auth/tokens", json={"auth": {"identity": identity}, "list": [{"secret": "canary"}]})
         cloud.call("POST", "/v3/auth/tokens", data=b'{"password": "canary"')
@@ -53,12 +53,12 @@ class TestRequestLog:
         assert "canary" not in log.text
         assert log.json()["requests"][1]["body"] == "***"
 
-    def test_shows_a_body_that_is_not_json_as_text(self, cloud: Cloud) -> None:
+    def test_the_log_shows_a_body_that_is_not_json_as_text(self, cloud: Cloud) -> None:
         cloud.patch_raw(b"name=\xff")
 
         assert cloud.requests()[0]["body"] == "name=\N{REPLACEMENT CHARACTER}"
 
-    def test_can_be_cleared_and_continues_its_numbers(self, cloud: Cloud) -> None:
+    def test_the_numbers_continue_after_the_log_is_cleared(self, cloud: Cloud) -> None:
         cloud.show()
 
         assert cloud.control("DELETE", "requests").status_code == 204
@@ -66,7 +66,7 @@ class TestRequestLog:
 
         assert [entry["number"] for entry in cloud.requests()] == [2]
 
-    def test_removes_the_oldest_entries_first(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_log_removes_the_oldest_entries_first(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dashboard.simulator.log.MOST_ENTRIES", 2)
         for _ in range(3):
             cloud.show()
@@ -74,7 +74,7 @@ class TestRequestLog:
         assert [entry["number"] for entry in cloud.requests()] == [2, 3]
 
 
-def test_a_response_to_a_cleared_request_is_no_error() -> None:
+def test_a_response_to_a_cleared_request_is_not_an_error() -> None:
     log = RequestLog()
 
     log.responded(1, 200)
@@ -83,10 +83,10 @@ def test_a_response_to_a_cleared_request_is_no_error() -> None:
 
 
 class TestGroups:
-    def test_shows_a_group_of_either_project(self, cloud: Cloud) -> None:
+    def test_a_control_shows_a_group_of_each_project(self, cloud: Cloud) -> None:
         assert cloud.control("GET", f"groups/{DESIGN_POOL}").json()["name"] == "design-pool"
 
-    def test_changes_a_group_without_checks(self, cloud: Cloud) -> None:
+    def test_a_control_changes_a_group_without_checks(self, cloud: Cloud) -> None:
         response = cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "two words", "new": [1]})
 
         group = cloud.show()
@@ -94,7 +94,7 @@ class TestGroups:
         assert [change["request"] for change in cloud.history()] == [None]
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
-    def test_an_unknown_group_is_404(self, cloud: Cloud, method: str) -> None:
+    def test_an_unknown_group_is_not_found(self, cloud: Cloud, method: str) -> None:
         response = cloud.control(method, "groups/unknown", {})
 
         assert (response.status_code, response.json()) == (404, {"error": "There is no group unknown."})
@@ -106,7 +106,7 @@ class TestGroups:
         assert (response.status_code, response.json()) == (400, {"error": "The body must be a JSON object."})
 
 
-def test_history_has_every_applied_change(cloud: Cloud) -> None:
+def test_the_history_has_every_applied_change(cloud: Cloud) -> None:
     cloud.patch({"name": "TEST"})
     cloud.patch({"name": "two words"})
     cloud.control("PUT", f"groups/{DESIGN_POOL}", {"name": "other"})
@@ -122,13 +122,13 @@ def test_history_has_every_applied_change(cloud: Cloud) -> None:
 
 
 class TestSwitches:
-    def test_show_their_question_and_values(self, cloud: Cloud) -> None:
+    def test_a_control_shows_the_question_and_values_of_each_switch(self, cloud: Cloud) -> None:
         switch = cloud.control("GET", "switches").json()["switches"]["route_policy"]
 
         assert (switch["value"], switch["values"]) == ("merge", ["merge", "replace"])
         assert "1.2" in switch["question"]
 
-    def test_are_set_one_by_one(self, cloud: Cloud) -> None:
+    def test_a_control_sets_one_switch(self, cloud: Cloud) -> None:
         cloud.switch(route_policy="replace")
         cloud.switch(name_match="exact")
 
@@ -144,27 +144,27 @@ class TestSwitches:
             ([], "The body must be a JSON object."),
         ],
     )
-    def test_refuse_unknown_names_and_values(self, cloud: Cloud, body: Any, sentence: str) -> None:
+    def test_a_control_refuses_unknown_switches_and_values(self, cloud: Cloud, body: Any, sentence: str) -> None:
         response = cloud.control("PUT", "switches", body)
 
         assert (response.status_code, response.json()["error"][: len(sentence)]) == (400, sentence)
 
 
 class TestPermissions:
-    def test_are_replaced_as_a_whole(self, cloud: Cloud) -> None:
+    def test_a_control_replaces_all_removed_actions(self, cloud: Cloud) -> None:
         cloud.control("PUT", "permissions/ops-bot", {"taken": ["b", "a"]})
         response = cloud.control("PUT", "permissions/ops-bot", {"taken": ["c"]})
 
         assert response.json() == cloud.control("GET", "permissions/ops-bot").json() == {"taken": ["c"]}
 
     @pytest.mark.parametrize("method", ["GET", "PUT"])
-    def test_of_an_unknown_credential_are_404(self, cloud: Cloud, method: str) -> None:
+    def test_an_unknown_credential_is_not_found(self, cloud: Cloud, method: str) -> None:
         response = cloud.control(method, "permissions/nobody", {"taken": []})
 
         assert (response.status_code, "simulator-token" in response.json()["error"]) == (404, True)
 
     @pytest.mark.parametrize("body", [{}, {"taken": "all"}, {"taken": [1]}])
-    def test_refuse_a_body_that_is_not_a_list_of_actions(self, cloud: Cloud, body: Any) -> None:
+    def test_a_control_refuses_a_body_that_is_not_a_list_of_actions(self, cloud: Cloud, body: Any) -> None:
         assert cloud.control("PUT", "permissions/ops-bot", body).status_code == 400
 
 
@@ -223,7 +223,7 @@ def test_a_control_refuses_a_body_that_is_not_json(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
-def test_controls_respond_only_to_this_machine(peer: str, status: int) -> None:
+def test_controls_accept_requests_only_from_this_machine(peer: str, status: int) -> None:
     response = Client(create_app()).get("/_simulator/requests", environ_overrides={"REMOTE_ADDR": peer})
 
     assert response.status_code == status

@@ -1,4 +1,4 @@
-"""The initial data, which the demo shows and tests rely on."""
+"""The initial data of the simulator. The demo and other tests use it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def groups() -> list[Any]:
     return [seeded.document for seeded in seed_groups(PROJECTS[PROJECT], 42, seed=1)]
 
 
-def test_has_the_groups_of_a_company(groups: list[Any]) -> None:
+def test_the_groups_are_like_those_of_a_company(groups: list[Any]) -> None:
     names = [group["name"] for group in groups]
 
     assert len(set(names)) == 42
@@ -32,7 +32,7 @@ def test_has_the_groups_of_a_company(groups: list[Any]) -> None:
     assert {group["is_vdi"] for group in groups} == {True, False}
 
 
-def test_has_texts_that_a_page_must_escape_or_wrap(groups: list[Any]) -> None:
+def test_some_texts_need_escaping_or_wrapping(groups: list[Any]) -> None:
     descriptions = [group["description"] for group in groups]
 
     assert "" in descriptions
@@ -40,7 +40,7 @@ def test_has_texts_that_a_page_must_escape_or_wrap(groups: list[Any]) -> None:
     assert any("<script>" in description for description in descriptions)
 
 
-def test_passes_the_rules_of_an_update(groups: list[Any]) -> None:
+def test_all_groups_follow_the_rules_of_an_update(groups: list[Any]) -> None:
     for group in groups:
         assert group["system_disk_size"] >= IMAGES_BY_ID[group["image_id"]].min_disk
         assert bool(group["image_product_id"]) == (group["image_type"] == "gold")
@@ -69,7 +69,7 @@ def test_only_the_project_with_a_directory_has_ous() -> None:
 
 
 @pytest.mark.parametrize(("count", "first", "second"), [(0, 0, 0), (1, 1, 1), (5, 5, 5), (42, 42, 8), (1000, 1000, 8)])
-def test_has_the_given_number_of_groups(count: int, first: int, second: int) -> None:
+def test_the_number_of_groups_is_as_given(count: int, first: int, second: int) -> None:
     store = Store(count, seed=1)
 
     assert [len(store.groups(project)) for project in (PROJECT, OTHER_PROJECT)] == [first, second]
@@ -95,7 +95,7 @@ def test_the_same_seed_makes_the_same_data() -> None:
     assert {group.id for group in first} & {group.id for group in other} == {DESIGN_POOL}
 
 
-def test_servers_and_sessions_are_the_same_each_time() -> None:
+def test_servers_and_sessions_are_the_same_at_each_read() -> None:
     first, again = (Store(42, seed=3) for _ in range(2))
 
     assert first.group_servers(PROJECT, DESIGN_POOL).servers == again.group_servers(PROJECT, DESIGN_POOL).servers

@@ -1,4 +1,4 @@
-"""Faults of timing and of the connection, as a raw socket shows them."""
+"""Faults of timing and of connections, tested with a raw socket."""
 
 import socket
 import struct
@@ -119,11 +119,11 @@ class TestConnection:
         with RawConnection(cloud) as connection:
             connection.send()
             assert connection.read().endswith(b"nu")
-            connection.send()  # the other direction is open, but nothing responds
+            connection.send()  # the other direction is open, but the server does not respond
 
             assert connection.read() == b""
 
-    def test_close_after_answer_closes_unannounced(self, cloud: Cloud) -> None:
+    def test_close_after_answer_closes_without_announcing_it(self, cloud: Cloud) -> None:
         set_fault(cloud, "close_after_answer")
 
         with RawConnection(cloud) as connection:
@@ -184,7 +184,7 @@ class TestConnection:
 
 @pytest.mark.parametrize("name", ["stall", "silence", "half_closed", "reset_after", "reset_in_answer", "not_http"])
 def test_connection_faults_end_without_access_to_the_socket(name: str) -> None:
-    """With a server that does not give access to the client's socket."""
+    """The server of this test does not give access to the socket of the client."""
     pace = {"seconds": 0.01} if "seconds" in KINDS[name].options else {}
     app = create_app(SimulatorSettings(faults=[{"fault": name, **pace}]))
 
@@ -192,7 +192,7 @@ def test_connection_faults_end_without_access_to_the_socket(name: str) -> None:
         Client(app).get("/v2/cloudimages", buffered=True)
 
 
-def test_does_not_wait_for_a_client_that_resets(cloud: Cloud) -> None:
+def test_the_simulator_does_not_wait_for_a_client_that_resets(cloud: Cloud) -> None:
     set_fault(cloud, "silence")
     before = threading.active_count()
 

@@ -1,4 +1,4 @@
-"""Faults in what is applied, when it is applied, and what reads show."""
+"""Faults that affect which changes are applied, when they are applied, and the data of reads."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.simulator.connections import GROUP, is_applied, set_fault, wait_for
 
 
 class TestLate:
-    def test_applies_after_the_response(self, cloud: Cloud) -> None:
+    def test_late_applies_the_change_after_the_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=150)
 
         response = cloud.patch({"name": "TEST"})
@@ -27,12 +27,12 @@ class TestLate:
         waited = datetime.fromisoformat(change["time"]) - datetime.fromisoformat(request["time"])
         assert (change["request"], waited >= timedelta(milliseconds=149)) == (1, True)
 
-    def test_may_respond_with_success(self, cloud: Cloud) -> None:
+    def test_late_can_respond_with_success(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=60_000, answer="null")
 
         assert (cloud.patch({"name": "TEST"}).text, cloud.show()["name"]) == ("null", "design-pool")
 
-    def test_may_send_no_response(self, cloud: Cloud) -> None:
+    def test_late_can_send_no_response(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=60_000, answer="silence")
 
         with pytest.raises(requests.exceptions.ReadTimeout):
@@ -40,7 +40,7 @@ class TestLate:
 
         assert cloud.control("GET", "late").json() == {"waiting": 1}
 
-    def test_a_control_applies_it_at_once(self, cloud: Cloud) -> None:
+    def test_a_control_applies_a_late_change_at_once(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=40_000)
         cloud.patch({"name": "TEST"})
 
@@ -50,7 +50,7 @@ class TestLate:
         assert cloud.control("POST", "late").json() == {"applied": 0}
 
     @pytest.mark.parametrize("response", ["drop", "reset"])
-    def test_may_close_the_connection(self, cloud: Cloud, response: str) -> None:
+    def test_late_can_close_the_connection(self, cloud: Cloud, response: str) -> None:
         set_fault(cloud, "late", after_ms=50, answer=response)
 
         with pytest.raises(requests.exceptions.ConnectionError):
@@ -58,19 +58,19 @@ class TestLate:
 
         assert wait_for(lambda: is_applied(cloud))
 
-    def test_refuses_an_invalid_request_at_once(self, cloud: Cloud) -> None:
+    def test_late_refuses_an_invalid_request_at_once(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "two words"}).status_code == 400
 
-    def test_applies_nothing_when_a_rule_is_broken(self, cloud: Cloud) -> None:
+    def test_late_does_not_apply_a_change_that_breaks_a_rule(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=10)
 
         assert cloud.patch({"name": "finance-eu"}).status_code == 504
         time.sleep(0.1)
         assert not is_applied(cloud)
 
-    def test_a_reset_drops_it(self, cloud: Cloud) -> None:
+    def test_a_reset_drops_a_late_change(self, cloud: Cloud) -> None:
         set_fault(cloud, "late", after_ms=100)
         cloud.patch({"name": "TEST"})
 
@@ -115,7 +115,7 @@ class TestEffects:
 
         assert cloud.groups(project="5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7").json()["count"] == 8
 
-    def test_partial_applies_half(self, cloud: Cloud) -> None:
+    def test_partial_applies_half_of_the_members(self, cloud: Cloud) -> None:
         set_fault(cloud, "partial")
 
         response = cloud.patch({"name": "TEST", "description": "new"})
@@ -193,7 +193,7 @@ class TestEffects:
         assert [(page["count"], len(page["items"])) for page in pages] == [(300, 10), (300, 5), (300, 0)]
         assert cloud.show()["name"] == "design-pool"
 
-    def test_a_long_list_is_made_as_it_is_read(self, cloud: Cloud) -> None:
+    def test_a_long_list_is_generated_page_by_page(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "long_list", "rows": 100_000, "row_bytes": 5_000})
 
         first, last = (cloud.groups(offset=offset, limit=100) for offset in (0, 99_950))
@@ -208,7 +208,7 @@ class TestEffects:
         assert cloud.show()["name"] == "design-pool"
         assert cloud.groups(server_group_name="no-such-group").json() == {"count": 0, "items": []}
 
-    def test_only_reads_may_be_slow(self, cloud: Cloud) -> None:
+    def test_a_delay_can_apply_to_reads_only(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "delay", "delay_ms": 300, "match": {"method": "GET"}})
 
         assert cloud.patch({"name": "TEST"}).elapsed < timedelta(milliseconds=300) <= cloud.groups().elapsed
@@ -269,7 +269,7 @@ def issued_token(cloud: Cloud) -> str:
     return cloud.call("POST", "/v3/auth/tokens", json=body).headers["X-Subject-Token"]
 
 
-def test_refuses_and_logs_200_requests_at_once(cloud: Cloud) -> None:
+def test_refuses_and_logs_200_concurrent_requests(cloud: Cloud) -> None:
     cloud.faults({"fault": "unauthorized", "times": 200})
 
     with ThreadPoolExecutor(200) as pool:

@@ -20,7 +20,7 @@ def faults() -> FaultList:
     return FaultList(seed=1)
 
 
-def test_lists_all_kinds_with_a_description(cloud: Cloud) -> None:
+def test_a_control_lists_all_kinds_with_a_description(cloud: Cloud) -> None:
     kinds = cloud.control("GET", "faults/kinds").json()
 
     assert len(kinds) == len(KINDS) >= 40
@@ -28,7 +28,7 @@ def test_lists_all_kinds_with_a_description(cloud: Cloud) -> None:
     assert kinds["late"]["options"] == {"after_ms": 8000, "answer": "gateway_timeout"}
 
 
-def test_stays_until_replaced_without_times(faults: FaultList) -> None:
+def test_a_fault_without_times_stays_until_it_is_replaced(faults: FaultList) -> None:
     faults.replace([{"fault": "unavailable"}, {"fault": "not_found", "times": None}])
     assert matched(faults, 50) == [True] * 50
 
@@ -57,7 +57,9 @@ def test_counts_down_and_continues_with_the_next_fault(faults: FaultList) -> Non
         ({"path": "/v[12]/*"}, "GET", "/v3/projects", False),
     ],
 )
-def test_matches_method_and_glob(faults: FaultList, match: Any, method: str, path: str, applies: bool) -> None:
+def test_a_fault_matches_the_method_and_the_glob(
+    faults: FaultList, match: Any, method: str, path: str, applies: bool
+) -> None:
     faults.replace([{"fault": "unavailable", "match": match}])
 
     assert matched(faults, method=method, path=path) == [applies]
@@ -76,7 +78,9 @@ def test_the_same_seed_gives_the_same_faults(faults: FaultList) -> None:
 
 
 @pytest.mark.parametrize(("probability", "applies"), [(0, [False] * 20), (1, [True] * 20)])
-def test_a_probability_of_0_and_of_1(faults: FaultList, probability: int, applies: list[bool]) -> None:
+def test_a_fault_with_probability_0_or_1_applies_never_or_always(
+    faults: FaultList, probability: int, applies: list[bool]
+) -> None:
     faults.replace([{"fault": "unavailable", "probability": probability}])
 
     assert matched(faults, 20) == applies
@@ -116,7 +120,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("entries", "sentence"), WRONG)
-def test_names_the_mistake_in_a_list(faults: FaultList, entries: Any, sentence: str) -> None:
+def test_the_error_names_the_mistake_in_the_list(faults: FaultList, entries: Any, sentence: str) -> None:
     with pytest.raises(WrongFaultError) as refusal:
         faults.replace(entries)
 
@@ -132,7 +136,7 @@ def test_an_invalid_list_changes_nothing(cloud: Cloud) -> None:
     assert cloud.groups().status_code == 503
 
 
-def test_shows_how_often_each_fault_applies(cloud: Cloud) -> None:
+def test_a_control_shows_how_often_each_fault_applied(cloud: Cloud) -> None:
     match = {"method": "GET", "path": "*/state"}
     cloud.faults({"fault": "unavailable", "match": match, "times": 3})
     cloud.groups(f"/{DESIGN_POOL}/state")
@@ -160,7 +164,7 @@ def test_faults_do_not_apply_to_controls(cloud: Cloud) -> None:
     assert cloud.control("GET", "requests").status_code == 200
 
 
-def test_applies_before_any_check(cloud: Cloud) -> None:
+def test_a_fault_applies_before_all_checks(cloud: Cloud) -> None:
     cloud.faults({"fault": "unavailable"})
 
     response = cloud.call("GET", f"/v1/{PROJECT}/app-server-groups", headers={"X-Auth-Token": "guess"})

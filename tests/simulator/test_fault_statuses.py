@@ -35,7 +35,9 @@ class TestStatuses:
             ("gateway_timeout", 504, "APIGW.0201"),
         ],
     )
-    def test_have_well_formed_bodies_and_apply_nothing(self, cloud: Cloud, name: str, status: int, code: str) -> None:
+    def test_an_error_has_a_well_formed_body_and_applies_nothing(
+        self, cloud: Cloud, name: str, status: int, code: str
+    ) -> None:
         set_fault(cloud, name)
 
         response = cloud.patch({"name": "TEST"})
@@ -59,7 +61,7 @@ class TestStatuses:
             ({"status": 200}, 200, "null"),
         ],
     )
-    def test_can_have_any_body(self, cloud: Cloud, options: Any, status: int, text: str) -> None:
+    def test_status_sends_any_body(self, cloud: Cloud, options: Any, status: int, text: str) -> None:
         set_fault(cloud, "status", headers={"X-Extra": "yes"}, **options)
 
         response = cloud.patch({"name": "TEST"})
@@ -67,14 +69,14 @@ class TestStatuses:
         assert (response.status_code, response.text, response.headers["X-Extra"]) == (status, text, "yes")
         assert not is_applied(cloud)
 
-    def test_can_set_the_request_id(self, cloud: Cloud) -> None:
+    def test_status_sets_the_request_id(self, cloud: Cloud) -> None:
         set_fault(cloud, "status", headers={"X-Request-Id": "mine", "X-Odd": "研"})
 
         response = cloud.groups()
 
         assert (response.headers["X-Request-Id"], response.headers["X-Odd"]) == ("mine", "?")
 
-    def test_can_be_unknown_to_http(self, cloud: Cloud) -> None:
+    def test_status_can_be_unknown_to_http(self, cloud: Cloud) -> None:
         set_fault(cloud, "status", status=494)
 
         assert (cloud.groups().status_code, cloud.groups().status_code) == (494, 200)
@@ -102,14 +104,14 @@ class TestAppliedChanges:
         ],
         ids=str,
     )
-    def test_applies_a_change_that_it_refuses(self, cloud: Cloud, entry: dict[str, Any], status: int) -> None:
+    def test_a_refused_change_is_applied(self, cloud: Cloud, entry: dict[str, Any], status: int) -> None:
         cloud.faults({**entry, "applied": True, "times": 1})
 
         response = cloud.patch({"name": "TEST"})
 
         assert (response.status_code, cloud.show()["name"]) == (status, "TEST")
 
-    def test_applies_a_change_later(self, cloud: Cloud) -> None:
+    def test_a_refused_change_is_applied_later(self, cloud: Cloud) -> None:
         set_fault(cloud, "conflict", after_ms=100)
 
         assert cloud.patch({"name": "TEST"}).status_code == 409
@@ -117,7 +119,7 @@ class TestAppliedChanges:
         assert cloud.show()["name"] == "design-pool"
         assert wait_for(lambda: bool(cloud.show()["name"] == "TEST"))
 
-    def test_does_not_apply_a_change_without_a_credential(self, cloud: Cloud) -> None:
+    def test_a_change_without_a_credential_is_not_applied(self, cloud: Cloud) -> None:
         set_fault(cloud, "conflict", applied=True)
 
         response = cloud.call("PATCH", GROUP, json={"name": "TEST"}, headers={"X-Auth-Token": "guess"})
@@ -126,7 +128,7 @@ class TestAppliedChanges:
         assert not is_applied(cloud)
 
     @pytest.mark.parametrize("changes", [{"name": "theirs"}, {"description": "theirs"}])
-    def test_changes_the_group_when_it_throttles_a_change(self, cloud: Cloud, changes: dict[str, str]) -> None:
+    def test_a_throttled_change_is_overtaken_by_another_one(self, cloud: Cloud, changes: dict[str, str]) -> None:
         set_fault(cloud, "retry_after_seconds", seconds=60, changes=changes)
 
         response = cloud.patch({"name": "ours"})
@@ -168,14 +170,14 @@ class TestEchoedCredentials:
             ("hex", TOKEN.encode().hex()),
         ],
     )
-    def test_are_encoded(self, cloud: Cloud, encoding: str, text: str) -> None:
+    def test_the_credential_is_encoded(self, cloud: Cloud, encoding: str, text: str) -> None:
         set_fault(cloud, "error_echoes_credential", encoding=encoding)
 
         response = cloud.groups()
 
         assert (response.status_code, response.json()["error_msg"]) == (401, f"Incorrect token: {text}")
 
-    def test_come_in_part_and_after_other_text(self, cloud: Cloud) -> None:
+    def test_a_part_of_the_credential_follows_other_text(self, cloud: Cloud) -> None:
         set_fault(cloud, "error_echoes_credential", start=4, length=6, padding=3, status=400, applied=True)
 
         response = cloud.patch({"name": "TEST"})
@@ -184,7 +186,7 @@ class TestEchoedCredentials:
         assert is_applied(cloud)
 
     @pytest.mark.parametrize(("where", "in_body"), [("header", False), ("both", True)])
-    def test_come_in_a_header(self, cloud: Cloud, where: str, in_body: bool) -> None:
+    def test_the_credential_is_in_a_header(self, cloud: Cloud, where: str, in_body: bool) -> None:
         set_fault(cloud, "error_echoes_credential", where=where)
 
         response = cloud.groups()
@@ -198,14 +200,14 @@ class TestEchoedCredentials:
             ({"auth": []}, ""),
         ],
     )
-    def test_may_be_the_password_of_a_sign_in(self, cloud: Cloud, body: Any, text: str) -> None:
+    def test_the_credential_is_the_password_of_a_sign_in(self, cloud: Cloud, body: Any, text: str) -> None:
         set_fault(cloud, "error_echoes_credential")
 
         response = requests.post(f"{cloud.url}/v3/auth/tokens", json=body, timeout=10)
 
         assert response.json()["error_msg"] == f"Incorrect token: {text}"
 
-    def test_may_be_a_signature(self, cloud: Cloud) -> None:
+    def test_the_credential_is_a_signature(self, cloud: Cloud) -> None:
         set_fault(cloud, "error_echoes_credential")
 
         response = requests.get(cloud.url + GROUP, headers={"Authorization": "canary"}, timeout=10)
@@ -231,7 +233,7 @@ class TestWrongErrors:
         ],
     )
     @pytest.mark.parametrize("status", [403, 500])
-    def test_have_another_body(self, cloud: Cloud, name: str, text: str, status: int) -> None:
+    def test_an_error_has_an_unexpected_body(self, cloud: Cloud, name: str, text: str, status: int) -> None:
         set_fault(cloud, name, status=status)
 
         response = cloud.patch({"name": "TEST"})
@@ -251,7 +253,7 @@ class TestRetryAfter:
             ("retry_after_garbage", "soon"),
         ],
     )
-    def test_has_many_forms(self, cloud: Cloud, name: str, value: str, status: int, code: str) -> None:
+    def test_retry_after_has_many_forms(self, cloud: Cloud, name: str, value: str, status: int, code: str) -> None:
         set_fault(cloud, name, status=status, seconds=2)
 
         response = cloud.groups()
@@ -259,7 +261,7 @@ class TestRetryAfter:
         assert (response.status_code, response.headers["Retry-After"]) == (status, value)
         assert response.json()["error_code"] == code
 
-    def test_may_be_a_date(self, cloud: Cloud) -> None:
+    def test_retry_after_is_a_date(self, cloud: Cloud) -> None:
         set_fault(cloud, "retry_after_date", seconds=60)
 
         response = cloud.groups()

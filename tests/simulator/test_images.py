@@ -46,23 +46,23 @@ def test_marketplace_images_have_product_codes(cloud: Cloud) -> None:
         ({}, 17),
     ],
 )
-def test_filters(cloud: Cloud, query: dict[str, Any], count: int) -> None:
+def test_filters_images(cloud: Cloud, query: dict[str, Any], count: int) -> None:
     assert len(images(cloud, **query)) == count
 
 
-def test_the_newest_come_first(cloud: Cloud) -> None:
+def test_the_newest_images_are_first(cloud: Cloud) -> None:
     times = [image["created_at"] for image in images(cloud)]
 
     assert times == sorted(times, reverse=True)
 
 
-def test_sorts_by_name(cloud: Cloud) -> None:
+def test_sorts_images_by_name(cloud: Cloud) -> None:
     found = names(cloud, sort_key="name", sort_dir="asc")
 
     assert found == sorted(found)
 
 
-def test_pages_follow_a_marker(cloud: Cloud) -> None:
+def test_a_marker_selects_the_next_page(cloud: Cloud) -> None:
     everything, found, query = names(cloud), [], {"limit": 5}
     while page := images(cloud, **query):
         found += [image["name"] for image in page]
@@ -78,11 +78,11 @@ def test_refuses_with_the_error_form_of_ims(cloud: Cloud, query: dict[str, Any])
     assert (response.status_code, set(response.json()["error"])) == (400, {"message", "code"})
 
 
-def test_a_project_named_in_a_header_sees_its_own_images(cloud: Cloud) -> None:
+def test_a_header_selects_the_project_of_the_images(cloud: Cloud) -> None:
     response = cloud.call("GET", "/v2/cloudimages?__imagetype=private", headers={"X-Project-Id": OTHER_PROJECT})
 
     assert {image["owner"] for image in response.json()["images"]} == {OTHER_PROJECT}
 
 
-def test_hides_internal_members(cloud: Cloud) -> None:
+def test_responses_have_no_internal_members(cloud: Cloud) -> None:
     assert not [name for image in images(cloud) for name in image if name == "_membership"]

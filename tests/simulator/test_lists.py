@@ -12,12 +12,12 @@ def names(response: Any) -> list[str]:
 
 
 class TestPages:
-    def test_are_ten_long_and_count_all(self, cloud: Cloud) -> None:
+    def test_a_page_has_ten_groups_and_the_count_of_all(self, cloud: Cloud) -> None:
         body = cloud.groups().json()
 
         assert (body["count"], len(body["items"]), body["items"][0]["id"]) == (42, 10, DESIGN_POOL)
 
-    def test_follow_one_another(self, cloud: Cloud) -> None:
+    def test_the_pages_together_have_each_group_once(self, cloud: Cloud) -> None:
         everything = names(cloud.groups(limit=100))
 
         found = [name for offset in range(0, 42, 7) for name in names(cloud.groups(offset=offset, limit=7))]
@@ -25,7 +25,7 @@ class TestPages:
         assert found == everything
         assert len(set(found)) == 42
 
-    def test_beyond_the_end_are_empty(self, cloud: Cloud) -> None:
+    def test_a_page_beyond_the_end_is_empty(self, cloud: Cloud) -> None:
         assert cloud.groups(offset=2147483647).json() == {"count": 42, "items": []}
 
     @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ class TestPages:
             {"tags": "team"},
         ],
     )
-    def test_refuse_parameters_out_of_range(self, cloud: Cloud, query: dict[str, str]) -> None:
+    def test_parameters_out_of_range_are_refused(self, cloud: Cloud, query: dict[str, str]) -> None:
         response = cloud.groups(**query)
 
         assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00169901")
@@ -54,41 +54,41 @@ class TestPages:
 
 
 class TestFilters:
-    def test_by_part_of_the_name(self, cloud: Cloud) -> None:
+    def test_filters_by_part_of_the_name(self, cloud: Cloud) -> None:
         assert names(cloud.groups(server_group_name="finance")) == ["finance-eu", "finance-eu-standby", "finance-apac"]
         assert names(cloud.groups(server_group_name="研发")) == ["研发设计组"]
 
-    def test_by_the_exact_name(self, cloud: Cloud) -> None:
+    def test_filters_by_the_exact_name(self, cloud: Cloud) -> None:
         cloud.switch(name_match="exact")
 
         assert names(cloud.groups(server_group_name="finance-eu")) == ["finance-eu"]
 
-    def test_by_id(self, cloud: Cloud) -> None:
+    def test_filters_by_id(self, cloud: Cloud) -> None:
         assert names(cloud.groups(server_group_id=DESIGN_POOL)) == ["design-pool"]
         assert names(cloud.groups(server_group_id="none")) == []
 
-    def test_by_type(self, cloud: Cloud) -> None:
+    def test_filters_by_type(self, cloud: Cloud) -> None:
         desktops = names(cloud.groups(app_type="SESSION_DESKTOP_APP"))
 
         assert desktops == ["library-kiosk", "exam-room", "browser-isolation"]
         assert cloud.groups(app_type="").json()["count"] == 42
 
-    def test_by_tags(self, cloud: Cloud) -> None:
+    def test_filters_by_tags(self, cloud: Cloud) -> None:
         assert names(cloud.groups(tags="team=design")) == ["design-pool", "design-pool-standby"]
         assert names(cloud.groups(tags="team=finance,site=dublin")) == [names(cloud.groups(tags="site=dublin"))[0]]
 
     @pytest.mark.parametrize(("project", "count"), [("", 42), ("0", 42), ("6f1d2c52", 0)])
-    def test_by_enterprise_project(self, cloud: Cloud, project: str, count: int) -> None:
+    def test_filters_by_enterprise_project(self, cloud: Cloud, project: str, count: int) -> None:
         assert cloud.groups(enterprise_project_id=project).json()["count"] == count
 
-    def test_by_role(self, cloud: Cloud) -> None:
+    def test_filters_by_role(self, cloud: Cloud) -> None:
         standby, primary = (cloud.groups(is_secondary_server_group=value).json() for value in ("true", "false"))
 
         assert standby["count"] == 5
         assert standby["count"] + primary["count"] == 42
         assert all(group["primary_server_group_ids"] for group in standby["items"])
 
-    def test_a_switch_hides_standbys_by_default(self, cloud: Cloud) -> None:
+    def test_a_switch_hides_standbys(self, cloud: Cloud) -> None:
         cloud.switch(secondary_default="primary")
 
         assert cloud.groups().json()["count"] == 37
@@ -96,14 +96,14 @@ class TestFilters:
 
 
 class TestOrder:
-    def test_may_be_by_name(self, cloud: Cloud) -> None:
+    def test_groups_are_sorted_by_name(self, cloud: Cloud) -> None:
         cloud.switch(list_order="name")
 
         found = names(cloud.groups(limit=100))
 
         assert found == sorted(found)
 
-    def test_may_be_the_newest_first(self, cloud: Cloud) -> None:
+    def test_the_newest_groups_are_first(self, cloud: Cloud) -> None:
         cloud.switch(list_order="newest")
 
         times = [group["create_time"] for group in cloud.groups(limit=100).json()["items"]]
@@ -134,7 +134,7 @@ class TestLightList:
         assert cloud.groups("/actions/list", **query).json()["count"] == 5
 
 
-def test_the_second_project_has_its_own_groups(cloud: Cloud) -> None:
+def test_the_second_project_has_other_groups(cloud: Cloud) -> None:
     first, second = cloud.groups(limit=100), cloud.groups(project=OTHER_PROJECT, limit=100)
 
     assert second.json()["count"] == 8

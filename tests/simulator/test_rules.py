@@ -8,7 +8,7 @@ from tests.simulator.conftest import DESIGN_POOL, OTHER_PROJECT, PROJECT, Cloud
 
 
 class TestUnknownMembers:
-    def test_are_ignored(self, cloud: Cloud) -> None:
+    def test_unknown_members_are_ignored(self, cloud: Cloud) -> None:
         response = cloud.patch({"name": "TEST", "is_vdi": True, "route_policy": {"max_session": 7, "extra": 1}})
 
         group = cloud.show()
@@ -18,7 +18,7 @@ class TestUnknownMembers:
     @pytest.mark.parametrize(
         ("body", "member"), [({"is_vdi": True}, "is_vdi"), ({"route_policy": {"x": 1}}, "route_policy.x")]
     )
-    def test_may_be_refused(self, cloud: Cloud, body: Any, member: str) -> None:
+    def test_a_switch_refuses_unknown_members(self, cloud: Cloud, body: Any, member: str) -> None:
         cloud.switch(unknown_members="refuse")
 
         response = cloud.patch(body)
@@ -28,17 +28,17 @@ class TestUnknownMembers:
 
 
 class TestEmptyPatch:
-    def test_is_accepted_since_all_members_are_optional(self, cloud: Cloud) -> None:
+    def test_an_empty_patch_is_accepted(self, cloud: Cloud) -> None:
         assert cloud.patch({}).status_code == 200
 
-    def test_may_be_refused(self, cloud: Cloud) -> None:
+    def test_a_switch_refuses_an_empty_patch(self, cloud: Cloud) -> None:
         cloud.switch(empty_patch="refuse")
 
         assert cloud.patch({}).status_code == 400
 
 
 class TestRoutePolicy:
-    def test_is_merged(self, cloud: Cloud) -> None:
+    def test_the_route_policy_is_merged(self, cloud: Cloud) -> None:
         cloud.patch({"route_policy": {"cpu_threshold": 60}})
 
         assert cloud.show()["route_policy"] == {
@@ -48,14 +48,14 @@ class TestRoutePolicy:
             "mem_threshold": 85,
         }
 
-    def test_may_be_replaced(self, cloud: Cloud) -> None:
+    def test_a_switch_replaces_the_route_policy(self, cloud: Cloud) -> None:
         cloud.switch(route_policy="replace")
 
         cloud.patch({"route_policy": {"cpu_threshold": 60}})
 
         assert cloud.show()["route_policy"] == {"cpu_threshold": 60}
 
-    def test_only_multi_session_groups_have_it(self, cloud: Cloud) -> None:
+    def test_only_multi_session_groups_have_a_route_policy(self, cloud: Cloud) -> None:
         single = cloud.named("engineering-vdi")["id"]
 
         response = cloud.patch({"route_policy": {"max_session": 2}}, group=single)
@@ -82,7 +82,7 @@ class TestImage:
 
         assert statuses == [400, 200]
 
-    def test_the_stored_image_type_counts(self, cloud: Cloud) -> None:
+    def test_the_stored_image_type_applies(self, cloud: Cloud) -> None:
         assert cloud.patch({"image_product_id": ""}).status_code == 400
         assert cloud.patch({"image_product_id": "", "image_type": "public"}).status_code == 200
 
@@ -91,7 +91,7 @@ class TestImage:
 
         assert cloud.patch({"name": "TEST"}).status_code == 200
 
-    def test_a_product_id_may_be_for_gold_only(self, cloud: Cloud) -> None:
+    def test_a_switch_limits_product_ids_to_gold_images(self, cloud: Cloud) -> None:
         body = {"image_type": "private", "image_product_id": "00301"}
 
         accepted = cloud.patch(body).status_code
@@ -107,13 +107,13 @@ class TestImage:
         group = cloud.show()
         assert (group["image_name"], group["image_min_disk"]) == ("partner-imaging-2026-07", 100)
 
-    def test_an_unknown_image_may_be_refused(self, cloud: Cloud) -> None:
+    def test_a_switch_refuses_an_unknown_image(self, cloud: Cloud) -> None:
         accepted = cloud.patch({"image_id": "no-such-image"}).status_code
         cloud.switch(unknown_image="refuse")
 
         assert (accepted, cloud.patch({"image_id": "no-such-image"}).status_code) == (200, 400)
 
-    def test_servers_keep_the_image_they_have(self, cloud: Cloud) -> None:
+    def test_servers_keep_their_image(self, cloud: Cloud) -> None:
         cloud.patch({"image_id": "new-image"})
 
         servers = cloud.get(f"/v1/{PROJECT}/app-servers", server_group_id=DESIGN_POOL).json()["items"]
@@ -121,22 +121,22 @@ class TestImage:
 
 
 class TestSystemDisk:
-    def test_is_not_below_the_minimum_of_the_image(self, cloud: Cloud) -> None:
+    def test_a_disk_below_the_minimum_of_the_image_is_refused(self, cloud: Cloud) -> None:
         response = cloud.patch({"system_disk_size": 59})
 
         assert (response.status_code, "needs 60 GB" in response.json()["error_msg"]) == (400, True)
 
-    def test_a_new_image_may_need_a_larger_one(self, cloud: Cloud) -> None:
+    def test_a_new_image_can_need_a_larger_disk(self, cloud: Cloud) -> None:
         image = cloud.named("marketing-studio")["image_id"]
 
         statuses = [cloud.patch({"image_id": image, **more}).status_code for more in ({}, {"system_disk_size": 100})]
 
         assert statuses == [400, 200]
 
-    def test_may_go_down(self, cloud: Cloud) -> None:
+    def test_the_disk_size_can_decrease(self, cloud: Cloud) -> None:
         assert [cloud.patch({"system_disk_size": size}).status_code for size in (90, 80)] == [200, 200]
 
-    def test_may_have_a_lower_maximum(self, cloud: Cloud) -> None:
+    def test_a_switch_lowers_the_maximum_of_the_disk(self, cloud: Cloud) -> None:
         cloud.switch(system_disk_maximum="1024")
 
         assert [cloud.patch({"system_disk_size": size}).status_code for size in (1024, 1025)] == [200, 400]
@@ -146,7 +146,7 @@ class TestOu:
     @pytest.mark.parametrize(
         ("directory", "statuses"), [("by_project", [200, 400]), ("connected", [200, 200]), ("none", [400, 400])]
     )
-    def test_needs_a_directory(self, cloud: Cloud, directory: str, statuses: list[int]) -> None:
+    def test_an_ou_needs_a_directory(self, cloud: Cloud, directory: str, statuses: list[int]) -> None:
         cloud.switch(directory=directory)
         other = cloud.named("office-za", OTHER_PROJECT)["id"]
         body = {"ou_name": "OU=Design"}
@@ -155,14 +155,14 @@ class TestOu:
 
         assert [first.status_code, second.status_code] == statuses
 
-    def test_can_be_cleared_without_one(self, cloud: Cloud) -> None:
+    def test_an_ou_can_be_cleared_without_a_directory(self, cloud: Cloud) -> None:
         cloud.switch(directory="none")
 
         assert cloud.patch({"ou_name": ""}).status_code == 200
 
 
 class TestName:
-    def test_is_unique_in_a_project(self, cloud: Cloud) -> None:
+    def test_a_name_is_unique_in_a_project(self, cloud: Cloud) -> None:
         response = cloud.patch({"name": "finance-eu"})
 
         assert (response.status_code, response.json()["error_msg"]) == (
@@ -170,12 +170,12 @@ class TestName:
             "The server group name is already used: finance-eu",
         )
 
-    def test_may_be_the_groups_own_or_one_of_another_project(self, cloud: Cloud) -> None:
+    def test_a_name_can_stay_the_same_or_exist_in_another_project(self, cloud: Cloud) -> None:
         assert [cloud.patch({"name": name}).status_code for name in ("design-pool", "office-za")] == [200, 200]
 
 
 class TestPrimaryAndStandby:
-    def test_two_members_cascade_to_the_standby(self, cloud: Cloud) -> None:
+    def test_two_members_are_copied_to_the_standby(self, cloud: Cloud) -> None:
         cloud.patch({"app_type": "SESSION_DESKTOP_APP", "storage_mount_policy": "USER", "description": "new"})
 
         standby = cloud.named("design-pool-standby")
@@ -186,7 +186,7 @@ class TestPrimaryAndStandby:
             (standby["id"], 1),
         ]
 
-    def test_a_standby_may_be_patched_with_the_same_values(self, cloud: Cloud) -> None:
+    def test_a_standby_accepts_the_values_of_its_primary(self, cloud: Cloud) -> None:
         standby = cloud.named("design-pool-standby")["id"]
 
         assert cloud.patch({"app_type": "COMMON_APP", "name": "spare"}, group=standby).status_code == 200
@@ -213,7 +213,7 @@ class TestSwitchingOff:
         states = [session["session_state"] for session in found.json()["items"]]
         return {state: states.count(state) for state in ("Active", "Disconnected", "AppcInit") if state in states}
 
-    def test_keeps_the_sessions(self, cloud: Cloud) -> None:
+    def test_switching_off_keeps_the_sessions(self, cloud: Cloud) -> None:
         before = self.open_sessions(cloud)
 
         cloud.patch({"server_group_status": False})
@@ -221,7 +221,7 @@ class TestSwitchingOff:
         assert self.open_sessions(cloud) == before
         assert before["Active"] >= 1
 
-    def test_may_disconnect_them(self, cloud: Cloud) -> None:
+    def test_a_switch_disconnects_the_sessions(self, cloud: Cloud) -> None:
         before = self.open_sessions(cloud)
         cloud.switch(sessions_when_off="disconnect")
 
@@ -229,7 +229,7 @@ class TestSwitchingOff:
 
         assert self.open_sessions(cloud) == {"Disconnected": sum(before.values())}
 
-    def test_may_sign_them_out(self, cloud: Cloud) -> None:
+    def test_a_switch_signs_the_sessions_out(self, cloud: Cloud) -> None:
         cloud.switch(sessions_when_off="sign_out")
 
         cloud.patch({"server_group_status": False})
@@ -239,7 +239,7 @@ class TestSwitchingOff:
         assert [server["session_count"] for server in servers] == [0, 0, 0]
 
 
-def test_a_switch_keeps_the_time_of_change(cloud: Cloud) -> None:
+def test_a_switch_keeps_the_update_time(cloud: Cloud) -> None:
     before = cloud.show()
     cloud.switch(update_time="stays")
 

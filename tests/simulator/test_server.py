@@ -23,7 +23,7 @@ def connect(url: str) -> socket.socket:
 
 
 def converse(url: str, text: bytes) -> bytes:
-    """The bytes until the server closes the connection."""
+    """Send a text, and return the bytes until the server closes the connection."""
     with connect(url) as connection:
         connection.sendall(text)
         parts = []
@@ -40,7 +40,7 @@ def test_starts_on_a_free_port_and_stops() -> None:
         requests.get(server.url + GROUPS, timeout=5)
 
 
-def test_stop_may_come_twice_or_before_the_start() -> None:
+def test_stop_works_twice_and_before_the_start() -> None:
     server = SimulatorServer()
     server.stop()
     server.start()
@@ -67,7 +67,7 @@ def test_serves_ipv6() -> None:
         assert requests.get(server.url + GROUPS, timeout=5).status_code == 401
 
 
-def test_localhost_is_loopback() -> None:
+def test_localhost_is_accepted() -> None:
     assert SimulatorServer("localhost").url.startswith("http://127.0.0.1:")
 
 
@@ -77,7 +77,7 @@ def test_refuses_other_hosts(host: str) -> None:
         SimulatorServer(host)
 
 
-def test_a_taken_port_is_an_error() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with SimulatorServer() as server, pytest.raises(OSError, match="in use"):
         SimulatorServer(port=int(urlsplit(server.url).port or 0)).start()
 
@@ -102,7 +102,7 @@ def test_has_the_given_number_of_groups() -> None:
     assert response.json()["count"] == 3
 
 
-def test_keeps_a_connection(cloud: Cloud) -> None:
+def test_keeps_a_connection_open(cloud: Cloud) -> None:
     with connect(cloud.url) as connection:
         for _ in range(3):
             connection.sendall((HEAD + "\r\n").encode())
@@ -112,7 +112,7 @@ def test_keeps_a_connection(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("head", [HEAD + "Connection: close\r\n\r\n", HEAD.replace("1.1\r", "1.0\r") + "\r\n"])
-def test_ends_a_connection_that_asks_for_it(cloud: Cloud, head: str) -> None:
+def test_closes_a_connection_on_request(cloud: Cloud, head: str) -> None:
     response = converse(cloud.url, head.encode())
 
     assert (response.count(b"HTTP/1.1 200 OK"), b"Connection: close" in response) == (1, True)
@@ -133,7 +133,7 @@ def test_responds_to_expect_100_continue(cloud: Cloud) -> None:
     assert converse(cloud.url, head.encode() + b"{}").startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 405 ")
 
 
-def test_a_client_that_closes_within_its_body_is_no_error(cloud: Cloud) -> None:
+def test_a_client_that_closes_within_its_body_causes_no_error(cloud: Cloud) -> None:
     with connect(cloud.url) as connection:
         connection.sendall(f"PATCH {GROUPS} HTTP/1.1\r\nHost: cloud\r\nContent-Length: 100\r\n\r\nabc".encode())
 
@@ -145,7 +145,7 @@ def test_a_request_that_is_not_http_is_a_bad_request(cloud: Cloud) -> None:
     assert b"400" in converse(cloud.url, b"\x16\x03\x01 what\r\n\r\n")
 
 
-def test_serves_300_clients_at_once(cloud: Cloud) -> None:
+def test_serves_300_concurrent_clients(cloud: Cloud) -> None:
     headers = {"X-Auth-Token": "simulator-token"}
 
     with ThreadPoolExecutor(300) as pool:

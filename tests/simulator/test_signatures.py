@@ -1,4 +1,4 @@
-"""SDK-HMAC-SHA256 signatures: what is signed, with which key, and when."""
+"""SDK-HMAC-SHA256 signatures: signed content, keys and dates."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ class TestSignatures:
     def test_accepts_a_signed_read(self, cloud: Cloud) -> None:
         assert signed_call(cloud).status_code == 200
 
-    def test_accepts_a_query_in_any_order_and_a_body(self, cloud: Cloud) -> None:
+    def test_accepts_a_body_and_a_query_in_any_order(self, cloud: Cloud) -> None:
         listed = signed_call(cloud, path=f"{GROUPS}?server_group_name=%E7%A0%94%E5%8F%91&limit=5&app_type=")
         patched = signed_call(cloud, "PATCH", GROUP, json={"description": "ünïcode"})
 
@@ -53,7 +53,7 @@ class TestSignatures:
         assert cloud.history() == []
 
     @pytest.mark.parametrize(("minutes", "status"), [(-16, 401), (-14, 200), (14, 200), (16, 401)])
-    def test_the_clocks_may_differ_by_15_minutes(self, cloud: Cloud, minutes: int, status: int) -> None:
+    def test_the_clocks_can_differ_by_15_minutes(self, cloud: Cloud, minutes: int, status: int) -> None:
         moment = datetime.now(UTC) + timedelta(minutes=minutes)
 
         response = signed_call(cloud, headers={"x-sdk-date": moment.strftime("%Y%m%dT%H%M%SZ")})
@@ -105,7 +105,7 @@ class TestTemporaryKeys:
         identity = {"methods": ["token"], "token": {"id": "simulator-token", **token}}
         return cloud.call("POST", "/v3.0/OS-CREDENTIAL/securitytokens", json={"auth": {"identity": identity}})
 
-    def test_need_their_security_token(self, cloud: Cloud) -> None:
+    def test_a_temporary_key_needs_its_security_token(self, cloud: Cloud) -> None:
         made = self.key(cloud)
         key = made.json()["credential"]
         keys = (key["access"], key["secret"])
@@ -119,7 +119,7 @@ class TestTemporaryKeys:
         assert responses[0].status_code == 200
         assert [refusal(response)[2] for response in responses[1:]] == ["Get secretKey failed", "decrypt token fail"]
 
-    def test_expire(self, cloud: Cloud) -> None:
+    def test_a_temporary_key_expires(self, cloud: Cloud) -> None:
         key = self.key(cloud, duration_seconds=900).json()["credential"]
 
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
@@ -129,7 +129,7 @@ class TestTemporaryKeys:
         assert refusal(response)[2] == f"token expires, expires_at: {key['expires_at']}"
 
     @pytest.mark.parametrize(("token", "status"), [({"id": "guess"}, 401), ({"duration_seconds": 899}, 400)])
-    def test_need_a_valid_token(self, cloud: Cloud, token: Any, status: int) -> None:
+    def test_a_temporary_key_needs_a_valid_token(self, cloud: Cloud, token: Any, status: int) -> None:
         assert self.key(cloud, **token).status_code == status
 
     def test_a_permanent_key_has_no_security_token(self, cloud: Cloud) -> None:

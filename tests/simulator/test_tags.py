@@ -23,7 +23,7 @@ def stored(cloud: Cloud) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in cloud.get(ONE).json()["tags"]}
 
 
-def test_creating_adds_and_overwrites(cloud: Cloud) -> None:
+def test_creating_tags_adds_and_overwrites(cloud: Cloud) -> None:
     response = create(cloud, {"key": "team", "value": "cad"}, {"key": "floor"})
 
     assert (response.status_code, response.content) == (204, b"")
@@ -31,7 +31,7 @@ def test_creating_adds_and_overwrites(cloud: Cloud) -> None:
     assert stored(cloud) == {"team": "cad", "floor": ""}
 
 
-def test_creating_twice_has_the_same_result(cloud: Cloud) -> None:
+def test_creating_a_tag_twice_has_the_same_result(cloud: Cloud) -> None:
     statuses = [create(cloud, {"key": "a", "value": "1"}).status_code for _ in range(2)]
 
     assert (statuses, stored(cloud)) == ([204, 204], {"team": "design", "a": "1"})
@@ -59,7 +59,7 @@ def test_deleting_an_absent_tag_succeeds(cloud: Cloud) -> None:
         "a=b",
     ],
 )
-def test_refuses_a_tag_out_of_its_limits(cloud: Cloud, tag: Any) -> None:
+def test_refuses_a_tag_outside_its_limits(cloud: Cloud, tag: Any) -> None:
     response = create(cloud, tag)
 
     assert (response.status_code, response.json()["error_code"]) == (400, "WKS.00211102")
@@ -87,11 +87,11 @@ def test_a_group_has_at_most_20_tags(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"tags": [{"key": ""}]}, {"tags": None}])
-def test_deleting_needs_tags_with_keys(cloud: Cloud, body: Any) -> None:
+def test_deleting_tags_needs_their_keys(cloud: Cloud, body: Any) -> None:
     assert cloud.call("DELETE", f"{ONE}/delete", json=body).status_code == 400
 
 
-def test_all_keys_of_the_project_are_listed_with_their_values(cloud: Cloud) -> None:
+def test_lists_all_keys_of_the_project_with_their_values(cloud: Cloud) -> None:
     create(cloud, {"key": "site", "value": "madrid"}, {"key": "site2"})
 
     tags = {tag["key"]: tag["values"] for tag in cloud.get(MANY).json()["tags"]}
@@ -105,7 +105,7 @@ class TestManyGroups:
     def items(self, cloud: Cloud, *names: str) -> list[Any]:
         return [{"server_group_id": cloud.named(name)["id"], "tags": [{"key": "new", "value": "1"}]} for name in names]
 
-    def test_are_tagged_and_untagged_together(self, cloud: Cloud) -> None:
+    def test_a_batch_adds_and_deletes_tags_of_many_groups(self, cloud: Cloud) -> None:
         body = {"items": self.items(cloud, "design-pool", "training-lab")}
 
         created = cloud.call("POST", f"{MANY}/batch-create", json=body)
@@ -122,7 +122,7 @@ class TestManyGroups:
 
         assert set(stored(cloud)) == {"team", "a", "b"}
 
-    def test_a_batch_is_applied_as_a_whole_or_not_at_all(self, cloud: Cloud) -> None:
+    def test_a_batch_with_an_unknown_group_is_not_applied(self, cloud: Cloud) -> None:
         items = [*self.items(cloud, "design-pool"), {"server_group_id": "unknown", "tags": []}]
 
         response = cloud.call("POST", f"{MANY}/batch-create", json={"items": items})

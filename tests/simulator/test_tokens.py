@@ -13,19 +13,19 @@ from tests.simulator.signing import GROUPS, refusal, sign_in, with_token
 
 class TestTokens:
     @pytest.mark.parametrize("project", [PROJECT, OTHER_PROJECT])
-    def test_the_ready_made_one_is_valid_for_both_projects(self, cloud: Cloud, project: str) -> None:
+    def test_the_ready_made_token_is_valid_for_both_projects(self, cloud: Cloud, project: str) -> None:
         assert with_token(cloud, "simulator-token", f"/v1/{project}/app-server-groups").status_code == 200
 
-    def test_a_request_without_one_is_refused(self, cloud: Cloud) -> None:
+    def test_a_request_without_a_token_is_refused(self, cloud: Cloud) -> None:
         response = requests.get(cloud.url + GROUPS, timeout=10)
 
         assert refusal(response) == (401, "APIGW.0301", "x-auth-token not found")
 
-    def test_an_unknown_one_is_refused(self, cloud: Cloud) -> None:
+    def test_an_unknown_token_is_refused(self, cloud: Cloud) -> None:
         assert refusal(with_token(cloud, "guess")) == (401, "APIGW.0301", "decrypt token fail")
 
     @pytest.mark.parametrize("scope", [{"project": {"name": "ap-southeast-3"}}, {"project": {"id": PROJECT}}])
-    def test_an_issued_one_is_valid_for_its_project_only(self, cloud: Cloud, scope: Any) -> None:
+    def test_an_issued_token_is_valid_for_its_project_only(self, cloud: Cloud, scope: Any) -> None:
         token = sign_in(cloud, scope).headers["X-Subject-Token"]
 
         assert with_token(cloud, token).status_code == 200
@@ -41,7 +41,7 @@ class TestTokens:
         assert refusal(response)[:2] == (int(choice), code)
 
     @pytest.mark.parametrize("scope", [None, {"domain": {"name": "example-corp"}}])
-    def test_one_without_a_project_is_valid_for_none(self, cloud: Cloud, scope: Any) -> None:
+    def test_a_token_without_a_project_is_valid_for_no_project(self, cloud: Cloud, scope: Any) -> None:
         response = sign_in(cloud, scope)
 
         token = response.headers["X-Subject-Token"]
@@ -49,7 +49,7 @@ class TestTokens:
         assert with_token(cloud, token).status_code == 403
         assert with_token(cloud, token, "/v2/cloudimages").status_code == 403
 
-    def test_expires_after_24_hours(self, cloud: Cloud) -> None:
+    def test_a_token_expires_after_24_hours(self, cloud: Cloud) -> None:
         response = sign_in(cloud, {"project": {"id": PROJECT}})
         token, times = response.headers["X-Subject-Token"], response.json()["token"]
         lifetime = datetime.fromisoformat(times["expires_at"]) - datetime.fromisoformat(times["issued_at"])
@@ -63,13 +63,13 @@ class TestTokens:
         assert (before, refusal(after)[:2]) == (200, (401, "APIGW.0301"))
         assert refusal(after)[2] == f"token expires, expires_at: {times['expires_at']}"
 
-    def test_older_ones_stay_valid(self, cloud: Cloud) -> None:
+    def test_older_tokens_stay_valid(self, cloud: Cloud) -> None:
         tokens = [sign_in(cloud, {"project": {"id": PROJECT}}).headers["X-Subject-Token"] for _ in range(2)]
 
         assert len(set(tokens)) == 2
         assert [with_token(cloud, token).status_code for token in tokens] == [200, 200]
 
-    def test_a_control_expires_all_issued_ones(self, cloud: Cloud) -> None:
+    def test_a_control_expires_all_issued_tokens(self, cloud: Cloud) -> None:
         token = sign_in(cloud, {"project": {"id": PROJECT}}).headers["X-Subject-Token"]
 
         assert cloud.control("POST", "tokens/expire").status_code == 204
@@ -79,7 +79,7 @@ class TestTokens:
 
 
 class TestSigningIn:
-    def test_responds_with_201_and_a_document(self, cloud: Cloud) -> None:
+    def test_a_sign_in_responds_with_201_and_a_document(self, cloud: Cloud) -> None:
         response = sign_in(cloud, {"project": {"name": "af-south-1"}})
 
         token = response.json()["token"]
@@ -88,7 +88,7 @@ class TestSigningIn:
         assert (token["project"]["id"], token["project"]["domain"]["name"]) == (OTHER_PROJECT, "example-corp")
         assert token["catalog"]
 
-    def test_can_leave_the_catalogue_out(self, cloud: Cloud) -> None:
+    def test_a_parameter_removes_the_catalogue(self, cloud: Cloud) -> None:
         user = {"name": "ops-bot", "password": "simulator", "domain": {"name": "example-corp"}}
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
 
@@ -97,17 +97,17 @@ class TestSigningIn:
         assert response.json()["token"]["catalog"] == []
 
     @pytest.mark.parametrize("wrong", [{"password": "guess"}, {"name": "someone"}, {"domain": {"name": "other-corp"}}])
-    def test_refuses_a_wrong_password(self, cloud: Cloud, wrong: Any) -> None:
+    def test_a_wrong_password_is_refused(self, cloud: Cloud, wrong: Any) -> None:
         response = sign_in(cloud, {"project": {"id": PROJECT}}, **wrong)
 
         error = {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}
         assert (response.status_code, response.json()) == (401, {"error": error})
 
-    def test_refuses_an_unknown_project(self, cloud: Cloud) -> None:
+    def test_an_unknown_project_is_refused(self, cloud: Cloud) -> None:
         assert sign_in(cloud, {"project": {"name": "moon-1"}}).status_code == 401
 
     @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"auth": {"identity": {"methods": ["token"]}}}'])
-    def test_refuses_an_invalid_body(self, cloud: Cloud, body: bytes) -> None:
+    def test_an_invalid_body_is_refused(self, cloud: Cloud, body: bytes) -> None:
         response = cloud.call("POST", "/v3/auth/tokens", data=body)
 
         assert (response.status_code, response.json()["error"]["title"]) == (400, "Bad Request")

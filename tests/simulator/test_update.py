@@ -1,4 +1,4 @@
-"""UpdateServerGroup: tables 3 and 4 of the API page, at and beyond both limits."""
+"""UpdateServerGroup: values at and beyond the limits of tables 3 and 4 of the API page."""
 
 from typing import Any
 
@@ -106,7 +106,7 @@ def test_refuses_a_value_outside_its_limits(cloud: Cloud, member: str, value: An
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_thresholds_have_two_ends(cloud: Cloud, threshold: str) -> None:
+def test_a_threshold_has_a_minimum_and_a_maximum(cloud: Cloud, threshold: str) -> None:
     largest = THRESHOLDS[threshold]
     statuses = [
         cloud.patch({"route_policy": {threshold: value}}).status_code
@@ -150,7 +150,7 @@ def test_a_switch_selects_the_code_of_a_patch_without_a_body(cloud: Cloud) -> No
     assert codes == ["WKS.0001", "WKS.00129901"]
 
 
-def test_a_whole_surrogate_pair_is_a_character(cloud: Cloud) -> None:
+def test_a_complete_surrogate_pair_is_a_character(cloud: Cloud) -> None:
     assert cloud.patch_raw(rb'{"description": "\ud83d\ude00"}').status_code == 200
     assert cloud.show()["description"] == "\N{GRINNING FACE}"
 
@@ -162,7 +162,7 @@ def test_an_error_body_has_two_short_members(cloud: Cloud) -> None:
     assert len(body["error_msg"]) == 255
 
 
-def test_the_example_of_the_page_changes_the_name_and_nothing_else(cloud: Cloud) -> None:
+def test_the_example_of_the_api_page_changes_only_the_name(cloud: Cloud) -> None:
     before = cloud.show()
 
     cloud.patch({"name": "TEST"})
