@@ -38,7 +38,7 @@ def openapi(document: Mapping[str, Any]) -> OpenAPI:
     return OpenAPI.from_dict(dict(document))
 
 
-def test_is_valid(document: Mapping[str, Any]) -> None:
+def test_the_document_is_valid(document: Mapping[str, Any]) -> None:
     validate(document)
 
 

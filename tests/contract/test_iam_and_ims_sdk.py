@@ -17,12 +17,12 @@ OTHER_PROJECT = "5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7"
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 KEYS = ("SIMULATORACCESSKEY01", "simulator-secret-key-01")
 
-# Without dateutil, which it prefers, the SDK reads times as texts.
+# Without dateutil, the SDK warns and returns times as texts.
 pytestmark = pytest.mark.filterwarnings("ignore:Unable to convert string to datetime:ImportWarning")
 
 
 def token_credentials(token: str) -> Any:
-    """Send a token instead of a signature, which is all that the SDK supports."""
+    """Return credentials that send a token. The SDK supports only signatures."""
     credentials = BasicCredentials(*KEYS, PROJECT)
     sign = credentials.sign_request
 
@@ -57,7 +57,7 @@ def show(url: str, credentials: Any) -> Any:
 
 
 class TestIam:
-    def test_a_password_gets_a_token(self, url: str) -> None:
+    def test_a_sign_in_with_a_password_returns_a_token(self, url: str) -> None:
         response = sign_in(url)
 
         assert (response.status_code, response.token.user.name, response.token.project.id) == (201, "ops-bot", PROJECT)
@@ -158,7 +158,7 @@ class TestIms:
 
         assert {image.imagetype for image in images} == {"private"}
 
-    def test_works_with_a_token(self, url: str) -> None:
+    def test_lists_images_with_a_token(self, url: str) -> None:
         client = build(ims.ImsClient, url, token_credentials("simulator-token"))
 
         assert len(client.list_images(ims.ListImagesRequest(visibility="shared")).images) == 3

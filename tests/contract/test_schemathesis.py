@@ -1,4 +1,4 @@
-"""Schemathesis makes valid and invalid requests from openapi.yaml and checks every response."""
+"""Schemathesis generates valid and invalid requests from openapi.yaml and checks every response."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ REAL = {"project_id": PROJECT, "server_group_id": DESIGN_POOL}
 
 @schema.hook
 def map_path_parameters(_context: Any, path_parameters: dict[str, str] | None) -> dict[str, str] | None:
-    """Mostly an existing project and group, so that few requests end with 403 or 404."""
+    """Use an existing project and group in most requests, so that few responses are 403 or 404."""
     given = path_parameters or {}
     return {name: REAL[name] if len(value) % 8 and len(value) <= 128 else value for name, value in given.items()}
 
@@ -46,8 +46,8 @@ stored values, that 900.0 is not an integer here, or that September has 30 days.
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
-    with requests.Session() as one_for_all:
-        yield one_for_all
+    with requests.Session() as shared:
+        yield shared
 
 
 @schema.parametrize()

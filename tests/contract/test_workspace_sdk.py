@@ -1,4 +1,4 @@
-"""The official Workspace App SDK, which is independent of this project, works with the simulator."""
+"""The official Workspace App SDK works with the simulator. The SDK is independent of this project."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from huaweicloudsdkworkspaceapp import v1 as api
 PROJECT = "0f3c5a7e9b1d4c2f8a6e0b4d2c1f3a5e"
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 
-# Without dateutil, which it prefers, the SDK reads times as texts.
+# Without dateutil, the SDK warns and returns times as texts.
 pytestmark = pytest.mark.filterwarnings("ignore:Unable to convert string to datetime:ImportWarning")
 
 Client = Any  # the SDK publishes no types
@@ -89,7 +89,7 @@ ONE_BY_ONE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("members", ONE_BY_ONE, ids=lambda members: next(iter(members)))
-def test_updates_one_field_alone(client: Client, members: dict[str, Any]) -> None:
+def test_updates_one_field(client: Client, members: dict[str, Any]) -> None:
     before = show(client).to_json_object()
 
     update(client, **members)
@@ -101,7 +101,7 @@ def test_updates_one_field_alone(client: Client, members: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("threshold", ["max_session", "cpu_threshold", "gpu_threshold", "mem_threshold"])
-def test_updates_one_threshold_alone(client: Client, threshold: str) -> None:
+def test_updates_one_threshold(client: Client, threshold: str) -> None:
     before = show(client).route_policy.to_dict()
 
     update(client, route_policy=api.RoutePolicyDetail(**{threshold: 42}))
@@ -128,7 +128,7 @@ def test_refuses_with_an_error_that_the_sdk_parses(client: Client) -> None:
     assert refusal.value.request_id
 
 
-def test_a_read_only_key_may_read_and_not_write(url: str) -> None:
+def test_a_read_only_key_can_read_but_not_write(url: str) -> None:
     client = make_client(url, "SIMULATORREADONLY001", "simulator-secret-key-02")
 
     with pytest.raises(ClientRequestException) as refusal:
@@ -151,7 +151,7 @@ def test_state_counts_the_servers(client: Client) -> None:
     }
 
 
-def test_restrict_has_the_maximums_of_the_tenant(client: Client) -> None:
+def test_shows_the_maximums_of_the_tenant(client: Client) -> None:
     restrict = client.show_server_group_restrict(api.ShowServerGroupRestrictRequest())
 
     assert (restrict.max_session, restrict.max_group_count) == (1024, 50)
