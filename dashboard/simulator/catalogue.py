@@ -30,7 +30,7 @@ PROJECTS = {
 
 @dataclass(frozen=True)
 class SampleImage:
-    """An image in IMS. `kind` is the IMS term: server groups say `gold` where IMS says `market`."""
+    """An image in IMS. `kind` is the IMS term: server groups use `gold` where IMS uses `market`."""
 
     name: str
     kind: str

@@ -182,7 +182,7 @@ def _require_project(caller: Caller, project: str | None, tenant: Tenant) -> Non
 
 
 def _needs(call: SimulatedCall) -> tuple[str, ...]:
-    """The further actions of a call. The documents do not say whether every PATCH needs `ims:images:list`."""
+    """The further actions of a call. The documents do not state whether every PATCH needs `ims:images:list`."""
     if call.switch("image_permission") == "always" or (call.body and IMAGE_MEMBERS & set(call.body)):
         return call.operation.needs
     return ()

@@ -43,7 +43,7 @@ INSTEAD = {"applied": False, "after_ms": 0, "changes": {}}
 def instead(respond: FaultBehaviour) -> FaultBehaviour:
     """Send another response.
 
-    The request is applied if `applied` says so, or `after_ms` later. `changes` is what someone else changes in the
+    The request is applied with `applied`, or `after_ms` later. `changes` are the changes of another person to the
     group at the same moment.
     """
 

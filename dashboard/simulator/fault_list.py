@@ -22,7 +22,7 @@ _OWN_MEMBERS = ("match", "times", "probability", "delay_ms", "fault")
 
 
 class WrongFaultError(ValueError):
-    """An invalid entry. The message says which entry, and what is wrong with it."""
+    """An invalid entry. The message names the entry and its mistake."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class FaultList:
     def replace(self, entries: object) -> None:
         faults = read_faults(entries)
         with self._lock:
-            self._rng = random.Random(self._seed)  # noqa: S311  repeatable chance, not a secret
+            self._rng = random.Random(self._seed)  # noqa: S311  repeatable random numbers, not a secret
             self._active = [ActiveFault(fault, fault.times) for fault in faults]
 
     def match(self, method: str, path: str) -> ActiveFault | None:

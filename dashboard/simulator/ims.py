@@ -1,4 +1,4 @@
-"""IMS ListImages (API reference, 5). IMS says `market` where server groups say `gold`."""
+"""IMS ListImages (API reference, 5). IMS uses `market` where server groups use `gold`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

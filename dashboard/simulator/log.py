@@ -81,7 +81,7 @@ def _entry(number: int, request: Request, body: bytes) -> LoggedRequest:
 
 
 def _readable(body: bytes, *, is_secret: bool) -> Any:
-    """The body for the log. A sign-in that is not JSON is masked as a whole: it may contain a password anywhere."""
+    """The body for the log. A sign-in that is not JSON is masked completely: it may contain a password anywhere."""
     if not body:
         return None
     try:

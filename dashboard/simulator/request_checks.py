@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError, val
 
 
 class NotJsonError(ValueError):
-    """The text is not JSON, or it is ambiguous. The message says what is wrong."""
+    """The text is not JSON, or it is ambiguous. The message describes the mistake."""
 
 
 def read_json(raw: bytes) -> Any:

@@ -38,7 +38,7 @@ class SimulatedResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
     delivery: Delivery = Delivery.WHOLE
     seconds: float = 0.0
-    """The pause between two bytes (DRIP), the whole time (SLOW), or the time until the connection closes."""
+    """The pause between two bytes (DRIP), the total time (SLOW), or the time until the connection closes."""
 
     def with_headers(self, **headers: str) -> "SimulatedResponse":
         """Add headers. A keyword has underscores where the header name has hyphens."""

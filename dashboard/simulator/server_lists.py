@@ -32,7 +32,7 @@ def _open_sessions(servers: GroupServers) -> Counter[str]:
 
 
 def _server_matches(call: SimulatedCall, server: Document) -> bool:
-    """Name, machine name and address match in part, the id only as a whole (API reference, 2.9)."""
+    """Name, machine name and address match in part, the id must match completely (API reference, 2.9)."""
     query = call.query
     partly = (("server_name", server["name"]), ("machine_name", server["machine_name"]))
     flags = ("maintain_status", "scaling_auto_create")

@@ -55,7 +55,7 @@ def _deleted(tags: Iterable[Document], given: list[Document]) -> list[Document]:
 
 
 def _apply(call: SimulatedCall, items: list[tuple[str, list[Document]]], change: TagChange) -> SimulatedResponse:
-    """Apply a whole batch or nothing: the documents do not say what happens to a partly wrong batch."""
+    """Apply a batch completely or not at all. The documents do not describe a partly wrong batch."""
     store = call.tenant.store
     with store.lock:
         changed: dict[str, list[Document]] = {}

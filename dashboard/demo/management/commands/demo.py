@@ -84,7 +84,7 @@ def _dashboard(port: int) -> list[str]:
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
     """Start a process in its own process group, so that Ctrl-C reaches only this command."""
     environ = {**os.environ, "STREAMWARDEN_WORKER": "embedded"}  # the demo starts no `manage.py worker`
-    return subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, start_new_session=True)  # noqa: S603 (our own commands)
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, start_new_session=True)  # noqa: S603 (fixed commands)
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], name: str, port: int) -> None:
