@@ -37,6 +37,7 @@ class Simulator:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
+        self._tenant.store.catch_up()
         is_control = request.path.startswith(PREFIX)
         response = self._controls.respond(request) if is_control else self._cloud_response(request)
         return deliver(response, environ, start_response, self._stopping)

@@ -5,6 +5,7 @@ They respond only to loopback peers. They are for tests and training; the real c
 
 import ipaddress
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -12,11 +13,15 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request
 
 from dashboard.simulator.auth import CREDENTIALS
+from dashboard.simulator.catalogue import PROJECTS
+from dashboard.simulator.data import FIRST_ID, instant
 from dashboard.simulator.exchange import DelayedChanges
 from dashboard.simulator.fault_list import FaultList, WrongFaultError
 from dashboard.simulator.faults import KINDS
+from dashboard.simulator.life import Life
 from dashboard.simulator.request_checks import NotJsonError, read_json
 from dashboard.simulator.responses import SimulatedResponse, json_response
+from dashboard.simulator.state import GroupExistsError
 from dashboard.simulator.switches import SWITCHES, WrongSwitchError
 from dashboard.simulator.tenant import Tenant
 
@@ -24,6 +29,10 @@ PREFIX = "/_simulator/"
 
 Control = Callable[..., SimulatedResponse]
 """Takes the JSON body of the request and, where the path has one, a `name`."""
+
+
+class WrongControlError(ValueError):
+    """The body of a control is not valid. The message names the mistake."""
 
 
 class Controls:
@@ -36,8 +45,12 @@ class Controls:
             ("GET", "faults", self._show_faults),
             ("PUT", "faults", self._replace_faults),
             ("GET", "faults/kinds", self._show_kinds),
-            ("GET", "groups/<name>", self._show_group),
-            ("PUT", "groups/<name>", self._change_group),
+            ("POST", "groups", self._add_group),
+            ("GET", "groups/<path:name>", self._show_group),
+            ("PUT", "groups/<path:name>", self._change_group),
+            ("DELETE", "groups/<path:name>", self._remove_group),
+            ("GET", "life", self._show_life),
+            ("PUT", "life", self._set_life),
             ("GET", "history", self._show_history),
             ("GET", "switches", self._show_switches),
             ("PUT", "switches", self._set_switches),
@@ -57,13 +70,16 @@ class Controls:
             return _error("The controls respond only to this machine.", 403)
         try:
             control, names = self._routes.match(request.path, method=request.method)
-            body = read_json(request.get_data()) if request.method == "PUT" else None
+            data = request.get_data()
+            body = read_json(data) if data or request.method == "PUT" else None
             response: SimulatedResponse = control(body, **names)
         except NotFound:
             return _error("There is no such control.", 404)
         except MethodNotAllowed as error:
             return _error(f"Use {' or '.join(sorted(set(error.valid_methods or ()) - {'HEAD'}))}.", 405)
-        except (NotJsonError, WrongFaultError, WrongSwitchError, TypeError) as error:
+        except GroupExistsError as error:
+            return _error(str(error), 409)
+        except (NotJsonError, WrongControlError, WrongFaultError, WrongSwitchError) as error:
             return _error(str(error), 400)
         return response
 
@@ -99,6 +115,41 @@ class Controls:
         if project is None:
             return _error(f"There is no group {name}.", 404)
         return json_response(self._tenant.store.change(project, name, _object(body), None))
+
+    def _add_group(self, body: Any) -> SimulatedResponse:
+        """Add a group with the members of the body. `project_id` selects its project."""
+        members = {} if body is None else dict(_object(body))
+        project = members.pop("project_id", FIRST_ID)
+        if project not in PROJECTS:
+            return _error(f"There is no project {project}. There are {', '.join(PROJECTS)}.", 404)
+        if not isinstance(members.get("id", ""), str):
+            raise WrongControlError("The id must be a text.")
+        return json_response(self._tenant.store.add_group(project, members), 201)
+
+    def _remove_group(self, _body: Any, name: str) -> SimulatedResponse:
+        project = self._tenant.store.project_of(name)
+        if project is None:
+            return _error(f"There is no group {name}.", 404)
+        self._tenant.store.remove_group(project, name)
+        return SimulatedResponse(204)
+
+    def _show_life(self, _body: Any) -> SimulatedResponse:
+        life = self._tenant.store.life
+        return json_response(
+            {"is_on": life.is_on, "now": instant(life.now()), "is_clock_stopped": life.stopped_at is not None}
+        )
+
+    def _set_life(self, body: Any) -> SimulatedResponse:
+        """Set `is_on`, and stop the clock at `now` or let it go on with null. An absent member stays as it is."""
+        life, members = self._tenant.store.life, _object(body)
+        is_on, stopped_at = members.get("is_on", life.is_on), life.stopped_at
+        if not isinstance(is_on, bool):
+            raise WrongControlError("is_on must be true or false.")
+        if "now" in members:
+            stopped_at = None if members["now"] is None else _moment(members["now"])
+        self._tenant.store.set_life(Life(is_on, stopped_at))
+        self._tenant.store.catch_up()
+        return self._show_life(body)
 
     def _show_history(self, _body: Any) -> SimulatedResponse:
         return json_response({"changes": [change.document() for change in self._tenant.store.history()]})
@@ -149,8 +200,18 @@ class Controls:
 
 def _object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise TypeError("The body must be a JSON object.")
+        raise WrongControlError("The body must be a JSON object.")
     return body
+
+
+def _moment(text: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(text))
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise WrongControlError("now must be a time with a zone, such as 2026-10-14T10:42:07Z, or null.")
 
 
 def _error(sentence: str, status: int) -> SimulatedResponse:

@@ -2,12 +2,13 @@
 
 import random
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dashboard.simulator.catalogue import IMAGES, PRODUCTS, PROJECTS, SimulatedProject
 from dashboard.simulator.responses import Document
-from dashboard.simulator.sample_groups import FIRST_PROJECT, SECOND_PROJECT, SampleGroup, sample_groups
+from dashboard.simulator.sample_groups import FIRST_PROJECT, SECOND_PROJECT, SampleGroup, generated_group
 
 DESIGN_POOL = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e10"
 FIRST_ID, SECOND_ID = PROJECTS
@@ -40,13 +41,17 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
+def seeded_rng(seed: int, *parts: object) -> random.Random:
+    return random.Random("/".join(map(str, (seed, *parts))))  # noqa: S311  repeatable sample data, not a secret
+
+
 def random_id(rng: random.Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 @dataclass(frozen=True)
 class SeededGroup:
-    """An initial group, with the sample from which its servers and sessions are made."""
+    """A group, with the sample from which its servers and sessions are made."""
 
     sample: SampleGroup
     document: Document
@@ -57,17 +62,54 @@ class SeededGroup:
         return identity
 
 
-def seed_groups(project: SimulatedProject, count: int, seed: int) -> list[SeededGroup]:
+class SeededGroups:
+    """The initial groups of a project. The documents of generated groups are made when they are read."""
+
+    def __init__(self, project: SimulatedProject, count: int, seed: int) -> None:
+        self._project, self._seed = project, seed
+        self._named = {group.id: group for group in _named_groups(project, count, seed)}
+        generated = _generated_groups(project, count, seed) if project.id == FIRST_ID else {}
+        self.samples: Mapping[str, SampleGroup] = {
+            **{group_id: group.sample for group_id, group in self._named.items()},
+            **generated,
+        }
+        """The samples by group id, in the order of lists."""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[SeededGroup]:
+        return map(self.__getitem__, self.samples)
+
+    def __getitem__(self, group_id: str) -> SeededGroup:
+        return self._named.get(group_id) or generate(group_id, self.samples[group_id], self._project, self._seed)
+
+
+def seed_groups(project: SimulatedProject, count: int, seed: int) -> SeededGroups:
     """The initial groups of a project. The second project has only its named groups."""
-    rng = random.Random(f"{seed}/{project.id}")  # noqa: S311  repeatable sample data, not a secret
-    named = NAMED[project.id]
-    wanted = count if project.id == FIRST_ID else min(count, len(named))
-    planned = list(sample_groups(named, wanted, rng))
+    return SeededGroups(project, count, seed)
+
+
+def _named_groups(project: SimulatedProject, count: int, seed: int) -> list[SeededGroup]:
+    rng = seeded_rng(seed, project.id)
+    planned = NAMED[project.id][:count]
     ids = {sample.name: random_id(rng) for sample in planned}
     if project.id == FIRST_ID:
         ids[FIRST_PROJECT[0].name] = DESIGN_POOL
     standbys = {sample.primary: ids[sample.name] for sample in planned if sample.primary}
     return [SeededGroup(sample, _document(sample, project, ids, standbys, rng)) for sample in planned]
+
+
+def _generated_groups(project: SimulatedProject, count: int, seed: int) -> dict[str, SampleGroup]:
+    rng = seeded_rng(seed, project.id, "generated")
+    numbers = range(len(NAMED[project.id]) + 1, count + 1)
+    return {random_id(rng): generated_group(number, rng) for number in numbers}
+
+
+def generate(group_id: str, sample: SampleGroup, project: SimulatedProject, seed: int) -> SeededGroup:
+    """Make a group that is neither a primary nor a standby."""
+    rng = seeded_rng(seed, group_id, "document")
+    return SeededGroup(sample, _document(sample, project, {sample.name: group_id}, {}, rng))
 
 
 def _document(

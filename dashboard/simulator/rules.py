@@ -4,11 +4,11 @@ The documents state these conditions (API reference, 1.1, 1.2, 1.4, 2.6), but no
 stored values count either; since a PATCH of one member works, they must.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.simulator.catalogue import IMAGES_BY_ID, SimulatedProject
 from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.groups import Groups
 from dashboard.simulator.responses import Document
 from dashboard.simulator.switches import Switches
 
@@ -24,7 +24,7 @@ class Proposal:
     body: Document
     after: Document
     """The group after the PATCH."""
-    groups: Mapping[str, Document]
+    groups: Groups
     """All groups of the project by id, before the PATCH."""
     project: SimulatedProject
     switches: Switches
@@ -42,8 +42,7 @@ def refuse_taken_name(proposal: Proposal) -> None:
     """A name is unique in its project. The group's own name is allowed: Terraform sends it unchanged."""
     if not proposal.touches("name"):
         return
-    others = (group for group_id, group in proposal.groups.items() if group_id != proposal.after["id"])
-    if any(group["name"] == proposal.body["name"] for group in others):
+    if set(proposal.groups.named(proposal.body["name"])) - {proposal.after["id"]}:
         raise SimulatedError(Code.NAME_TAKEN, proposal.body["name"])
 
 

@@ -1,11 +1,10 @@
 """The initial server groups, like those of a medium-sized company, in the order of lists."""
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleGroup:
     """The particular values of one group. data.py adds the others."""
 
@@ -153,22 +152,20 @@ _SITES = ("madrid", "lagos", "singapore", "bangkok", "dublin", "nairobi", "lima"
 _DEPARTMENTS = ("sales", "logistics", "legal", "support", "planning", "purchasing", "research", "quality")
 
 
-def sample_groups(named: tuple[SampleGroup, ...], count: int, rng: random.Random) -> Iterator[SampleGroup]:
-    """The first `count` of the named groups, then generated ones."""
-    yield from named[:count]
-    for number in range(len(named) + 1, count + 1):
-        yield _generated(number, rng)
+_SERVERS = (0, 1, 2, 3, 4, 5, 10)
+"""10,000 groups have about 36,000 servers."""
 
 
-def _generated(number: int, rng: random.Random) -> SampleGroup:
-    site, department = rng.choice(_SITES), rng.choice(_DEPARTMENTS)
+def generated_group(number: int, rng: random.Random) -> SampleGroup:
+    site, department, servers = rng.choice(_SITES), rng.choice(_DEPARTMENTS), rng.choice(_SERVERS)
     return SampleGroup(
         f"{department}-{site}-{number:05}",
         rng.choice(("", f"{department.capitalize()}, {site.capitalize()}")),
         rng.choice(("ws2022-office-2026-05", "callcentre-2026-06", "Windows Server 2022 Datacenter 64bit English")),
         rng.choice(("small", "medium", "large")),
-        servers=rng.randint(0, 4),
+        servers=servers,
         on=rng.random() > 0.08,
         vdi=rng.random() < 0.15,
+        scaling=servers > 2 and rng.random() < 0.2,
         tags=(("site", site),),
     )

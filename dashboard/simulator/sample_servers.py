@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dashboard.simulator.catalogue import PRODUCTS, SimulatedProject
-from dashboard.simulator.data import DESIGN_POOL, SeededGroup, instant, random_id
+from dashboard.simulator.data import DESIGN_POOL, SeededGroup, instant, random_id, seeded_rng
 from dashboard.simulator.responses import Document
 
 OPEN_STATES = frozenset(("Active", "Disconnected", "AppcInit"))
@@ -29,9 +29,9 @@ class GroupServers:
 
 
 def seed_servers(group: SeededGroup, project: SimulatedProject, seed: int, now: datetime) -> GroupServers:
-    rng = random.Random(f"{seed}/{group.id}")  # noqa: S311  repeatable sample data, not a secret
+    rng = seeded_rng(seed, group.id)
     states = _states(group, rng)
-    servers = tuple(_server(group, project, state, number, rng) for number, state in enumerate(states, start=1))
+    servers = tuple(make_server(group, project, state, number, rng) for number, state in enumerate(states, start=1))
     sessions = tuple(session for server in servers for session in _sessions(group, project, server, rng, now))
     return GroupServers(servers, sessions)
 
@@ -47,7 +47,7 @@ def _states(group: SeededGroup, rng: random.Random) -> list[str]:
     ]
 
 
-def _server(group: SeededGroup, project: SimulatedProject, state: str, number: int, rng: random.Random) -> Document:
+def make_server(group: SeededGroup, project: SimulatedProject, state: str, number: int, rng: random.Random) -> Document:
     document, sample = group.document, group.sample
     code = "".join(rng.choices(_LETTERS, k=4))
     return {
@@ -96,16 +96,27 @@ def _sessions(
     if server["status"] in {"REGISTERED", "MAINTAINING"} and group.sample.on and not group.sample.primary:
         for place in range(rng.randint(min(2, room), room)):
             state = _FIRST_STATES[place] if place < 2 else rng.choices(_FURTHER_STATES, (8, 3, 1))[0]
-            yield _session(group, project, server, state, rng, now - timedelta(minutes=rng.randrange(1, 540)))
+            start = now - timedelta(minutes=rng.randrange(1, 540))
+            yield make_session(group, project, server, state, rng, start, _end(start, rng))
     for _ in range(rng.randint(0, 2)):
         state = rng.choices(("SignedOut", "InitFail"), (6, 1))[0]
-        yield _session(group, project, server, state, rng, now - timedelta(hours=rng.randrange(10, 200)))
+        start = now - timedelta(hours=rng.randrange(10, 200))
+        yield make_session(group, project, server, state, rng, start, _end(start, rng))
 
 
-def _session(
-    group: SeededGroup, project: SimulatedProject, server: Document, state: str, rng: random.Random, start: datetime
+def _end(start: datetime, rng: random.Random) -> datetime:
+    return start + timedelta(minutes=rng.randrange(2, 480))
+
+
+def make_session(
+    group: SeededGroup,
+    project: SimulatedProject,
+    server: Document,
+    state: str,
+    rng: random.Random,
+    start: datetime,
+    end: datetime,
 ) -> Document:
-    end = start + timedelta(minutes=rng.randrange(2, 480))
     failed = state == "InitFail"
     return {
         "id": f"{rng.getrandbits(128):032x}",

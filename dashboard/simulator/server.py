@@ -108,9 +108,11 @@ class SimulatorServer:
         seed: int = 1,
         latency_ms: int = 0,
         faults: Sequence[Document] = (),
+        *,
+        has_life: bool = False,
     ) -> None:
         self._host, self._port = _loopback(host), port
-        self._app = create_app(SimulatorSettings(groups, seed, latency_ms, faults))
+        self._app = create_app(SimulatorSettings(groups, seed, latency_ms, faults, has_life))
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 

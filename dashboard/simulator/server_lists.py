@@ -1,28 +1,46 @@
 """Lists of servers and sessions."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.groups import Groups
 from dashboard.simulator.responses import Document, SimulatedResponse, json_response
+from dashboard.simulator.rows import RowsByKey
 from dashboard.simulator.sample_servers import OPEN_STATES, GroupServers
 from dashboard.simulator.tenant import SimulatedCall
 
+FILTERS_OF_SERVERS = frozenset(
+    ("server_name", "machine_name", "ip_addr", "server_id", "maintain_status", "scaling_auto_create")
+)
 SESSION_STATES = ("Active", "Disconnected", "AppcInit", "SignedOut", "InitFail")
 
 
 def list_servers(call: SimulatedCall) -> SimulatedResponse:
-    groups, wanted = call.groups, call.query.get("server_group_id")
-    chosen = [group for group_id, group in groups.items() if wanted in (None, group_id)]
-    servers = [server for group in chosen for server in _servers(call, group) if _server_matches(call, server)]
-    return json_response(call.paged(servers))
+    store, groups = call.tenant.store, call.groups
+    ids, minute = _chosen(groups, call.query.get("server_group_id")), store.minute()
+
+    def servers(group_id: str) -> list[Document]:
+        return _servers(store.group_servers(call.project, group_id, minute), groups.name(group_id))
+
+    if FILTERS_OF_SERVERS & set(call.query):
+        found = [server for group_id in ids for server in servers(group_id) if _server_matches(call, server)]
+        return json_response(call.paged(found))
+    return json_response(call.paged(RowsByKey(ids, store.server_ends(call.project, ids, minute), servers)))
 
 
-def _servers(call: SimulatedCall, group: Document) -> list[Document]:
-    servers = call.tenant.store.group_servers(call.project, group["id"])
+def _chosen(groups: Groups, wanted: str | None) -> Sequence[str]:
+    """All groups, or the one that is asked for, if there is such a group."""
+    if not wanted:
+        return groups.ids
+    return [wanted] if wanted in groups else []
+
+
+def _servers(servers: GroupServers, group_name: str) -> list[Document]:
     sessions = _open_sessions(servers)
     return [
-        {**server, "server_group_name": group["name"], "session_count": sessions[server["machine_name"]]}
+        {**server, "server_group_name": group_name, "session_count": sessions[server["machine_name"]]}
         for server in servers.servers
     ]
 
@@ -49,14 +67,13 @@ def _word(flag: bool) -> str:
 
 
 def list_sessions(call: SimulatedCall) -> SimulatedResponse:
-    groups, wanted = call.groups, call.query.get("app_server_group_id")
+    store, groups, now = call.tenant.store, call.groups, call.tenant.store.life.now()
     begin, end = (_moment(call.query[name]) for name in ("query_begin_time", "query_end_time"))
-    chosen = [group for group_id, group in groups.items() if wanted in (None, "", group_id)]
     sessions = [
-        {**session, "app_server_group_name": group["name"]}
-        for group in chosen
-        for session in call.tenant.store.group_servers(call.project, group["id"]).sessions
-        if _is_between(call, session, begin, end) and _session_matches(call, session)
+        {**session, "app_server_group_name": groups.name(group_id)}
+        for group_id in _chosen(groups, call.query.get("app_server_group_id"))
+        for session in store.group_servers(call.project, group_id).sessions
+        if _is_between(call, session, begin, end, now) and _session_matches(call, session)
     ]
     return json_response(call.paged(sessions))
 
@@ -68,12 +85,12 @@ def _moment(text: str) -> datetime:
         raise SimulatedError(Code.INVALID_SESSIONS, f"{text} is not a time") from None
 
 
-def _is_between(call: SimulatedCall, session: Document, begin: datetime, end: datetime) -> bool:
+def _is_between(call: SimulatedCall, session: Document, begin: datetime, end: datetime, now: datetime) -> bool:
     """A session that is still open counts as one that ends now."""
     start = _moment(session["start_time"])
     if call.switch("query_end_time") == "start":
         return begin <= start <= end
-    ended = _moment(session["end_time"]) if "end_time" in session else datetime.now(UTC)
+    ended = _moment(session["end_time"]) if "end_time" in session else now
     return begin <= start and ended <= end
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from dashboard.simulator.auth import TOKEN_LIFETIME, AccessControl, Caller
 from dashboard.simulator.contract import Operation
 from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.groups import Groups
 from dashboard.simulator.log import RequestLog
 from dashboard.simulator.responses import Document
+from dashboard.simulator.rows import Rows
 from dashboard.simulator.state import Store
 from dashboard.simulator.switches import Switches
 
@@ -21,12 +23,14 @@ class SimulatorSettings:
     latency_ms: int = 0
     faults: Sequence[Document] = ()
     """Faults that are active from the start, as `PUT /_simulator/faults` takes them."""
+    has_life: bool = False
+    """Servers and sessions follow the time of day, and groups are changed from outside."""
 
 
 class Tenant:
     def __init__(self, settings: SimulatorSettings) -> None:
         self.switches = Switches()
-        self.store = Store(settings.groups, settings.seed)
+        self.store = Store(settings.groups, settings.seed, has_life=settings.has_life)
         self.access = AccessControl(self.switches)
         self.log = RequestLog()
         self.resets = 0
@@ -53,6 +57,8 @@ class SimulatedCall:
     body: Any
     as_of: float | None = None
     """A fault reads the groups as they were at this moment of the monotonic clock."""
+    hidden: frozenset[str] = frozenset()
+    """The groups that lists lack. A fault hides them."""
     token_lifetime: timedelta = TOKEN_LIFETIME
     """How long a token of this sign-in is valid. A fault may shorten it."""
 
@@ -62,8 +68,9 @@ class SimulatedCall:
         return project
 
     @property
-    def groups(self) -> dict[str, Document]:
-        return self.tenant.store.groups(self.project, self.as_of)
+    def groups(self) -> Groups:
+        groups = self.tenant.store.groups(self.project, self.as_of)
+        return groups.without(self.hidden) if self.hidden and "offset" in self.query else groups
 
     @property
     def group(self) -> Document:
@@ -79,7 +86,7 @@ class SimulatedCall:
     def switch(self, name: str) -> str:
         return self.tenant.switches[name]
 
-    def paged(self, items: Sequence[Document], *, without: frozenset[str] = frozenset()) -> Document:
+    def paged(self, items: Rows, *, without: frozenset[str] = frozenset()) -> Document:
         """One page of the items, each without the named members, and the number of all items."""
         start, size = self.query["offset"], self.query["limit"]
         page = [without_members(item, without) for item in items[start : start + size]]

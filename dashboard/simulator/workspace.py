@@ -1,8 +1,7 @@
 """Server groups: list, show, state, restrict, validate and update."""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,8 +9,10 @@ from dashboard.simulator.catalogue import IMAGES_BY_ID, PROJECTS, volume_types
 from dashboard.simulator.contract import load_contract
 from dashboard.simulator.data import ONLY_IN_FULL_LIST, ONLY_IN_SHOW, instant
 from dashboard.simulator.errors import Code, SimulatedError
+from dashboard.simulator.groups import Groups
 from dashboard.simulator.request_checks import Schema
 from dashboard.simulator.responses import Document, SimulatedResponse, json_response
+from dashboard.simulator.rows import MadeRows
 from dashboard.simulator.rules import CASCADING, Proposal, check
 from dashboard.simulator.tenant import SimulatedCall, without_members
 
@@ -21,54 +22,76 @@ NEWEST_MEMBERS = frozenset(("route_policy", "image_type", "image_product_id", "i
 MOST_GROUPS = 50
 """The quota in the example of the API page. A tenant with more initial groups has a larger one."""
 
+Filter = Callable[[Document], bool]
+
 
 def list_server_groups(call: SimulatedCall) -> SimulatedResponse:
-    found = _filtered(call, name=call.query.get("server_group_name", ""))
-    if group_id := call.query.get("server_group_id"):
-        found = [group for group in found if group["id"] == group_id]
+    groups, filters = call.groups, _filters_of_both_lists(call)
     if tags := call.query.get("tags"):
-        found = [group for group in found if _read_tags(tags) <= _tags(group)]
+        wanted_tags = _read_tags(tags)
+        filters.append(lambda group: wanted_tags <= _tags(group))
     if "enterprise_project_id" in call.query:
-        wanted = call.query["enterprise_project_id"] or "0"
-        found = [group for group in found if group["enterprise_project_id"] == wanted]
-    return json_response(call.paged(found, without=ONLY_IN_SHOW))
+        wanted_project = call.query["enterprise_project_id"] or "0"
+        filters.append(lambda group: group["enterprise_project_id"] == wanted_project)
+    ids = _by_name(call, groups, call.query.get("server_group_name", ""))
+    if group_id := call.query.get("server_group_id"):
+        ids = [found for found in ids if found == group_id]
+    rows = MadeRows(_matching(groups, ids, filters), lambda group_id: _current(call, groups[group_id]))
+    return json_response(call.paged(rows, without=ONLY_IN_SHOW))
 
 
 def list_tenant_server_groups(call: SimulatedCall) -> SimulatedResponse:
-    found = _filtered(call, name=call.query.get("sever_group_name", ""))
-    if call.switch("app_group_count") == "text":
-        found = [{**group, "app_group_count": str(group["app_group_count"])} for group in found]
-    return json_response(call.paged(found, without=ONLY_IN_SHOW | ONLY_IN_FULL_LIST))
+    groups = call.groups
+    ids = _by_name(call, groups, call.query.get("sever_group_name", ""))
+    count: Callable[[int], int | str] = str if call.switch("app_group_count") == "text" else int
+
+    def row(group_id: str) -> Document:
+        return {**groups[group_id], "app_group_count": count(groups[group_id]["app_group_count"])}
+
+    rows = MadeRows(_matching(groups, ids, _filters_of_both_lists(call)), row)
+    return json_response(call.paged(rows, without=ONLY_IN_SHOW | ONLY_IN_FULL_LIST))
 
 
-def _filtered(call: SimulatedCall, *, name: str) -> list[Document]:
-    """The groups that match the filters of both lists, in the order of lists."""
-    found = [group for group in _ordered(call) if _name_matches(call, group["name"], name)]
+def _current(call: SimulatedCall, group: Document) -> Document:
+    """The group with its present number of servers, if that changes."""
+    store = call.tenant.store
+    return {**group, "app_server_count": store.server_count(call.project, group["id"])} if store.life.is_on else group
+
+
+def _filters_of_both_lists(call: SimulatedCall) -> list[Filter]:
+    filters: list[Filter] = []
     if app_type := call.query.get("app_type"):
-        found = [group for group in found if group["app_type"] == app_type]
-    by_default = {"all": None, "primary": "false"}[call.switch("secondary_default")]
-    match call.query.get("is_secondary_server_group", by_default):
-        case "true":
-            return [group for group in found if group["primary_server_group_ids"]]
-        case "false":
-            return [group for group in found if not group["primary_server_group_ids"]]
-        case _:
-            return found
+        filters.append(lambda group: group["app_type"] == app_type)
+    by_default = {"all": "", "primary": "false"}[call.switch("secondary_default")]
+    if secondary := call.query.get("is_secondary_server_group", by_default):
+        filters.append(lambda group: bool(group["primary_server_group_ids"]) == (secondary == "true"))
+    return filters
 
 
-def _ordered(call: SimulatedCall) -> Iterable[Document]:
-    groups = call.groups.values()
+def _matching(groups: Groups, ids: Sequence[str], filters: Sequence[Filter]) -> Sequence[str]:
+    """The groups that match all filters. Without filters, no document is made."""
+    if not filters:
+        return ids
+    return [group_id for group_id in ids if all(matches(groups[group_id]) for matches in filters)]
+
+
+def _by_name(call: SimulatedCall, groups: Groups, wanted: str) -> Sequence[str]:
+    """The groups whose name matches, in the order of lists."""
+    ids = _ordered(call, groups)
+    if not wanted:
+        return ids
+    matches = wanted.__eq__ if call.switch("name_match") == "exact" else lambda name: wanted in name
+    return [group_id for group_id in ids if matches(groups.name(group_id))]
+
+
+def _ordered(call: SimulatedCall, groups: Groups) -> Sequence[str]:
     match call.switch("list_order"):
         case "name":
-            return sorted(groups, key=lambda group: str(group["name"]))
+            return sorted(groups.ids, key=lambda group_id: str(groups.name(group_id)))
         case "newest":
-            return sorted(groups, key=lambda group: str(group["create_time"]), reverse=True)
+            return sorted(groups.ids, key=lambda group_id: str(groups[group_id]["create_time"]), reverse=True)
         case _:
-            return groups
-
-
-def _name_matches(call: SimulatedCall, name: str, wanted: str) -> bool:
-    return not wanted or (wanted == name if call.switch("name_match") == "exact" else wanted in name)
+            return groups.ids
 
 
 def _read_tags(text: str) -> set[tuple[str, str]]:
@@ -83,7 +106,7 @@ def _tags(group: Document) -> set[tuple[str, str]]:
 
 
 def show_server_group(call: SimulatedCall) -> SimulatedResponse:
-    group = dict(call.group)
+    group = dict(_current(call, call.group))
     if call.switch("image_min_disk") == "zero":
         group["image_min_disk"] = 0
     if call.switch("newest_members") == "omit":
@@ -109,7 +132,7 @@ def validate_server_group(call: SimulatedCall) -> SimulatedResponse:
     name = call.body["name"]
     if _name_schema().complaint(name, "name"):
         return json_response({"result": False, "validate_rule": "naming"})
-    if any(group["name"] == name for group in call.groups.values()):
+    if call.groups.named(name):
         return json_response({"result": False, "validate_rule": "duplicate"})
     return json_response({"result": True})
 
@@ -149,7 +172,7 @@ def _members(call: SimulatedCall, before: Document) -> Document:
         image = IMAGES_BY_ID.get(members["image_id"])
         members |= {"image_name": image.name if image else "", "image_min_disk": image.min_disk if image else 0}
     if call.switch("update_time") == "moves":
-        members["update_time"] = instant(datetime.now(UTC))
+        members["update_time"] = instant(call.tenant.store.life.now())
     return members
 
 
@@ -157,7 +180,7 @@ def _known(given: Document, schemas: Document) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in schemas}
 
 
-def _cascade(call: SimulatedCall, group: Document, groups: dict[str, Document]) -> None:
+def _cascade(call: SimulatedCall, group: Document, groups: Groups) -> None:
     inherited = {member: call.body[member] for member in CASCADING if member in call.body}
     for standby_id in group["secondary_server_group_ids"]:
         if inherited and standby_id in groups:
@@ -167,4 +190,4 @@ def _cascade(call: SimulatedCall, group: Document, groups: dict[str, Document]) 
 def _switch_off(call: SimulatedCall, group_id: str) -> None:
     states = {"disconnect": "Disconnected", "sign_out": "SignedOut"}
     if state := states.get(call.switch("sessions_when_off")):
-        call.tenant.store.end_sessions(call.project, group_id, state=state)
+        call.tenant.store.move_sessions(call.project, group_id, state=state)

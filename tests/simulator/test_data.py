@@ -89,7 +89,7 @@ def test_generated_names_are_unique() -> None:
 
 
 def test_the_same_seed_makes_the_same_data() -> None:
-    first, again, other = (seed_groups(PROJECTS[PROJECT], 60, seed) for seed in (7, 7, 8))
+    first, again, other = (list(seed_groups(PROJECTS[PROJECT], 60, seed)) for seed in (7, 7, 8))
 
     assert first == again
     assert {group.id for group in first} & {group.id for group in other} == {DESIGN_POOL}
@@ -99,7 +99,7 @@ def test_servers_and_sessions_are_the_same_at_each_read() -> None:
     first, again = (Store(42, seed=3) for _ in range(2))
 
     assert first.group_servers(PROJECT, DESIGN_POOL).servers == again.group_servers(PROJECT, DESIGN_POOL).servers
-    assert first.group_servers(PROJECT, DESIGN_POOL) is first.group_servers(PROJECT, DESIGN_POOL)
+    assert first.group_servers(PROJECT, DESIGN_POOL) == first.group_servers(PROJECT, DESIGN_POOL)
 
 
 def test_groups_that_are_off_have_no_open_sessions() -> None:

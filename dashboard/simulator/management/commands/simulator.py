@@ -35,6 +35,12 @@ class Command(BaseCommand):
             "--faults", type=Path, help="JSON file with a list of faults, as for PUT /_simulator/faults"
         )
 
+        parser.add_argument(
+            "--life",
+            action="store_true",
+            help="servers and sessions follow the time of day; groups change by themselves",
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         stopped = Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -54,6 +60,7 @@ class Command(BaseCommand):
                 options["seed"],
                 options["latency_ms"],
                 _read_faults(options["faults"]),
+                has_life=options["life"],
             )
             return server.start()
         except (NotLoopbackError, WrongFaultError) as error:
