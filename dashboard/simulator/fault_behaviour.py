@@ -61,7 +61,9 @@ def instead(respond: FaultBehaviour) -> FaultBehaviour:
 
 def _change_group(exchange: Exchange, call: SimulatedCall, changes: Mapping[str, Any]) -> None:
     """Change the group of the call, if it has one, as someone else would. Objects are merged with the stored ones."""
-    if changes and "server_group_id" in call.path:
+    if not changes or "server_group_id" not in call.path:
+        return
+    with exchange.tenant.store.lock:
         group = call.group
         merged = {
             name: {**group[name], **value} if isinstance(value, dict) and isinstance(group.get(name), dict) else value
@@ -255,8 +257,9 @@ def change_as_someone_else(context: FaultContext) -> SimulatedResponse:
     if options["when"] == "before":
         return exchange.respond(change)
     response = exchange.respond()
-    if response.status < 300:
-        change(exchange.call())
+    with suppress(SimulatedError):  # the group may be gone
+        if response.status < 300:
+            change(exchange.call())
     return response
 
 
@@ -277,6 +280,54 @@ def shift_pages(context: FaultContext) -> SimulatedResponse:
         return call.with_query(offset=max(0, offset - places * (offset // call.query["limit"]))) if offset else call
 
     return context.exchange.respond(shifted)
+
+
+def change_pages(context: FaultContext) -> SimulatedResponse:
+    """Add or remove a group that was on an earlier page, before each page but the first; option `how`."""
+
+    def changed(call: SimulatedCall) -> SimulatedCall:
+        offset = call.query.get("offset", 0)
+        if offset and "project_id" in call.path:
+            adds = {"add": True, "remove": False, "both": bool(offset // call.query["limit"] % 2)}
+            _change_earlier_page(call, offset, adds=adds[context.options["how"]])
+        return call
+
+    return context.exchange.respond(changed)
+
+
+def _change_earlier_page(call: SimulatedCall, offset: int, *, adds: bool) -> None:
+    store = call.tenant.store
+    with store.lock:
+        ids = store.groups(call.project).ids[:offset]
+        if adds:
+            store.add_group(call.project, {}, place=0)
+        elif ids:
+            store.remove_group(call.project, ids[-1])
+
+
+def hide_groups(context: FaultContext) -> SimulatedResponse:
+    """Leave groups out of lists and their counts. A read of one group finds them."""
+    places = context.options["places"]
+
+    def hidden(call: SimulatedCall) -> SimulatedCall:
+        if "project_id" not in call.path:
+            return call
+        ids = call.groups.ids
+        return replace(call, hidden=frozenset(ids[place] for place in places if place in range(len(ids))))
+
+    return context.exchange.respond(hidden)
+
+
+def repeat_rows(context: FaultContext) -> SimulatedResponse:
+    """Replace the last rows of each page by its first ones, so that the count does not show what is lost."""
+    rows = context.options["rows"]
+
+    def repeated(document: Mapping[str, Any]) -> Mapping[str, Any]:
+        items = document.get("items") or []
+        kept = max(len(items) - rows, 0)
+        return {**document, "items": items[:kept] + items[: len(items) - kept]} if items else document
+
+    return edited(context.exchange.respond(), repeated)
 
 
 def shorten_list(context: FaultContext) -> SimulatedResponse:

@@ -255,6 +255,22 @@ _EFFECTS = (
     ),
     FaultKind("shifting_list", "a list that shifts from page to page", behaviour.shift_pages, {"places": 1}),
     FaultKind(
+        "changing_list",
+        "a group is added or removed before each page but the first",
+        behaviour.change_pages,
+        {"how": "both"},
+        choices={"how": ("both", "add", "remove")},
+    ),
+    FaultKind(
+        "hidden_groups",
+        "lists and their counts lack the groups at these places; a read of one group finds them",
+        behaviour.hide_groups,
+        {"places": [1]},
+    ),
+    FaultKind(
+        "repeated_rows", "each page repeats its first rows instead of its last ones", behaviour.repeat_rows, {"rows": 1}
+    ),
+    FaultKind(
         "short_list", "a list with fewer rows than its count", behaviour.shorten_list, {"count": 300, "rows": 15}
     ),
     FaultKind(

@@ -60,6 +60,26 @@ def test_stops_on_a_signal(capsys: pytest.CaptureFixture[str], tmp_path: Path, m
 
 
 @pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(("options", "has_life"), [([], False), (["--life"], True)])
+def test_starts_with_life_only_if_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], has_life: bool
+) -> None:
+    started: list[bool] = []
+
+    class Recorder(SimulatorServer):
+        def start(self) -> "Recorder":
+            started.append(self._app._tenant.store.life.is_on)
+            return super().start()
+
+    monkeypatch.setattr("dashboard.simulator.management.commands.simulator.Event", SignalledEvent)
+    monkeypatch.setattr("dashboard.simulator.management.commands.simulator.SimulatorServer", Recorder)
+
+    call_command("simulator", "--port", "0", *options)
+
+    assert started == [has_life]
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -8,7 +8,7 @@ from werkzeug.test import Client
 
 from dashboard.simulator.app import create_app
 from dashboard.simulator.log import RequestLog
-from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
+from tests.simulator.conftest import DESIGN_POOL, OTHER_PROJECT, PROJECT, Cloud
 
 
 class TestRequestLog:
@@ -104,6 +104,100 @@ class TestGroups:
         response = cloud.control("PUT", f"groups/{DESIGN_POOL}", body)
 
         assert (response.status_code, response.json()) == (400, {"error": "The body must be a JSON object."})
+
+    def test_a_control_adds_a_group_with_given_members(self, cloud: Cloud) -> None:
+        response = cloud.control("POST", "groups", {"name": "new", "system_disk_size": 7})
+
+        added = response.json()
+        assert (response.status_code, added["name"], added["system_disk_size"]) == (201, "new", 7)
+        assert cloud.show(added["id"])["name"] == "new"
+        assert cloud.groups(offset=42).json()["items"][0]["id"] == added["id"]
+        servers = cloud.get(f"/v1/{PROJECT}/app-servers", server_group_id=added["id"]).json()
+        assert servers["count"] == added["app_server_count"]
+
+    def test_a_control_adds_a_group_to_another_project(self, cloud: Cloud) -> None:
+        added = cloud.control("POST", "groups", {"project_id": OTHER_PROJECT}).json()
+
+        assert cloud.groups(f"/{added['id']}", project=OTHER_PROJECT).json()["id"] == added["id"]
+        assert "project_id" not in added
+
+    def test_a_control_removes_a_group(self, cloud: Cloud) -> None:
+        first, second = (cloud.groups().json()["items"][place]["id"] for place in (0, 1))
+        before = cloud.control("GET", f"groups/{first}").json()
+
+        assert cloud.control("DELETE", f"groups/{first}").status_code == 204
+
+        assert cloud.groups(f"/{first}").status_code == 404
+        assert (cloud.groups().json()["count"], cloud.groups().json()["items"][0]["id"]) == (41, second)
+        assert [(change["before"], change["after"]) for change in cloud.history()] == [(before, None)]
+        assert cloud.control("DELETE", f"groups/{first}").status_code == 404
+
+    def test_a_removed_group_can_be_added_again(self, cloud: Cloud) -> None:
+        cloud.control("DELETE", f"groups/{DESIGN_POOL}")
+
+        again = cloud.control("POST", "groups", {"id": DESIGN_POOL, "name": "design-pool"})
+
+        assert (again.status_code, again.json()["id"], cloud.show()["name"]) == (201, DESIGN_POOL, "design-pool")
+        assert cloud.groups().json()["count"] == 42
+
+    def test_a_control_accepts_ids_with_slashes(self, cloud: Cloud) -> None:
+        cloud.control("POST", "groups", {"id": "a/b ?"})
+
+        assert cloud.control("GET", "groups/a%2Fb%20%3F").json()["id"] == "a/b ?"
+        assert cloud.control("DELETE", "groups/a%2Fb%20%3F").status_code == 204
+
+    @pytest.mark.parametrize(
+        ("body", "status", "error"),
+        [
+            ({"id": DESIGN_POOL}, 409, f"There is a group {DESIGN_POOL} already."),
+            ({"id": 5}, 400, "The id must be a text."),
+            ([], 400, "The body must be a JSON object."),
+            ({"project_id": "p"}, 404, f"There is no project p. There are {PROJECT}, {OTHER_PROJECT}."),
+        ],
+    )
+    def test_refuses_a_group_that_cannot_be_added(self, cloud: Cloud, body: Any, status: int, error: str) -> None:
+        response = cloud.control("POST", "groups", body)
+
+        assert (response.status_code, response.json()) == (status, {"error": error})
+
+    def test_stale_reads_show_the_list_before_groups_came_and_went(self, cloud: Cloud) -> None:
+        before = cloud.groups(limit=100).json()
+        cloud.control("DELETE", f"groups/{before['items'][4]['id']}")
+        cloud.control("POST", "groups")
+
+        cloud.faults({"fault": "stale_reads", "seconds": 60})
+
+        assert cloud.groups(limit=100).json() == before
+
+
+class TestLife:
+    def test_life_is_off_at_first(self, cloud: Cloud) -> None:
+        shown = cloud.control("GET", "life").json()
+
+        assert (shown["is_on"], shown["is_clock_stopped"]) == (False, False)
+
+    def test_a_control_stops_the_clock_and_lets_it_go_on(self, cloud: Cloud) -> None:
+        stopped = cloud.control("PUT", "life", {"is_on": True, "now": "2026-10-14T10:42:07+02:00"})
+        switched_off = cloud.control("PUT", "life", {"is_on": False})
+        released = cloud.control("PUT", "life", {"now": None}).json()
+
+        assert stopped.json() == {"is_on": True, "now": "2026-10-14T08:42:07.000Z", "is_clock_stopped": True}
+        assert switched_off.json() == {**stopped.json(), "is_on": False}
+        assert (released["is_on"], released["is_clock_stopped"]) == (False, False)
+
+    @pytest.mark.parametrize(
+        "body", [{"is_on": 1}, {"now": 5}, {"now": "soon"}, {"now": "2026-10-14T10:42:07"}, [], "on"]
+    )
+    def test_refuses_invalid_settings(self, cloud: Cloud, body: Any) -> None:
+        assert cloud.control("PUT", "life", body).status_code == 400
+        assert cloud.control("GET", "life").json()["is_on"] is False
+
+    def test_reset_ends_life(self, cloud: Cloud) -> None:
+        cloud.control("PUT", "life", {"is_on": True, "now": "2026-10-14T10:42:07Z"})
+        cloud.control("POST", "reset")
+
+        shown = cloud.control("GET", "life").json()
+        assert (shown["is_on"], shown["is_clock_stopped"]) == (False, False)
 
 
 def test_the_history_has_every_applied_change(cloud: Cloud) -> None:

@@ -88,6 +88,21 @@ def test_generated_names_are_unique() -> None:
     assert len(set(names)) == 10_000
 
 
+def test_a_group_is_the_same_in_a_larger_cloud() -> None:
+    small, large = (seed_groups(PROJECTS[PROJECT], count, seed=1) for count in (60, 90))
+
+    assert list(small) == list(large)[:60]
+
+
+def test_a_hundred_thousand_groups_have_servers_at_once() -> None:
+    store = Store(100_000, seed=1)
+    ids = store.groups(PROJECT).ids
+
+    assert len(set(ids)) == 100_000
+    assert 340_000 < store.server_ends(PROJECT, ids, None)[-1] < 370_000
+    assert store.groups(PROJECT)[ids[-1]]["id"] == ids[-1]
+
+
 def test_the_same_seed_makes_the_same_data() -> None:
     first, again, other = (list(seed_groups(PROJECTS[PROJECT], 60, seed)) for seed in (7, 7, 8))
 

@@ -11,7 +11,8 @@ import requests
 import time_machine
 
 from dashboard.simulator.faults import KINDS
-from tests.simulator.conftest import PROJECT, Cloud
+from dashboard.simulator.server import SimulatorServer
+from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
 from tests.simulator.connections import GROUP, is_applied, set_fault, wait_for
 
 
@@ -184,6 +185,62 @@ class TestEffects:
             pages = [cloud.groups(offset=offset, limit=12).json() for offset in (0, 12, 24, 36)]
             assert {page["count"] for page in pages} == {42}
             assert len({group["id"] for page in pages for group in page["items"]}) == 39
+
+    @pytest.mark.parametrize(
+        ("how", "counts", "lost", "repeated"),
+        [("add", [42, 43, 44], 0, 2), ("remove", [42, 41, 40], 2, 0), ("both", [42, 43, 42], 1, 1)],
+    )
+    def test_a_changing_list_adds_and_removes_groups(
+        self, cloud: Cloud, how: str, counts: list[int], lost: int, repeated: int
+    ) -> None:
+        before = {group["id"] for group in cloud.groups(limit=100).json()["items"]}
+        cloud.faults({"fault": "changing_list", "how": how})
+
+        pages = [cloud.groups(offset=offset, limit=15).json() for offset in (0, 15, 30)]
+
+        cloud.faults()
+        ids = [group["id"] for page in pages for group in page["items"]]
+        after = {group["id"] for group in cloud.groups(limit=100).json()["items"]}
+        assert [page["count"] for page in pages] == counts
+        assert (len(before & after - set(ids)), len(ids) - len(set(ids))) == (lost, repeated)
+        assert [change["after"] is None for change in cloud.history()] == {
+            "add": [False, False],
+            "remove": [True, True],
+            "both": [False, True],
+        }[how]
+
+    def test_a_changing_list_needs_a_list_with_groups(self) -> None:
+        with SimulatorServer(groups=0, faults=[{"fault": "changing_list", "how": "remove"}]) as server:
+            assert Cloud(server.url).groups(offset=10).json() == {"count": 0, "items": []}
+
+    def test_hidden_groups_are_not_in_lists_but_can_be_read(self, cloud: Cloud) -> None:
+        hidden = cloud.groups().json()["items"][3]["id"]
+        cloud.faults({"fault": "hidden_groups", "places": [3, 99]})
+
+        listed, light = (cloud.groups(path, limit=100).json() for path in ("", "/actions/list"))
+
+        assert listed["count"] == light["count"] == 41
+        assert hidden not in {group["id"] for group in listed["items"] + light["items"]}
+        assert cloud.groups(server_group_id=hidden).json()["count"] == 0
+        assert cloud.show(hidden)["id"] == hidden
+        assert cloud.get("/v2/cloudimages").status_code == 200
+
+    def test_repeated_rows_are_not_seen_in_the_count(self, cloud: Cloud) -> None:
+        cloud.faults({"fault": "repeated_rows", "rows": 2})
+
+        page = cloud.groups(limit=10).json()
+
+        names = [group["name"] for group in page["items"]]
+        assert (page["count"], len(names), names[8:]) == (42, 10, names[:2])
+        assert cloud.groups(server_group_name="no-such-group").json() == {"count": 0, "items": []}
+
+    def test_overtaken_changes_nothing_in_a_group_that_is_gone(self) -> None:
+        with SimulatorServer(groups=1) as server:
+            cloud = Cloud(server.url)
+            cloud.faults({"fault": "overtaken", "when": "after", "match": {"method": "GET"}})
+            cloud.control("DELETE", f"groups/{DESIGN_POOL}")
+
+            assert cloud.groups(f"/{DESIGN_POOL}").status_code == 404
 
     def test_a_short_list_has_fewer_rows_than_its_count(self, cloud: Cloud) -> None:
         cloud.faults({"fault": "short_list"})

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.simulator.server import SimulatorServer
 from tests.simulator.conftest import DESIGN_POOL, PROJECT, Cloud
 
 
@@ -16,6 +17,17 @@ class TestServers:
         expected = sum(group["app_server_count"] for group in cloud.groups(limit=100).json()["items"])
 
         assert self.servers(cloud)["count"] == expected
+
+    def test_the_pages_together_have_each_server_once(self) -> None:
+        with SimulatorServer(groups=200) as server:
+            cloud = Cloud(server.url)
+            everything = self.servers(cloud)["count"]
+            pages = [self.servers(cloud, offset=offset) for offset in range(0, everything + 100, 100)]
+            of_last_group = self.servers(cloud, server_group_id=pages[-2]["items"][-1]["server_group_id"])["items"]
+
+        found = [row["id"] for page in pages for row in page["items"]]
+        assert (len(found), len(set(found)), pages[-1]["items"]) == (everything, everything, [])
+        assert found[-len(of_last_group) :] == [row["id"] for row in of_last_group]
 
     @pytest.mark.parametrize("name", ["name", "machine_name", "id"])
     def test_filters_servers_by_each_of_their_names(self, cloud: Cloud, name: str) -> None:
