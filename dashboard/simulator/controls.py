@@ -1,4 +1,4 @@
-"""The controls below `/_simulator/`: the request log, faults, switches, permissions and direct changes of groups.
+"""The controls below `/_simulator/`: request log, faults, switches, permissions, life, and direct changes of groups.
 
 They respond only to loopback peers. They are for tests and training; the real cloud has nothing like them.
 """

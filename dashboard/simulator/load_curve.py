@@ -11,16 +11,18 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
-from dashboard.simulator.catalogue import PRODUCTS, PROJECTS
-from dashboard.simulator.data import NAMED, seed_groups
+from dashboard.simulator.catalogue import PRODUCTS, PROJECTS, SimulatedProject
+from dashboard.simulator.data import NAMED, SeededGroups, seed_groups
 from dashboard.simulator.sample_groups import SampleGroup
 
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _FIRST_DAY = datetime(2024, 1, 1, 4, tzinfo=UTC)
 """A day of load begins at about 4:00, when nobody works, so that no session belongs to two days."""
-_LEVELS = ((0, 0.0), (2, 0.04), (3, 0.2), (5, 0.85), (7.5, 1.0), (8.5, 0.72), (9.5, 0.95), (12, 0.9), (14, 0.4))
-_WORKING_DAY = (*_LEVELS, (17, 0.12), (24, 0.0))
+_WORKING_DAY = (
+    *((0, 0.0), (2, 0.04), (3, 0.2), (5, 0.85), (7.5, 1.0)),
+    *((8.5, 0.72), (9.5, 0.95), (12, 0.9), (14, 0.4), (17, 0.12), (24, 0.0)),
+)
 """Hours since the begin of the day, and the share of the day's largest load. There is a dip at noon."""
 _LEVEL_OF_WEEKENDS = 0.15
 _CHANCE_OF_TROUBLE = 0.1
@@ -49,7 +51,7 @@ def chance(*parts: object) -> float:
 
 
 def whole_minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,9 @@ class LoadCurve:
 
 
 def _level(hours: float) -> float:
-    for (hour, level), (next_hour, next_level) in pairwise(_WORKING_DAY):
-        if hours < next_hour:
-            return level + (next_level - level) * (hours - hour) / (next_hour - hour)
-    return 0.0
+    points = pairwise(_WORKING_DAY)
+    (hour, level), (next_hour, next_level) = next((start, end) for start, end in points if hours < end[0])
+    return level + (next_level - level) * (hours - hour) / (next_hour - hour)
 
 
 def named_groups(seed: int = 1) -> list[NamedGroup]:
@@ -165,7 +166,7 @@ def _named(seed: int) -> tuple[NamedGroup, ...]:
     return tuple(
         NamedGroup(project.id, group.id, group.document.get("route_policy", {}).get("max_session"))
         for project in PROJECTS.values()
-        for group in seed_groups(project, len(NAMED[project.id]), seed)
+        for group in _seeded(project, seed)
     )
 
 
@@ -174,5 +175,9 @@ def _curves(seed: int) -> dict[str, LoadCurve]:
     return {
         group.id: LoadCurve(seed, group.id, group.sample)
         for project in PROJECTS.values()
-        for group in seed_groups(project, len(NAMED[project.id]), seed)
+        for group in _seeded(project, seed)
     }
+
+
+def _seeded(project: SimulatedProject, seed: int) -> SeededGroups:
+    return seed_groups(project, len(NAMED[project.id]), seed)

@@ -28,8 +28,7 @@ Filter = Callable[[Document], bool]
 def list_server_groups(call: SimulatedCall) -> SimulatedResponse:
     groups, filters = call.groups, _filters_of_both_lists(call)
     if tags := call.query.get("tags"):
-        wanted_tags = _read_tags(tags)
-        filters.append(lambda group: wanted_tags <= _tags(group))
+        filters.append(lambda group: _read_tags(tags) <= _tags(group))
     if "enterprise_project_id" in call.query:
         wanted_project = call.query["enterprise_project_id"] or "0"
         filters.append(lambda group: group["enterprise_project_id"] == wanted_project)

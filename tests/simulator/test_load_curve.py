@@ -1,6 +1,6 @@
 """The load of a group over the day."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -70,6 +70,13 @@ def test_the_same_seed_gives_the_same_load() -> None:
     other = list(load_history(DESIGN_POOL, 8, WEDNESDAY, WEDNESDAY + DAY, HOUR))
 
     assert first == again != other
+
+
+def test_the_time_zone_does_not_matter() -> None:
+    zone = timezone(timedelta(hours=5, minutes=30))
+    elsewhere = load_history(DESIGN_POOL, 1, WEDNESDAY.astimezone(zone), (WEDNESDAY + DAY).astimezone(zone), HOUR)
+
+    assert list(elsewhere) == loads("design-pool")
 
 
 def test_knows_the_named_groups_of_both_projects() -> None:
