@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "heroicons",
     "dashboard.accounts",
     "dashboard.audit",
+    "dashboard.inventory",
     "dashboard.server_groups",
     "dashboard.activity",
     "dashboard.web",
