@@ -128,9 +128,13 @@ class Client:
             self._last_list = ListResult(page.items, page.as_of, page.total, page.is_complete, complete=complete)
             return self._last_list
 
-    def show_server_group(self, group_id: str) -> ServerGroup:
-        """The current state of the group, never a copy."""
-        call = self._calls.show_server_group(group_id)
+    def server_group_page(self, offset: int) -> Page[ServerGroup]:
+        """The page of all groups at an offset, with one request at most."""
+        return self._one_page(self._calls.list_server_groups(), offset, ServerGroup.from_api, self._limits)
+
+    def show_server_group(self, group_id: str, *, is_repeatable: bool = True) -> ServerGroup:
+        """The current state of the group, never a copy. With one request at most, unless it is repeatable."""
+        call = replace(self._calls.show_server_group(group_id), is_repeatable=is_repeatable)
         response, duration_ms = self._request(call)
         group = ServerGroup.from_api(response.body)
         if group is None or group.id.casefold() != group_id.casefold():
@@ -170,6 +174,11 @@ class Client:
     def list_servers(self, group_id: str | None = None) -> tuple[Server, ...]:
         """All servers of a group, or of the project. Raises IncompleteListError if some are missing."""
         return self._every_row(self._calls.list_servers(group_id), Server.from_api)
+
+    def server_page(self, offset: int) -> Page[Server]:
+        """The page of all servers at an offset, with one request at most."""
+        limits = replace(self._limits, list_rows=self._limits.server_rows)
+        return self._one_page(self._calls.list_servers(None), offset, Server.from_api, limits)
 
     def list_sessions(self, group_id: str, states: tuple[str, ...] = OPEN_SESSIONS) -> tuple[Session, ...]:
         """All sessions of the group in one of the states that began within the last year.
@@ -234,8 +243,12 @@ class Client:
                 if call.kind is CallKind.WRITE:
                     return response, replace(rule, error=SendAgainError)
                 has_new_token = True
-            elif rule.retry is Retry.AFTER_PAUSE and self._wait_before_retry(
-                retries, response.retry_after, min(deadline, call.send_by or deadline, key=Deadline.left)
+            elif (
+                rule.retry is Retry.AFTER_PAUSE
+                and call.is_repeatable
+                and self._wait_before_retry(
+                    retries, response.retry_after, min(deadline, call.send_by or deadline, key=Deadline.left)
+                )
             ):
                 retries += 1
             else:
@@ -296,19 +309,33 @@ class Client:
         deadline = Deadline(self._limits.whole)
 
         def fetch(offset: int, size: ListSize) -> Page[Row]:
-            _check_list_size(call, size)
-            page_call = replace(call, query={**call.query, "offset": str(offset), "limit": str(ROWS)})
-            response, duration_ms = self._request(page_call, deadline)
-            body = parsing.members(response.body)
-            items, total = body.get("items"), parsing.integer(body, "count")
-            if not isinstance(items, list) or total is None or total < 0:
-                raise _bad_response(call, response, duration_ms, "is not a list with its count")
-            size.add(total, len(items), response.size)
-            _check_list_size(call, size)
-            rows = parsing.each(body, "items", read)
-            return Page(rows, total, len(items) - len(rows), response.received_at)
+            return self._page(call, offset, size, read, deadline)
 
         return read_all(fetch, self._limits, expected)
+
+    def _one_page(self, call: Call, offset: int, read: Callable[[object], Row | None], limits: Limits) -> Page[Row]:
+        return self._page(replace(call, is_repeatable=False), offset, ListSize(limits), read)
+
+    def _page(
+        self,
+        call: Call,
+        offset: int,
+        size: ListSize,
+        read: Callable[[object], Row | None],
+        deadline: Deadline | None = None,
+    ) -> Page[Row]:
+        """The page at an offset. Raises ListTooLargeError if it makes the list too large."""
+        _check_list_size(call, size)
+        page_call = replace(call, query={**call.query, "offset": str(offset), "limit": str(ROWS)})
+        response, duration_ms = self._request(page_call, deadline)
+        body = parsing.members(response.body)
+        items, total = body.get("items"), parsing.integer(body, "count")
+        if not isinstance(items, list) or total is None or total < 0:
+            raise _bad_response(call, response, duration_ms, "is not a list with its count")
+        size.add(total, len(items), response.size)
+        _check_list_size(call, size)
+        rows = parsing.each(body, "items", read)
+        return Page(rows, total, len(items) - len(rows), response.received_at, response.size)
 
 
 def _check_list_size(call: Call, size: ListSize) -> None:

@@ -38,6 +38,8 @@ class Call:
     payload: Mapping[str, object] | None = field(default=None, repr=False)
     send_by: Deadline | None = None
     """The request must not be sent later."""
+    is_repeatable: bool = True
+    """Whether the client may send the request again. False if the caller counts every request."""
 
 
 class Calls:

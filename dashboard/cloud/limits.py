@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, except `body` and `list_bytes` in bytes (decompressed), `list_rows` in rows and `attempts` in requests.
+    """Seconds, except `body` and `list_bytes` in bytes (decompressed), `*_rows` in rows and `attempts` in requests.
 
     `whole` covers every attempt of a call and the pauses between them. `backoff` is the longest first pause. The client
     does not send a write later than `send` after its intent. `list_bytes` covers all pages of a list: `list_rows`
-    ordinary rows have about 1.5 kB each.
+    ordinary rows have about 1.5 kB each. `server_rows` is for a list that is read page by page.
     """
 
     connect: float = 3.0
@@ -20,6 +20,7 @@ class Limits:
     body: int = 5 * 1024 * 1024
     list_rows: int = 100_000
     list_bytes: int = 160_000_000
+    server_rows: int = 1_000_000
     attempts: int = 3
     backoff: float = 0.25
 

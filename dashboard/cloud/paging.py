@@ -26,12 +26,14 @@ class Page(Generic[T]):
     """Rows of a list, and the time of the response (aware, UTC).
 
     `total` is the cloud's count of rows in the whole list. `without_id` counts the rows of this page without an id.
+    `size` is that of the response, in bytes.
     """
 
     items: tuple[T, ...]
     total: int
     without_id: int
     as_of: datetime
+    size: int = 0
 
     @property
     def is_complete(self) -> bool:

@@ -50,6 +50,12 @@ class ProjectConfig:
             raise self.error(key, f"{key} is empty")
         return value
 
+    def whole_number(self, key: str, default: int, allowed: range) -> int:
+        value = self.values.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+            raise self.error(key, f"expected a whole number from {allowed[0]} to {allowed[-1]}")
+        return value
+
     def _look_up(self, key: str, value: str) -> str:
         scheme, _, name = value.partition(":")
         if scheme == "env":

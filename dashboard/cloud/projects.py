@@ -17,7 +17,11 @@ from dashboard.cloud.credentials import CREDENTIALS, PRINTABLE, Credential
 from dashboard.cloud.project_config import ProjectConfig, configs_in_environment, configs_in_file
 from dashboard.cloud.regions import REGIONS, endpoints_of
 
-PROJECT_KEYS = ("title", "project_id", "region", "workspace_endpoint", "ims_endpoint", "iam_endpoint", "auth.kind")
+PROJECT_KEYS = (
+    *("title", "project_id", "region", "workspace_endpoint", "ims_endpoint", "iam_endpoint"),
+    *("calls_per_minute", "auth.kind"),
+)
+CALLS_PER_MINUTE = 120
 HEADER_VALUES = {"token", "ak", "sk", "security_token"}
 
 
@@ -25,7 +29,8 @@ HEADER_VALUES = {"token", "ak", "sk", "security_token"}
 class Project:
     """A cloud project with its endpoints, credential and proxy. The endpoints have no trailing slash.
 
-    `slug` is the short name in our addresses, `project_id` is the id in the cloud.
+    `slug` is the short name in our addresses, `project_id` is the id in the cloud. The background reads and a reserve
+    for live calls share `calls_per_minute`.
     """
 
     slug: str
@@ -38,6 +43,7 @@ class Project:
     auth: Credential
     ca_bundle: str = ""
     proxy: str = field(default="", repr=False)
+    calls_per_minute: int = CALLS_PER_MINUTE
 
     @property
     def is_simulated(self) -> bool:
@@ -86,6 +92,7 @@ def _project(config: ProjectConfig, *, ca_bundle: str, proxy: str) -> Project:
         auth=credential,
         ca_bundle=ca_bundle,
         proxy=proxy,
+        calls_per_minute=config.whole_number("calls_per_minute", CALLS_PER_MINUTE, range(10, 100_001)),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from dashboard.cloud import client as client_module
 from dashboard.cloud import errors
 from dashboard.cloud.catalogue import Image, NameCheck, Restrict, VolumeType
-from dashboard.cloud.client import UpdateResponse, client_for
+from dashboard.cloud.client import Client, UpdateResponse, client_for
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.limits import Limits
 from dashboard.cloud.paging import PAGES_AT_ONCE
@@ -246,6 +246,47 @@ def test_accepts_a_list_with_repeated_rows_once_after_a_second_read() -> None:
     assert [group.id for group in reading.value] == ["same"]
     assert (reading.total, reading.unreadable, reading.is_complete) == (200, 199, False)
     assert len(cloud.requests) == 4
+
+
+def test_reads_one_page_of_groups_or_servers() -> None:
+    items: list[dict[str, object]] = [*rows(249), {"name": "without an id"}]
+    with scripted_cloud(route=paged(items)) as cloud:
+        client = cloud.client()
+        groups, servers = client.server_group_page(200), client.server_page(100)
+
+    assert (groups.items[-1].id, len(groups.items)) == ("group-248", 49)
+    assert (groups.total, groups.without_id, groups.size > 1000) == (250, 1, True)
+    assert (servers.items[0].id, len(servers.items)) == ("group-100", 100)
+    assert [request.path.split("/")[-1] for request in cloud.requests] == [
+        "app-server-groups?offset=200&limit=100",
+        "app-servers?offset=100&limit=100",
+    ]
+
+
+@pytest.mark.parametrize("responder", [respond(503), respond(429), reset], ids=["503", "429", "reset"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client: client.server_group_page(0),
+        lambda client: client.server_page(0),
+        lambda client: client.show_server_group(GROUP_ID, is_repeatable=False),
+    ],
+    ids=["groups", "servers", "one group"],
+)
+def test_sends_a_read_of_the_refresh_only_once(read: Callable[[Client], object], responder: Responder) -> None:
+    with scripted_cloud(responder) as cloud, pytest.raises(errors.CloudError):
+        read(cloud.client())
+
+    assert len(cloud.requests) == 1
+
+
+def test_a_page_of_servers_may_belong_to_a_longer_list_than_the_groups() -> None:
+    with scripted_cloud(respond(200, {"count": 100_001, "items": rows(100)})) as cloud:
+        client = cloud.client()
+
+        assert client.server_page(0).total == 100_001
+        with pytest.raises(errors.ListTooLargeError, match="has more than 100,000 rows"):
+            client.server_group_page(0)
 
 
 def test_counts_items_without_an_id_as_unreadable() -> None:

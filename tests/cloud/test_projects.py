@@ -124,6 +124,16 @@ def test_reads_several_projects_and_their_secrets_from_a_file(project_file: Path
     )
 
 
+@pytest.mark.parametrize("calls", [10, 100_000])
+def test_reads_the_call_budget_of_a_project(project_file: Path, calls: int) -> None:
+    text = project_file.read_text().replace('title = "Asia"', f'title = "Asia"\ncalls_per_minute = {calls}')
+    project_file.write_text(text)
+
+    projects = load_projects({"STREAMWARDEN_PROJECTS": str(project_file), "ASIA_PASSWORD": "canary-password"})
+
+    assert [project.calls_per_minute for project in projects] == [calls, 120]
+
+
 def test_no_repr_contains_a_secret(project_file: Path) -> None:
     environ = {"STREAMWARDEN_PROJECTS": str(project_file), "ASIA_PASSWORD": "canary-password"}
     environ["CLOUD_PROXY"] = "http://me:canary-proxy@proxy.example.com:3128"
@@ -245,6 +255,15 @@ def test_names_a_wrong_variable_and_the_expectation(variables: dict[str, str], e
         ('"env:ASIA_PASSWORD"', '"env:NOWHERE"', "line 10, auth.password: expected the environment variable NOWHERE"),
         ('ak = "AKID"', 'ak = "two words"', "line 20, auth.ak: expected visible ASCII characters only"),
         ("https://workspace.example.com/", "http://x/", "line 16, workspace_endpoint: expected https:// (plain"),
+        (
+            'title = "Asia"',
+            'title = "Asia"\ncalls_per_minute = 9',
+            "line 3, calls_per_minute: expected a whole number from",
+        ),
+        ('title = "Asia"', 'title = "Asia"\ncalls_per_minute = 100001', "line 3, calls_per_minute: expected a whole "),
+        ('title = "Asia"', 'title = "Asia"\ncalls_per_minute = "120"', "line 3, calls_per_minute: expected a whole "),
+        ('title = "Asia"', 'title = "Asia"\ncalls_per_minute = true', "line 3, calls_per_minute: expected a whole "),
+        ('title = "Asia"', 'title = "Asia"\ncalls_per_minute = 60.0', "line 3, calls_per_minute: expected a whole "),
         ("[projects.asia]", "[projects.Asia_1]", "line 1, Asia_1: expected a name of lower-case letters"),
     ],
 )
