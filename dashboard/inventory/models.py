@@ -97,6 +97,9 @@ class GroupCopy(models.Model):
     read_at = models.DateTimeField()
     """The start of the last read that returned the group. A read that began before it is ignored."""
 
+    written_at = models.DateTimeField(null=True)
+    """When a write of ours was last verified. Reads can be stale for seconds after it."""
+
     details = models.JSONField(null=True)
     """The members that only ShowServerGroup has, with the names of the API."""
     details_as_of = models.DateTimeField(null=True)

@@ -1,0 +1,310 @@
+"""The parts of the copy: the groups, the servers, and the details of single groups. Each one knows what to read next.
+
+The state of a read is in this process. If the process ends, the next one begins a new read.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from dashboard.cloud.client import Client
+from dashboard.cloud.errors import (
+    CloudError,
+    IncompleteListError,
+    ListTooLargeError,
+    NotFoundError,
+    NotSentError,
+    RejectedError,
+    ThrottledError,
+    UnreachableError,
+)
+from dashboard.cloud.limits import LIMITS
+from dashboard.cloud.paging import HasId, Page
+from dashboard.cloud.parsing import id_problem
+from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory import copying, leases, loads
+from dashboard.inventory.differences import is_detail
+from dashboard.inventory.loads import ServerLoad
+from dashboard.inventory.models import GroupCopy, ProjectCopy
+from dashboard.inventory.passes import Found, ListPass
+
+Row = TypeVar("Row", bound=HasId)
+
+VIEWED_FOR = timedelta(seconds=60)
+"""How long a page counts as looked at after it was loaded."""
+GROUPS_EVERY = {True: timedelta(seconds=15), False: timedelta(minutes=5)}
+SERVERS_EVERY = {True: timedelta(seconds=60), False: timedelta(minutes=5)}
+"""The period of a list by whether someone looks at it."""
+DETAILS_EVERY = timedelta(days=1)
+CONFIRM_DETAILS_AFTER = timedelta(seconds=15)
+"""The time between two reads that must agree on a new value."""
+LOOK_FOR_DETAILS_EVERY = timedelta(seconds=5)
+MOST_FAILURES = 5
+"""Failures in a row after which a read breaks off."""
+PAUSE = timedelta(seconds=15)
+LONG_PAUSE = timedelta(minutes=5)
+"""The time until a new read, after an outage and after a rejection."""
+SKIP_FOR = timedelta(hours=1)
+CALLS_AT_ONCE = 10
+STAYING = (RejectedError, ListTooLargeError, IncompleteListError)
+"""Errors that a new read a moment later would meet again."""
+
+
+def is_younger(moment: datetime | None, period: timedelta, now: datetime) -> bool:
+    """Whether a time is less than a period ago. A time in the future is not: it is from a clock that was ahead."""
+    return moment is not None and timedelta() <= now - moment < period
+
+
+def is_asked(copy: ProjectCopy, since: datetime | None, now: datetime) -> bool:
+    """Whether someone asked for a refresh after a time."""
+    return copy.asked_at is not None and copy.asked_at <= now and (since is None or since < copy.asked_at)
+
+
+def can_pass(error: CloudError) -> bool:
+    """Whether the same call can succeed a moment later."""
+    if isinstance(error, ThrottledError | UnreachableError):
+        return True
+    return not isinstance(error, (*STAYING, NotSentError))
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A time in which nothing is read. A request for a refresh ends it."""
+
+    begun_at: datetime
+    length: timedelta
+
+    def is_over(self, copy: ProjectCopy, now: datetime) -> bool:
+        return not is_younger(self.begun_at, self.length, now) or is_asked(copy, self.begun_at, now)
+
+
+class Part(ABC):
+    name: str
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._pause: Pause | None = None
+
+    @abstractmethod
+    def waiting(self, copy: ProjectCopy, now: datetime) -> Sequence[Any]:
+        """What to read next, at most `CALLS_AT_ONCE`: offsets of pages or ids of groups. Begins a read that is due."""
+
+    @abstractmethod
+    def call(self, client: Client, key: Any) -> Any:
+        """Read one page or group. Uses no database. Raises CloudError."""
+
+    @abstractmethod
+    def add(self, key: Any, result: Any, begun_at: datetime) -> None:
+        """Take the result of `call()`. Raises CloudError."""
+
+    @abstractmethod
+    def store(self, copy: ProjectCopy, watched: Sequence[str]) -> None:
+        """Store what was read, if it is complete."""
+
+    @abstractmethod
+    def break_off(self, copy: ProjectCopy, error: CloudError) -> None:
+        """End the read. The copy stays as it was."""
+
+    def fail(self, copy: ProjectCopy, key: Any, error: CloudError) -> None:  # noqa: ARG002 (details use the key)
+        """Try again after a failure that can pass. Break off after the last one, or after one that stays."""
+        self._failures += 1
+        if not can_pass(error) or self._failures >= MOST_FAILURES:
+            self._failures = 0
+            self.pause(LONG_PAUSE if isinstance(error, STAYING) and not can_pass(error) else PAUSE)
+            self.break_off(copy, error)
+
+    def pause(self, length: timedelta) -> None:
+        self._pause = Pause(timezone.now(), length)
+
+    def is_paused(self, copy: ProjectCopy, now: datetime) -> bool:
+        return self._pause is not None and not self._pause.is_over(copy, now)
+
+
+class ListPart(Part, Generic[Row]):
+    """A part that is a whole list, read page by page."""
+
+    every: dict[bool, timedelta]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: ListPass[Row] | None = None
+
+    def waiting(self, copy: ProjectCopy, now: datetime) -> Sequence[int]:
+        if self._read is None and self._is_due(copy, now):
+            self._read = ListPass(now)
+        return self._read.offsets(CALLS_AT_ONCE) if self._read else ()
+
+    def _is_due(self, copy: ProjectCopy, now: datetime) -> bool:
+        as_of = getattr(copy, f"{self.name}_as_of")
+        is_watched = is_younger(copy.viewed_at, VIEWED_FOR, now) or is_asked(copy, as_of, now)
+        return not self.is_paused(copy, now) and not is_younger(as_of, self.every[is_watched], now)
+
+    def add(self, key: int, result: Page[Row], begun_at: datetime) -> None:
+        if self._read is None:  # another page of the same round ended the read
+            return
+        self._failures = 0
+        self._read.add(key, result, begun_at)
+        if self._read.bytes > LIMITS.list_bytes:
+            raise ListTooLargeError(f"the list of {self.name} has more than {LIMITS.list_bytes:,} bytes")
+
+    def break_off(self, copy: ProjectCopy, error: CloudError) -> None:
+        self._read = None
+        values = {"problem": type(error).__name__, "pages": 0, "pages_read": 0}
+        fields = {f"{self.name}_{name}": value for name, value in values.items()}
+        ProjectCopy.objects.filter(slug=copy.slug, lease_holder=leases.holder()).update(**fields)
+
+    def note_progress(self, copy: ProjectCopy) -> None:
+        """Set the progress. The caller saves the copy."""
+        setattr(copy, f"{self.name}_pages", self._read.pages if self._read else 0)
+        setattr(copy, f"{self.name}_pages_read", self._read.pages_read if self._read else 0)
+
+
+class GroupsPart(ListPart[ServerGroup]):
+    name = "groups"
+    every = GROUPS_EVERY
+
+    def __init__(self, details: "DetailsPart") -> None:
+        super().__init__()
+        self._details = details
+        self._new: list[Found[ServerGroup]] = []
+        """The groups of this round."""
+
+    def _is_due(self, copy: ProjectCopy, now: datetime) -> bool:
+        is_asked_for = is_asked(copy, copy.groups_as_of, now) and not self.is_paused(copy, now)
+        return is_asked_for or super()._is_due(copy, now)
+
+    def call(self, client: Client, key: int) -> Page[ServerGroup]:
+        return client.server_group_page(key)
+
+    def add(self, key: int, result: Page[ServerGroup], begun_at: datetime) -> None:
+        super().add(key, result, begun_at)
+        self._new += [Found(group, begun_at) for group in result.items]
+
+    def store(self, copy: ProjectCopy, watched: Sequence[str]) -> None:
+        """Store the pass if it is complete, and the first one as it comes."""
+        new, self._new = self._new, []
+        if self._read is None:
+            return
+        if self._read.is_done:
+            gone = copying.store_pass(copy, self._read, watched)
+            self._details.confirm_gone(gone)
+            self._read = None
+        elif copy.groups_as_of is None and new:
+            copying.store_pages(copy, new, watched)
+
+
+class ServersPart(ListPart[ServerLoad]):
+    """All servers. They are read after the first copy of the groups."""
+
+    name = "servers"
+    every = SERVERS_EVERY
+
+    def _is_due(self, copy: ProjectCopy, now: datetime) -> bool:
+        return copy.groups_as_of is not None and super()._is_due(copy, now)
+
+    def call(self, client: Client, key: int) -> Page[ServerLoad]:
+        page = client.server_page(key)
+        servers = tuple(map(ServerLoad.of, page.items))
+        return Page(servers, page.total, page.without_id, page.as_of)
+
+    def store(self, copy: ProjectCopy, watched: Sequence[str]) -> None:  # noqa: ARG002 (servers have no fields)
+        """Store the pass if it is complete. Sums from a list that lacks rows would be wrong."""
+        if self._read is None or not self._read.is_done:
+            return
+        if self._read.is_plausible:
+            loads.store_servers(copy, self._read)
+            self._read = None
+        else:
+            self.fail(copy, None, IncompleteListError(f"{self._read.unreadable} servers could not be read"))
+
+
+class DetailsPart(Part):
+    """Single groups: those that changed, those whose details are old, and those that may be gone."""
+
+    name = "details"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gone: dict[str, None] = {}
+        self._due: dict[str, None] = {}
+        self._looked_at: datetime | None = None
+        self._skipped: dict[str, datetime] = {}
+        self._found: dict[str, Found[ServerGroup]] = {}
+        self._not_found: list[str] = []
+        self._watched: Sequence[str] = ()
+
+    def confirm_gone(self, group_ids: Iterable[str]) -> None:
+        """Ask the cloud for groups that the list lacks."""
+        self._gone = dict.fromkeys(group_ids)
+
+    def waiting(self, copy: ProjectCopy, now: datetime) -> Sequence[str]:
+        if copy.groups_as_of is None or self.is_paused(copy, now):
+            return ()
+        if not self._due and not is_younger(self._looked_at, LOOK_FOR_DETAILS_EVERY, now):
+            self._looked_at = now
+            self._due = dict.fromkeys(self._look(copy, now))
+        return [*self._gone, *(group_id for group_id in self._due if group_id not in self._gone)][:CALLS_AT_ONCE]
+
+    def _look(self, copy: ProjectCopy, now: datetime) -> list[str]:
+        self._skipped = {key: at for key, at in self._skipped.items() if is_younger(at, SKIP_FOR, now)}
+        for due in (self._changed(), self._suspected(now), self._old(now)):
+            rows = GroupCopy.objects.of(copy.slug).filter(due, missing_since=None)
+            rows = rows.order_by(F("details_as_of").asc(nulls_first=True), "pk")
+            ids = rows.values_list("group_id", flat=True)[: len(self._skipped) + 2 * CALLS_AT_ONCE]
+            usable = [one for one in ids if one not in self._skipped and not id_problem(one)]
+            if usable:
+                return usable
+        return []
+
+    def _changed(self) -> Q:
+        is_same = Q(details_update_time__isnull=False, details_update_time=F("update_time"))
+        return Q(details_as_of__isnull=False, update_time__isnull=False) & ~is_same
+
+    def _suspected(self, now: datetime) -> Q:
+        paths = [path for path in self._watched if is_detail(path)]
+        is_ripe = Q(details_as_of__lte=now - CONFIRM_DETAILS_AFTER)
+        return is_ripe & Q(suspected__has_any_keys=paths) if paths else Q(pk__in=())
+
+    def _old(self, now: datetime) -> Q:
+        return Q(details_as_of=None) | Q(details_as_of__lte=now - DETAILS_EVERY) | Q(details_as_of__gt=now)
+
+    def call(self, client: Client, key: str) -> ServerGroup:
+        return client.show_server_group(key, is_repeatable=False)
+
+    def add(self, key: str, result: ServerGroup, begun_at: datetime) -> None:
+        self._failures = 0
+        self._found[key] = Found(result, begun_at)
+
+    def fail(self, copy: ProjectCopy, key: str, error: CloudError) -> None:
+        """Skip a group whose read would fail again. One that may be gone is tried again after the next list."""
+        self._due.pop(key, None)
+        if not can_pass(error) and not isinstance(error, NotSentError):
+            self._skipped[key] = timezone.now()
+        if isinstance(error, NotFoundError):
+            self._not_found.append(key)
+        else:
+            self._gone.pop(key, None)
+            super().fail(copy, key, error)
+
+    def store(self, copy: ProjectCopy, watched: Sequence[str]) -> None:
+        self._watched = watched
+        gone = {key: self._found.pop(key) for key in list(self._found) if key in self._gone}
+        vanished = [key for key in self._not_found if key in self._gone]
+        if gone:
+            copying.store_found(copy, gone, watched)
+        if self._found:
+            copying.store_details(copy.slug, self._found, watched)
+        if vanished:
+            copying.store_vanished(copy.slug, vanished)
+        for key in (*gone, *self._found, *vanished):
+            self._gone.pop(key, None)
+            self._due.pop(key, None)
+        self._found, self._not_found = {}, []
+
+    def break_off(self, copy: ProjectCopy, error: CloudError) -> None:  # noqa: ARG002 (the copy shows no such problem)
+        self._due = {}
