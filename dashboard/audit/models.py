@@ -62,6 +62,7 @@ class Kind(models.TextChoices):
     EDIT = "edit", _("Edit")
     SWITCH = "switch", _("Switch")
     REVERT = "revert", _("Revert")
+    OUTSIDE = "outside", _("Change outside the dashboard")
     DENIED = "denied", _("Refused attempt")
 
 
@@ -146,7 +147,8 @@ class ChangeIntent(LedgerRow):
     group_id = models.CharField(max_length=128)
     group_name = models.CharField(max_length=255)
     actor = models.CharField(max_length=150)
-    actor_id = models.BigIntegerField()
+    actor_id = models.BigIntegerField(null=True)
+    """Null for a change outside the dashboard: nobody knows who made it. Then `actor` is empty."""
     from_address = models.CharField(max_length=64)
     kind = models.CharField(max_length=16, choices=Kind)
     reason = models.TextField(blank=True)

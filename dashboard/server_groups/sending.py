@@ -23,6 +23,7 @@ from dashboard.cloud.errors import CloudError, NotSentError, OutcomeUnknownError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check
+from dashboard.server_groups.copy_updates import store_applied
 from dashboard.server_groups.fields import FIELDS, missing_siblings, payload
 from dashboard.server_groups.ledger_texts import field_change, field_labels, known_outcome, unknown_outcome
 
@@ -171,6 +172,7 @@ def _read_after_rejection(sending: Sending, error: CloudError) -> WriteResult:
     details = outcome_check.check_read(sending.attempt.changes, group, is_accepted=False, is_last=True)
     if details is not None and details.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
         record_outcome(sending.intent, details)
+        store_applied(sending.request.project, group, sending.attempt.changes, details)
     return WriteResult(sending.intent, group)
 
 
@@ -231,6 +233,7 @@ def _record(sending: Sending, group: ServerGroup, details: OutcomeDetails) -> Wr
         proof = f"{details.proof} Someone else changed other fields at the same time: {field_labels(others)}."
         details = replace(details, proof=proof)
     record_outcome(sending.intent, details)
+    store_applied(sending.request.project, group, sending.attempt.changes, details)
     return WriteResult(sending.intent, group, others)
 
 

@@ -24,6 +24,7 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check
+from dashboard.server_groups.copy_updates import store_applied
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     if details is None or (intent.last_outcome and details.outcome == intent.last_outcome.outcome):
         return intent
     record_outcome(intent, details)
+    store_applied(project, group, outcome_check.changes_of(intent), details)
     return ChangeIntent.objects.get(pk=intent.pk)
 
 
@@ -95,6 +97,7 @@ def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     details = _correction(intent, group)
     if details is not None and (later is None or details.outcome == Outcome.APPLIED):
         record_outcome(intent, details)
+        store_applied(project, group, outcome_check.changes_of(intent), details)
     return find_intent(intent.number)
 
 

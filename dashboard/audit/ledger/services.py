@@ -69,6 +69,7 @@ class Attempt:
     """The content of an intent.
 
     `group_name` is the name at the time of the change. `key` identifies a submitted form: it is recorded only once.
+    `by` is None for a change outside the dashboard.
     """
 
     project: str
@@ -77,7 +78,7 @@ class Attempt:
     changes: tuple[Change, ...]
     kind: Kind
     reason: str
-    by: Actor
+    by: Actor | None
     key: str
 
 
@@ -418,9 +419,9 @@ def _intent_facts(attempt: Attempt) -> dict[str, object]:
         "project": attempt.project,
         "group_id": _clean(attempt.group_id, 128),
         "group_name": _clean(attempt.group_name, 255),
-        "actor": attempt.by.user.get_username(),
-        "actor_id": attempt.by.user.pk,
-        "from_address": attempt.by.address,
+        "actor": attempt.by.user.get_username() if attempt.by else "",
+        "actor_id": attempt.by.user.pk if attempt.by else None,
+        "from_address": attempt.by.address if attempt.by else "",
         "kind": attempt.kind,
         "reason": _clean(attempt.reason),
         "changes": _changes(attempt.changes),

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ("group_id", models.CharField(max_length=128)),
                 ("group_name", models.CharField(max_length=255)),
                 ("actor", models.CharField(max_length=150)),
-                ("actor_id", models.BigIntegerField()),
+                ("actor_id", models.BigIntegerField(null=True)),
                 ("from_address", models.CharField(max_length=64)),
                 (
                     "kind",
@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                             ("edit", "Edit"),
                             ("switch", "Switch"),
                             ("revert", "Revert"),
+                            ("outside", "Change outside the dashboard"),
                             ("denied", "Refused attempt"),
                         ],
                         max_length=16,
