@@ -217,13 +217,19 @@ document.addEventListener("click", async (event) => {
 });
 
 // The server writes times in UTC. Show them in the reader's time zone, with UTC on hover.
+const LOCAL_FORMS = {
+  "": { dateStyle: "medium", timeStyle: "medium" },
+  time: { timeStyle: "short" },
+  day: { day: "numeric", month: "short" },
+};
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-read])")) {
-    const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+    const at = new Date(time.dateTime);
     const utc = time.title || time.textContent;
     time.dataset.read = "";
-    if ("local" in time.dataset) time.textContent = local;
-    time.title = "local" in time.dataset ? utc : `${local} (${utc})`;
+    const { local } = time.dataset;
+    if (local !== undefined) time.textContent = at.toLocaleString([], LOCAL_FORMS[local]);
+    time.title = local === "" ? utc : `${at.toLocaleString([], LOCAL_FORMS[""])} (${utc})`;
   }
 }
 document.addEventListener("htmx:load", (event) => showLocalTimes(event.detail.elt));

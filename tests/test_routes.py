@@ -66,6 +66,8 @@ ROUTES = {
     "server-groups:disk-types": Route(f"{LIST}disk-types/", EDITORS, NOT_ALLOWED),
     "server-groups:cloud-check": Route(f"{LIST}cloud-check/", EDITORS, NOT_ALLOWED),
     "server-groups:detail": Route(address(), VIEWERS, NOT_ALLOWED),
+    "server-groups:load": Route(address("load/"), VIEWERS, NOT_ALLOWED),
+    "server-groups:load-export": Route(address("load.csv"), VIEWERS, NOT_ALLOWED),
     "server-groups:edit": Route(address("edit/"), EDITORS, signed_in(403, 403, 403, 302, 403), data={"name": "TEST"}),
     "server-groups:review": Route(
         address("edit/review/"), signed_in(403, 403, 403, 302, 403), EDITORS, data={"name": "TEST"}

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from dashboard.server_groups import editing, views
+from dashboard.server_groups import editing, load_views, views
 
 app_name = "server-groups"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("loads/", views.server_group_loads, name="loads"),
     path("cloud-check/", views.cloud_check, name="cloud-check"),
     path("<str:group_id>/", views.server_group_detail, name="detail"),
+    path("<str:group_id>/load/", load_views.server_group_load, name="load"),
+    path("<str:group_id>/load.csv", load_views.load_export, name="load-export"),
     path("<str:group_id>/edit/", editing.server_group_edit, name="edit"),
     path("<str:group_id>/edit/review/", editing.server_group_review, name="review"),
     path("<str:group_id>/edit/name/", editing.name_check, name="name-check"),

@@ -22,6 +22,7 @@ from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.forms import KeyedForm, SwitchOffForm
 from dashboard.server_groups.listing import Query, list_groups
+from dashboard.server_groups.load_chart import read_load_chart
 from dashboard.server_groups.messages import Notice, settled_notice, switch_notice
 from dashboard.server_groups.overview import read_loads, read_overview
 from dashboard.server_groups.permissions import changes_group, refuse_post
@@ -107,6 +108,7 @@ def server_group_detail(request: SignedInRequest, project: Project, group_id: st
     recent = find_recent_changes(project.slug, [group_id], pending_since=timezone.now() - PENDING_FOR, history=history)
     row = Row(overview.group, None, recent.pending.get(group_id), uuid.uuid4().hex)
     context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "recent": recent}
+    context |= {"chart": read_load_chart(project.slug, group_id, request.GET.get("load")), "group_id": group_id}
     return render(request, "server_groups/detail.html", context)
 
 

@@ -31,6 +31,23 @@ def moment(at: datetime) -> SafeString:
     return format_html('<time data-local datetime="{}">{}</time>', iso, exact)
 
 
+@register.filter
+def clock(at: datetime) -> SafeString:
+    """The time of day in UTC, for an axis. A browser script shows the local time, with date and UTC on hover."""
+    return _short(at, "time", f"{at:%H:%M} UTC")
+
+
+@register.filter
+def day(at: datetime) -> SafeString:
+    """The date in UTC, for an axis. A browser script shows the local date, with time and UTC on hover."""
+    return _short(at, "day", dateformat.format(at, pgettext("date format without year", "j M")))
+
+
+def _short(at: datetime, form: str, text: str) -> SafeString:
+    iso, exact = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time data-local="{}" datetime="{}" title="{}">{}</time>', form, iso, exact, text)
+
+
 def _age(moment: datetime) -> str:
     seconds = (timezone.now() - moment).total_seconds()
     if seconds < MINUTE:
