@@ -80,10 +80,10 @@ def load_history(project: str, group_id: str, *, since: datetime, until: datetim
 
 
 def _read(project: str, group_id: str, since: datetime, until: datetime) -> list[_Row]:
-    """Read the rows of a period, and those before it that reach into it."""
+    """Read the rows of a period, those before it that reach into it, and those that end its last row."""
     reaches = Q()
     for span, length in LENGTHS.items():
-        reaches |= Q(span=span, at__gt=since - (length or UNCHANGED_FOR), at__lt=until)
+        reaches |= Q(span=span, at__gt=since - (length or UNCHANGED_FOR), at__lt=until + UNCHANGED_FOR)
     samples = LoadSample.objects.filter(reaches, group__project=project, group__group_id=group_id).order_by("at")
     columns = ("at", "span", "group__servers_as_of", "sessions", "ready", "servers", "capacity", "is_made_up")
     return [

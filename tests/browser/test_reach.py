@@ -24,7 +24,8 @@ from tests.browser.browsing import (
     switch_off,
 )
 from tests.browser.ledger_states import LEDGER_STATES
-from tests.conftest import address, fault
+from tests.browser.loads import store_load
+from tests.conftest import DESIGN_POOL, address, fault
 
 AXE = Axe()
 RULES = {
@@ -76,6 +77,13 @@ def _group_with_history(_site: Site, page: Page) -> None:
     page.goto(address())
     switch_off(page, "INC-1")
     expect(page.locator(".entries li")).to_have_count(1)
+
+
+def _group_with_load(_site: Site, page: Page) -> None:
+    store_load(DESIGN_POOL)
+    page.goto(address("?load=30d"))
+    page.get_by_text("Show as a table").click()
+    expect(page.get_by_role("columnheader", name="Servers ready")).to_be_visible()
 
 
 def _edit(_site: Site, page: Page) -> None:
@@ -208,6 +216,7 @@ STATES = (
     State("switch-off dialog", "help desk", _dialog),
     State("switch-off page", "help desk", page_at(address("switch/"))),
     State("group", "administrator", _group_with_history),
+    State("group with load", "administrator", _group_with_load),
     State("edit", "administrator", _edit),
     State("edit with errors", "administrator", _edit_with_errors),
     State("edit, picker open", "administrator", _picker_open),
@@ -231,7 +240,9 @@ STATES = (
 )
 
 
-IN_FORCED_COLOURS = [state for state in STATES if state.name in {"list", "edit with errors"} or state in LEDGER_STATES]
+IN_FORCED_COLOURS = [
+    state for state in STATES if state.name in {"list", "edit with errors", "group with load"} or state in LEDGER_STATES
+]
 
 
 def _violations(page: Page) -> list[str]:
