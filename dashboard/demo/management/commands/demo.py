@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from argparse import ArgumentParser
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -15,12 +16,15 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from dashboard.accounts.models import User
+from dashboard.demo.load_history import has_copies, make_up_loads
 
 ACCOUNTS = {"helpdesk": "help desk", "admin": "administrator", "auditor": "auditor", "viewer": "viewer"}
 HOST = "127.0.0.1"
 STARTS_WITHIN = 30.0
+SEED = 1
 
 
 class Command(BaseCommand):
@@ -42,12 +46,15 @@ class Command(BaseCommand):
         _stop_on_signals()
         servers: list[subprocess.Popen[bytes]] = []
         try:
-            servers.append(_start([sys.executable, "manage.py", "simulator", "--port", str(simulator_port)]))
+            started_at = timezone.now()
+            servers.append(_start(_simulator(simulator_port)))
             _wait_for(f"http://{HOST}:{simulator_port}/_simulator/requests", servers[-1], "simulator", simulator_port)
             servers.append(_start(_dashboard(port)))
             _wait_for(f"http://{HOST}:{port}/healthz", servers[-1], "dashboard", port)
             self._print_addresses(port, simulator_port, passwords)
-            _until_one_stops(servers)
+            _until(has_copies, servers)
+            make_up_loads(seed=SEED, until=started_at)
+            _until(lambda: False, servers)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped. The data is kept. `make demo-reset` deletes it.")
         finally:
@@ -72,6 +79,10 @@ def _create_account(name: str, role: str, password: str) -> None:
     user.set_password(password)
     user.save()
     user.groups.set([Group.objects.get(name=role)])
+
+
+def _simulator(port: int) -> list[str]:
+    return [sys.executable, "manage.py", "simulator", "--port", str(port), "--seed", str(SEED), "--life"]
 
 
 def _dashboard(port: int) -> list[str]:
@@ -110,10 +121,11 @@ def _stop_on_signals() -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _until_one_stops(servers: list[subprocess.Popen[bytes]]) -> None:
-    while all(server.poll() is None for server in servers):
+def _until(is_done: Callable[[], bool], servers: list[subprocess.Popen[bytes]]) -> None:
+    while not is_done():
+        if any(server.poll() is not None for server in servers):
+            raise CommandError("One of the two servers stopped. Its last output is above.")
         time.sleep(0.2)
-    raise CommandError("One of the two servers stopped. Its last output is above.")
 
 
 def _stop(servers: list[subprocess.Popen[bytes]]) -> None:
