@@ -18,8 +18,8 @@ LENGTHS = {
 UNCHANGED_FOR = timedelta(minutes=90)
 """A raw row stands until the next row, if that is at most this much later.
 
-While the load does not change, a new row is stored after an hour, at the next read. After a longer time without a row,
-the load is not known.
+While the load does not change, only the first read of each hour stores a row. After a longer time without a row, the
+load is not known.
 """
 
 
