@@ -1,4 +1,4 @@
-"""Find the changes that need a person: unknown outcomes, and changes that the cloud applied late."""
+"""Find what needs a person: unknown outcomes, changes that the cloud applied late, and changes from outside."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,16 +8,19 @@ from django.utils import timezone
 from dashboard.audit.ledger.services import (
     LedgerError,
     find_corrected,
+    find_recent,
     list_observed,
     list_unsettled,
     reading_ledger,
 )
-from dashboard.audit.models import ChangeIntent
+from dashboard.audit.models import ChangeIntent, Kind
 
 ATTENTION_AFTER = timedelta(minutes=1)
 """The age of an unknown change from which it is listed. Until then, its page reads the group again by itself."""
 CORRECTED_FOR = timedelta(days=1)
 """The time for which a change that was applied late is listed."""
+OUTSIDE_FOR = timedelta(days=1)
+"""The time for which changes outside the dashboard are counted."""
 PAGE_SIZE = 100
 
 
@@ -26,6 +29,8 @@ class Attention:
     entries: list[ChangeIntent]
     """The newest ones, at most `PAGE_SIZE`."""
     count: int
+    outside: int
+    """Number of changes outside the dashboard within a day."""
 
 
 def find_needing_attention(project: str) -> Attention:
@@ -33,7 +38,8 @@ def find_needing_attention(project: str) -> Attention:
     with reading_ledger():
         numbers = [*_unsettled(project), *_corrected(project), *list_observed(project=project)]
         entries = list(ChangeIntent.objects.filter(number__in=numbers).with_rows()[:PAGE_SIZE])
-    return Attention(entries, len(numbers))
+        outside = find_recent(project, Kind.OUTSIDE, since=timezone.now() - OUTSIDE_FOR).count()
+    return Attention(entries, len(numbers), outside)
 
 
 def count_needing_attention(project: str) -> int:

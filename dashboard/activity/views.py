@@ -33,7 +33,7 @@ def ledger_list(request: SignedInRequest, project: Project) -> HttpResponse:
 @requires(VIEW_LEDGER)
 def needs_attention(request: SignedInRequest, project: Project) -> HttpResponse:
     attention = find_needing_attention(project.slug)
-    return render(request, "activity/attention.html", {"entries": attention.entries, "count": attention.count})
+    return render(request, "activity/attention.html", {"attention": attention, "entries": attention.entries})
 
 
 @require_safe

@@ -99,6 +99,8 @@ class GroupCopy(models.Model):
 
     written_at = models.DateTimeField(null=True)
     """When a write of ours was last verified. Reads can be stale for seconds after it."""
+    changed_outside_at = models.DateTimeField(null=True)
+    """When the ledger got the newest change that someone made outside the dashboard."""
 
     details = models.JSONField(null=True)
     """The members that only ShowServerGroup has, with the names of the API."""

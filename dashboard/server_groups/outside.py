@@ -18,8 +18,8 @@ from dashboard.server_groups.ledger_texts import field_change
 
 logger = logging.getLogger(__name__)
 
-GROUP = Change("id", "Server group", None, None)
-"""The change of a group that someone created or deleted."""
+EXISTENCE = "id"
+"""The field of a change that created or deleted a group."""
 
 
 def record_outside_changes() -> None:
@@ -64,13 +64,15 @@ def _record(rows: Sequence[Difference]) -> None:
         "Two reads show the new value. It changed outside the dashboard between "
         f"{first.since:%Y-%m-%d %H:%M:%S} and {first.until:%Y-%m-%d %H:%M:%S} UTC."
     )
-    record_closed(attempt, OutcomeDetails(Outcome.APPLIED, proof))
+    entry = record_closed(attempt, OutcomeDetails(Outcome.APPLIED, proof))
+    copy = GroupCopy.objects.filter(project=first.project, group_id=first.group_id)
+    copy.update(changed_outside_at=entry.at)
 
 
 def _change(row: Difference) -> Change:
     if row.path:
         return field_change(row.path, row.before, row.after)
-    return Change(GROUP.field, GROUP.label, row.before, row.after)
+    return Change(EXISTENCE, "Server group", row.before, row.after)
 
 
 def _own_changes(row: Difference) -> Iterator[ChangeIntent]:

@@ -217,12 +217,22 @@ def list_observed(*, project: str = "", due_at: datetime | None = None) -> list[
 
 def find_corrected(project: str, *, since: datetime) -> ChangeIntentQuerySet:
     """Find changes that the cloud applied after another outcome was recorded, newest first."""
-    first = Subquery(ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values("number")[:1])
+    first = _first_number(since)
     applied_later = ChangeOutcome.objects.filter(
         intent=OuterRef("intent"), number__gt=OuterRef("number"), outcome=Outcome.APPLIED
     )
     earlier = ChangeOutcome.objects.filter(project=project, outcome__in=CORRECTED, intent_id__gte=first)
     return ChangeIntent.objects.filter(number__in=earlier.filter(Exists(applied_later)).values("intent_id"))
+
+
+def find_recent(project: str, kind: Kind, *, since: datetime) -> ChangeIntentQuerySet:
+    """Find the changes of a kind since a time, newest first."""
+    return ChangeIntent.objects.filter(project=project, kind=kind, number__gte=_first_number(since))
+
+
+def _first_number(since: datetime) -> Subquery:
+    """The number of the first change since a time."""
+    return Subquery(ChangeIntent.objects.filter(at__gte=since).order_by("at", "number").values("number")[:1])
 
 
 def find_unsettled(project: str, group_id: str, *, begun_before: datetime) -> list[ChangeIntent]:

@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
                 ("suspected", models.JSONField(default=dict)),
                 ("read_at", models.DateTimeField()),
                 ("written_at", models.DateTimeField(null=True)),
+                ("changed_outside_at", models.DateTimeField(null=True)),
                 ("details", models.JSONField(null=True)),
                 ("details_as_of", models.DateTimeField(null=True)),
                 ("details_update_time", models.DateTimeField(null=True)),

@@ -150,6 +150,7 @@ def failure_in_short(outcome: ChangeOutcome) -> str:
 
 @register.filter
 def is_revertible(entry: ChangeIntent) -> bool:
-    """Whether the change was applied, so that it can be reverted."""
+    """Whether the change was applied to a field, so that it can be reverted."""
     last = entry.last_outcome
-    return last is not None and last.outcome == Outcome.APPLIED
+    is_applied = last is not None and last.outcome == Outcome.APPLIED
+    return is_applied and any(change.field in BY_PATH for change in entry.fields.all())

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.audit.models import ChangeIntent, Kind, Outcome
 from dashboard.cloud.parsing import id_problem
+from dashboard.server_groups.outside import EXISTENCE
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -31,15 +32,23 @@ TRIED: Mapping[str, "StrPromise"] = {
     "off": gettext_lazy("{actor} tried to switch {group} off"),
 }
 """Sentences for a change that is not known to be applied."""
+OUTSIDE: Mapping[str, "StrPromise"] = {
+    "changed": gettext_lazy("Someone outside the dashboard changed {group}"),
+    "created": gettext_lazy("Someone outside the dashboard created {group}"),
+    "deleted": gettext_lazy("Someone outside the dashboard deleted {group}"),
+}
+"""Sentences for a change that the inventory found."""
 
 
 @register.simple_tag
 def entry_sentence(entry: ChangeIntent, *, in_group: bool = False) -> SafeString:
     """Name the person, the action and the group. On the page of the group (`in_group`) the group needs no name."""
+    group = _("this group") if in_group else _link(entry)
+    if entry.kind == Kind.OUTSIDE:
+        return format_html(str(OUTSIDE[_outside_action(entry)]), group=group)
     last = entry.last_outcome
     sentences = APPLIED if last is not None and last.outcome == Outcome.APPLIED else TRIED
     actor = format_html("<strong>{}</strong>", entry.actor)
-    group = _("this group") if in_group else _link(entry)
     return format_html(str(sentences[_action(entry)]), actor=actor, group=group)
 
 
@@ -48,6 +57,13 @@ def _action(entry: ChangeIntent) -> str:
         return "reverted"
     statuses = [change.after for change in entry.fields.all()] if entry.kind == Kind.SWITCH else []
     return ("on" if statuses[0] else "off") if statuses else "changed"
+
+
+def _outside_action(entry: ChangeIntent) -> str:
+    existence = next((change for change in entry.fields.all() if change.field == EXISTENCE), None)
+    if existence is None:
+        return "changed"
+    return "created" if existence.after else "deleted"
 
 
 def _link(entry: ChangeIntent) -> SafeString:
