@@ -16,7 +16,10 @@ from pytest_django import Settings
 from dashboard import serving
 from dashboard.cloud.request_limits import Slots
 
-JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"}
+JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"} | {
+    "refresh_inventory",
+    "thin_out_loads",
+}
 IMPORT = """
 import json, threading
 import dashboard.wsgi

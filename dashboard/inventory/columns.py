@@ -1,8 +1,9 @@
 """Put a group of the cloud into the columns of its copy."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from dashboard.cloud.parsing import LONGEST_TEXT
@@ -63,8 +64,16 @@ def _members(value: object, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_as_json(item) for item in value]
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, datetime):
         return value.isoformat()
-    return _members(value, tuple(part.name for part in fields(value))) if is_dataclass(value) else value
+    if isinstance(value, tuple):
+        return [_as_json(item) for item in value]
+    resource: type = type(value)
+    return _members(value, _names_of(resource))
+
+
+@cache
+def _names_of(resource: type) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(resource))

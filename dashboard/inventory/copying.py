@@ -35,9 +35,8 @@ T = TypeVar("T")
 
 BATCH = 500
 STORED = (
-    *("name", "name_key", "description", "status", "app_type", "role", "image_name", "disk_size", "app_groups"),
-    *("update_time", "data", "baseline", "suspected", "read_at", "servers", "first_seen_at"),
-    *("missing_since", "vanished_at"),
+    *columns_of(ServerGroup(id="")),
+    *("baseline", "suspected", "read_at", "servers", "first_seen_at", "missing_since", "vanished_at"),
 )
 """The columns that a read of the list writes."""
 SUMMARY = ("groups", "groups_on", "groups_off", "unreadable", "app_types", "images", "tags")

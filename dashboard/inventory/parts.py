@@ -32,6 +32,7 @@ from dashboard.inventory.differences import is_detail
 from dashboard.inventory.loads import ServerLoad
 from dashboard.inventory.models import GroupCopy, ProjectCopy
 from dashboard.inventory.passes import Found, ListPass
+from dashboard.inventory.problems import problem_name
 
 Row = TypeVar("Row", bound=HasId)
 
@@ -154,7 +155,7 @@ class ListPart(Part, Generic[Row]):
 
     def break_off(self, copy: ProjectCopy, error: CloudError) -> None:
         self._read = None
-        values = {"problem": type(error).__name__, "pages": 0, "pages_read": 0}
+        values = {"problem": problem_name(error), "pages": 0, "pages_read": 0}
         fields = {f"{self.name}_{name}": value for name, value in values.items()}
         ProjectCopy.objects.filter(slug=copy.slug, lease_holder=leases.holder()).update(**fields)
 

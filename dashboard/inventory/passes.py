@@ -15,7 +15,7 @@ from dashboard.cloud.paging import ROWS, HasId, Page
 Row = TypeVar("Row", bound=HasId)
 
 MOST_ROUNDS = 2
-"""How often a pass reads pages again: first those that contradict each other, then all of them."""
+"""How often a pass reads pages again."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,13 @@ class ListPass(Generic[Row]):
         return [offset for offset in range(0, self.total, ROWS) if offset not in self._pages]
 
     def _pages_to_read_again(self) -> list[int]:
+        """First the pages that contradict each other, then all of them if rows are still lacking."""
         lacking = self.total - len(self.rows) - sum(page.without_id for page in self._pages.values())
-        if lacking <= 0 or self._rounds == MOST_ROUNDS:
-            return []
         self._rounds += 1
-        contradictory = self._contradictory_pages() if self._rounds == 1 else []
-        if contradictory:
-            return contradictory
-        return [] if lacking <= self._moved else list(range(0, self.total, ROWS))
+        if self._rounds == 1 and (lacking > 0 or self._moved) and (pages := self._contradictory_pages()):
+            return pages
+        is_settled = lacking <= self._moved or self._rounds > MOST_ROUNDS
+        return [] if is_settled else list(range(0, self.total, ROWS))
 
     def _contradictory_pages(self) -> list[int]:
         """Pages beside a change of the count, pages that share a row, and pages that are too short."""

@@ -1,4 +1,4 @@
-"""The background work: settle unknown changes, publish checkpoints, verify the ledger, delete expired sessions.
+"""The background work: refresh the inventory, settle unknown changes, publish checkpoints, verify the ledger.
 
 Each job runs in its own thread, in every web process or in `manage.py worker`. Threads need no second service such as
 a task queue. Leases in the database prevent that several processes do the same work. The list of work is in the
@@ -19,11 +19,17 @@ from django.utils import timezone
 from dashboard.audit.integrity.background_check import run_background_check
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, write_checkpoint
+from dashboard.inventory.loads import thin_out
+from dashboard.inventory.refresher import refresh_inventory
+from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 15.0
+"""The period of a job that has none of its own, and the wait after an error."""
+REFRESH_EVERY_SECONDS = 1.0
+THIN_OUT_EVERY_SECONDS = 3600.0
 YOUNG = timedelta(minutes=10)
 """Every round tries to settle changes younger than this. Older ones follow every `OLD_EVERY_SECONDS`."""
 OLD_EVERY_SECONDS = 600.0
@@ -41,6 +47,7 @@ class Worker:
         self._sent_number = 0
         self._sent_at = self._old_at = -OLD_EVERY_SECONDS
         self._cleared_at = -SESSIONS_EVERY_SECONDS
+        self._thinned_at = -THIN_OUT_EVERY_SECONDS
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -51,10 +58,10 @@ class Worker:
         """
         jobs = (
             *(self.settle, self.observe, self.verify),
-            *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions),
+            *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions, self.thin_out_loads),
         )
-        for job in jobs:
-            thread = threading.Thread(target=self._repeat, args=(job,), name=job.__name__, daemon=True)
+        for job, seconds in (*((job, EVERY_SECONDS) for job in jobs), (self.refresh_inventory, REFRESH_EVERY_SECONDS)):
+            thread = threading.Thread(target=self._repeat, args=(job, seconds), name=job.__name__, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -106,16 +113,30 @@ class Worker:
             call_command("clearsessions")
             self._cleared_at = time.monotonic()
 
-    def _repeat(self, job: Callable[[], None]) -> None:
-        while not self._stopping.wait(EVERY_SECONDS):
-            attempt(job)
+    def refresh_inventory(self) -> None:
+        """Make the calls that are due, for about a second."""
+        refresh_inventory(watched=tuple(BY_PATH))
+
+    def thin_out_loads(self) -> None:
+        """Thin out the history of loads once an hour."""
+        if time.monotonic() - self._thinned_at >= THIN_OUT_EVERY_SECONDS:
+            thin_out()
+            self._thinned_at = time.monotonic()
+
+    def _repeat(self, job: Callable[[], None], seconds: float) -> None:
+        """Run a job every so many seconds, and less often after an error."""
+        pause = seconds
+        while not self._stopping.wait(pause):
+            pause = seconds if attempt(job) else max(seconds, EVERY_SECONDS)
             close_old_connections()
         connections.close_all()
 
 
-def attempt(job: Callable[[], None]) -> None:
-    """Run one round of a job. Every error is logged, and the next round tries again."""
+def attempt(job: Callable[[], None]) -> bool:
+    """Run one round of a job. Return False after an error, which is logged. The next round tries again."""
     try:
         job()
     except Exception:
         logger.exception("The background work failed and is tried again: %s", job.__name__)
+        return False
+    return True
