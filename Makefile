@@ -71,8 +71,8 @@ test-all: browser postgresql gettext
 	echo "Passed:$${passed:- none}. Failed:$${failed:- none}. Not installed:$${missing:- none}."; \
 	test -n "$$passed" && test -z "$$failed"
 
-# Tests that depend on the database: the ledger, its pages, the write path, and both after a kill.
-ON_POSTGRESQL = tests/audit tests/activity \
+# Tests that depend on the database: the ledger, its pages, the inventory, the write path, and both after a kill.
+ON_POSTGRESQL = tests/audit tests/activity tests/inventory \
 	$(addprefix tests/crash/, test_archive.py test_crash.py test_settlers.py test_worker.py) \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 

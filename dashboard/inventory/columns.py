@@ -6,11 +6,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from dashboard.cloud.parsing import LONGEST_TEXT
 from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory.search import search_text
 
 DETAILS = ("project_name", "route_policy", "image_type", "image_product_id")
 """The members that only ShowServerGroup returns (workspace-api.md 2.2)."""
+LONGEST_KEY = 200
+"""Characters of a value in an index. PostgreSQL accepts no entry of more than 2,704 bytes."""
 LISTED = tuple(part.name for part in fields(ServerGroup) if part.name not in DETAILS)
 
 
@@ -18,15 +20,16 @@ def columns_of(group: ServerGroup) -> dict[str, object]:
     """The values of the columns that the list returns, with `data`."""
     return {
         "name": group.name or "",
-        "name_key": (group.name or "").casefold()[:LONGEST_TEXT],
+        "name_key": (group.name or group.id).casefold()[:LONGEST_KEY],
         "description": group.description or "",
         "status": group.server_group_status,
-        "app_type": group.app_type or "",
+        "app_type": (group.app_type or "")[:LONGEST_KEY],
         "role": role(group),
-        "image_name": group.image_name or "",
+        "image_name": (group.image_name or "")[:LONGEST_KEY],
         "disk_size": group.system_disk_size,
         "app_groups": group.app_group_count,
         "update_time": group.update_time,
+        "search_text": search_text(group),
         "data": data_of(group),
     }
 

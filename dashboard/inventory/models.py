@@ -8,6 +8,8 @@ from typing import Self
 from django.db import models
 
 from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory.ordering import SORTS
+from dashboard.inventory.search import PartsField
 
 
 class ProjectCopy(models.Model):
@@ -78,17 +80,19 @@ class GroupCopy(models.Model):
     group_id = models.CharField(max_length=1000)
 
     name = models.CharField(max_length=1000)
-    name_key = models.CharField(max_length=1000)
-    """The name in lower case, for sorting."""
+    name_key = models.CharField(max_length=200)
+    """The name in lower case, for sorting; the id of a group without a name."""
     description = models.CharField(max_length=1000, blank=True)
     status = models.BooleanField(null=True)
-    app_type = models.CharField(max_length=1000, blank=True)
+    app_type = models.CharField(max_length=200, blank=True)
     role = models.CharField(max_length=8, blank=True)
     """`primary`, `standby` or empty."""
-    image_name = models.CharField(max_length=1000, blank=True)
+    image_name = models.CharField(max_length=200, blank=True)
     disk_size = models.BigIntegerField(null=True)
     app_groups = models.BigIntegerField(null=True)
     update_time = models.DateTimeField(null=True)
+    search_text = models.TextField(blank=True)
+    """The texts in which a search looks for the group, in the form of `search.py`."""
     data = models.JSONField()
     baseline = models.JSONField(default=dict)
     """The value of each editable field, by its path, that two reads or a verified write agreed on."""
@@ -127,10 +131,34 @@ class GroupCopy(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["project", "group_id"], name="inventory_one_copy_of_a_group")]
-        indexes = [
-            models.Index(fields=["project", "vanished_at", column, "name_key", "id"], name=f"inventory_by_{column}")
-            for column in ("status", "app_type", "role", "image_name", "disk_size", "servers", "app_groups")
-        ] + [models.Index(fields=["project", "vanished_at", "name_key", "id"], name="inventory_by_name")]
+        # Each filter and each order of the list has an index. A page is read from it without sorting.
+        indexes = (
+            [
+                models.Index(
+                    fields=["project", *column, "name_key", "id"],
+                    name=f"inventory_by_{'_'.join((*column, 'name'))}",
+                    condition=models.Q(vanished_at=None),
+                )
+                for column in ([], ["status"], ["app_type"], ["role"], ["image_name"])
+            ]
+            + [
+                models.Index(
+                    "project",
+                    *sort.order(descending=descending),
+                    name=f"inventory_{'down' if descending else 'up'}_{name}",
+                    condition=models.Q(vanished_at=None),
+                )
+                for name, sort in SORTS.items()
+                for descending in (False, True)
+            ]
+            + [
+                models.Index(
+                    fields=["project"],
+                    name="inventory_missing",
+                    condition=models.Q(vanished_at=None, missing_since__isnull=False),
+                )
+            ]
+        )
 
     def __str__(self) -> str:
         return self.name or self.group_id
@@ -142,6 +170,23 @@ class GroupCopy(models.Model):
         if group is None:
             raise ValueError(f"the copy of {self.group_id} has no id")
         return group
+
+
+class SearchRow(models.Model):
+    """The row of a group in the full-text index of SQLite. Triggers fill it. PostgreSQL has an index instead."""
+
+    group = models.OneToOneField(
+        GroupCopy, models.DO_NOTHING, primary_key=True, db_column="rowid", related_name="search_row"
+    )
+    parts = PartsField(db_column="inventory_search")
+
+    class Meta:
+        db_table = "inventory_search"
+        default_permissions = ()
+        managed = False
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class GroupTag(models.Model):

@@ -22,6 +22,7 @@ from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, wri
 from dashboard.inventory.loads import thin_out
 from dashboard.inventory.refresher import refresh_inventory
 from dashboard.server_groups.fields import BY_PATH
+from dashboard.server_groups.outside import record_outside_changes
 from dashboard.server_groups.settling import observe_due, settle_unsettled
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Worker:
         A process may end at any time without `stop()`: every job survives a kill.
         """
         jobs = (
-            *(self.settle, self.observe, self.verify),
+            *(self.settle, self.observe, self.record_outside, self.verify),
             *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions, self.thin_out_loads),
         )
         for job, seconds in (*((job, EVERY_SECONDS) for job in jobs), (self.refresh_inventory, REFRESH_EVERY_SECONDS)):
@@ -116,6 +117,10 @@ class Worker:
     def refresh_inventory(self) -> None:
         """Make the calls that are due, for about a second."""
         refresh_inventory(watched=tuple(BY_PATH))
+
+    def record_outside(self) -> None:
+        """Record the changes that the refresh found and that no change of ours explains."""
+        record_outside_changes()
 
     def thin_out_loads(self) -> None:
         """Thin out the history of loads once an hour."""

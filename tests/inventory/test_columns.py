@@ -6,6 +6,7 @@ import pytest
 from dashboard.cloud.resources import Product, RoutePolicy, ServerGroup, Tag
 from dashboard.inventory.columns import columns_of, completed, data_of, detail_columns_of
 from dashboard.inventory.models import GroupCopy
+from dashboard.inventory.search import search_text
 
 GROUP = ServerGroup(
     id="pool-1",
@@ -47,6 +48,7 @@ def test_keeps_the_details_out_of_the_columns_of_the_list() -> None:
         "disk_size": 80,
         "app_groups": 0,
         "update_time": GROUP.update_time,
+        "search_text": search_text(GROUP),
         "data": {
             "id": "pool-1",
             "name": "Straße-EU",
@@ -84,7 +86,17 @@ def test_puts_the_details_into_columns(policy: RoutePolicy | None, expected: dic
 def test_fits_the_longest_name_whose_lower_case_is_longer() -> None:
     columns = columns_of(ServerGroup(id="pool-1", name="ß" * 1000))
 
-    assert len(str(columns["name_key"])) == 1000
+    assert columns["name_key"] == "s" * 200
+
+
+def test_cuts_values_for_an_index() -> None:
+    columns = columns_of(ServerGroup(id="pool-1", name="A" * 1000, app_type="B" * 1000, image_name="C" * 1000))
+
+    assert (columns["name_key"], columns["app_type"], columns["image_name"]) == ("a" * 200, "B" * 200, "C" * 200)
+
+
+def test_sorts_a_group_without_a_name_by_its_id() -> None:
+    assert columns_of(ServerGroup(id="Pool-1"))["name_key"] == "pool-1"
 
 
 def test_completes_a_response_with_known_members() -> None:
