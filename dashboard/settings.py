@@ -159,7 +159,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # As with SQLite, a write fails after 10 s of waiting for the ledger, so that it does not hold a thread for ever.
-    limits = {"connect_timeout": 5, "options": "-c lock_timeout=10s"}
+    # The just-in-time compiler takes longer than any query of a page.
+    limits = {"connect_timeout": 5, "options": "-c lock_timeout=10s -c jit=off"}
     DATABASES["default"]["OPTIONS"] = limits | DATABASES["default"].get("OPTIONS", {})
 CACHES = {"default": env.cache("CACHE_URL", default="locmem://")}
 

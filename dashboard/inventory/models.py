@@ -62,6 +62,21 @@ class ProjectCopy(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the row is not stored yet."""
+        return self._state.adding
+
+    @property
+    def total(self) -> int:
+        """Number of groups that the cloud counted in the last complete read."""
+        return self.groups + self.unreadable
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether someone asked for a refresh that has not ended."""
+        return self.asked_at is not None and (self.groups_as_of is None or self.groups_as_of < self.asked_at)
+
 
 class GroupCopyQuerySet(models.QuerySet["GroupCopy"]):
     def of(self, project: str) -> Self:
