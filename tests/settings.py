@@ -26,3 +26,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}  # noqa: F405 (as above)
 # Without the directory, WhiteNoise warns.
 Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # noqa: F405 (from the star import)
+# The worker does not run in tests. Before each list, this middleware copies what the simulator holds.
+MIDDLEWARE = [*MIDDLEWARE, "tests.inventory_copy.CopyBeforeLists"]  # noqa: F405 (from the star import)

@@ -1,68 +1,42 @@
-"""The list of groups, filtered, sorted and paged over the whole set.
+"""The list of groups: the filters and the order in its address, and its rows from the local copy."""
 
-The cloud cannot filter by status, and its order is not documented. So the client reads all pages, and this module
-filters and sorts the groups.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.core.paginator import Page, Paginator
-
+from dashboard.audit.ledger.services import RecentChanges
+from dashboard.audit.models import ChangeIntent
+from dashboard.cloud.client import client_for
+from dashboard.cloud.error_messages import Explanation
+from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory.models import GroupCopy, ProjectCopy
+from dashboard.inventory.ordering import SORTS
+from dashboard.inventory.problems import explain_problem, is_outage
+from dashboard.inventory.queries import GroupPage, GroupQuery, find_groups, state_of
 
-PAGE_SIZE = 50
-
-SORTS: Mapping[str, Callable[[ServerGroup], str | int | None]] = {
-    "name": lambda group: _folded(group.name),
-    "status": lambda group: group.server_group_status,
-    "app_type": lambda group: group.app_type,
-    "image": lambda group: _folded(group.image_name),
-    "disk": lambda group: group.system_disk_size,
-    "servers": lambda group: group.app_server_count,
-    "app_groups": lambda group: group.app_group_count,
-}
-
-
-def _folded(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
-
-
-def _sorted(groups: Sequence[ServerGroup], sort: str) -> list[ServerGroup]:
-    """Sort by a column. A `-` before its name reverses the order. Unknown values are last in both orders."""
-    value = SORTS[sort.removeprefix("-")]
-    known = sorted(
-        ((key, group) for group in groups if (key := value(group)) is not None),
-        key=lambda pair: pair[0],
-        reverse=sort.startswith("-"),
-    )
-    return [*(group for _, group in known), *(group for group in groups if value(group) is None)]
+PENDING_FOR = timedelta(minutes=1)
+"""How long a page asks about an unsettled change by itself. After that the person presses a button."""
 
 
 @dataclass(frozen=True)
-class Query:
+class Query(GroupQuery):
     """The filters, sorting and page in an address. An invalid value is ignored, so that each pasted link works."""
-
-    q: str = ""
-    status: str = ""
-    app_type: str = ""
-    role: str = ""
-    tag: str = ""
-    image: str = ""
-    sort: str = "name"
-    page: int = 1
 
     @classmethod
     def from_get(cls, get: Mapping[str, str]) -> "Query":
-        texts = {name: get.get(name, "").strip()[:200] for name in ("q", "app_type", "tag", "image")}
+        # PostgreSQL refuses a parameter with NUL.
+        names = ("q", "app_type", "tag", "image")
+        texts = {name: get.get(name, "").replace("\x00", "").strip()[:200] for name in names}
         sort = get.get("sort", "name")
         page = get.get("page", "1")
         return cls(
             **texts,
             status=get.get("status", "") if get.get("status") in {"on", "off"} else "",
             role=get.get("role", "") if get.get("role") in {"primary", "standby"} else "",
-            sort=sort if sort.removeprefix("-") in SORTS else "name",
+            sort=sort if sort.removeprefix("-") in {"name", *SORTS} else "name",
             page=max(1, int(page)) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1,
         )
 
@@ -84,87 +58,141 @@ class Query:
     @property
     def is_filtered(self) -> bool:
         """Whether a filter other than the text is set."""
-        return any((self.status, self.app_type, self.role, self.tag, self.image))
-
-    def matches(self, group: ServerGroup) -> bool:
-        return (
-            self._matches_text(group)
-            and (not self.status or group.server_group_status is (self.status == "on"))
-            and (not self.app_type or group.app_type == self.app_type)
-            and (not self.role or self.role == role(group))
-            and (not self.image or group.image_name == self.image)
-            and (not self.tag or any(self.tag in {tag.key, f"{tag.key}={tag.value}"} for tag in group.tags))
-        )
-
-    def _matches_text(self, group: ServerGroup) -> bool:
-        part = self.q.casefold()
-        texts = (group.name or "", group.description or "", group.id)
-        return not part or any(part in text.casefold() for text in texts)
-
-
-def role(group: ServerGroup) -> str:
-    """`standby` if a group names its primary, `primary` if it names a standby, else empty."""
-    if group.primary_server_group_ids:
-        return "standby"
-    return "primary" if group.secondary_server_group_ids else ""
+        return replace(self, q="").has_filters
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The numbers of groups in the latest response."""
+class CopyState:
+    """The local copy of a project as a page shows it. A problem is the error of a newer read, in words."""
 
-    groups: int
-    on: int
-    off: int
+    copy: ProjectCopy
+    problem: Explanation | None
+    servers_problem: Explanation | None
+    is_locked: bool
+    """Whether switching is off, because the cloud does not respond."""
+
+    @property
+    def version(self) -> str:
+        """Another text for each state of the copy that has other rows."""
+        return self.copy.groups_as_of.isoformat() if self.copy.groups_as_of else str(self.copy.groups_pages_read)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the first read has not ended yet."""
+        return self.copy.groups_as_of is None
+
+    @property
+    def is_refreshing(self) -> bool:
+        """Whether a refresh that someone waits for has not ended."""
+        return (self.is_first or self.copy.is_asked_for) and self.problem is None
+
+
+def read_copy_state(project: Project, copy: ProjectCopy | None = None) -> CopyState:
+    copy = copy or state_of(project.slug)
+    return CopyState(
+        copy,
+        problem=explain_problem("groups", copy.groups_problem),
+        servers_problem=explain_problem("servers", copy.servers_problem),
+        is_locked=is_outage(copy.groups_problem) or client_for(project).is_circuit_open,
+    )
+
+
+@dataclass(frozen=True)
+class RowLoad:
+    """Servers and sessions of a group. None: not read yet, or not known."""
+
+    ready: int | None
+    servers: int | None
+    sessions: int | None
+    capacity: int | None
+    """The number of sessions that the ready servers accept."""
+
+    @classmethod
+    def of(cls, copy: GroupCopy) -> "RowLoad":
+        is_known = copy.ready is not None and copy.max_session is not None
+        capacity = copy.max_session * copy.ready if is_known else None  # type: ignore[operator]  # both are known
+        return cls(copy.ready, copy.servers, copy.sessions, capacity)
+
+    @property
+    def nearly_full(self) -> int:
+        """The number of sessions from which the group is nearly full."""
+        return round((self.capacity or 0) * 0.85)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group with its switch. `key` makes a double click on the switch one change.
+
+    `older_as_of` is the time of this copy, if the latest complete list lacks the group.
+    """
+
+    group: ServerGroup
+    last_change: ChangeIntent | None
+    pending: ChangeIntent | None
+    is_locked: bool = False
+    older_as_of: datetime | None = None
+    load: RowLoad | None = None
+    changed_outside_at: datetime | None = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of the matching groups, with counts and the values of the filters.
-
-    `older` holds the ids of groups that are only in an earlier response.
-    """
+    """One page of the matching groups, and the state of the copy."""
 
     query: Query
-    page: Page[ServerGroup]
-    older: frozenset[str] = field(repr=False)
-    counts: Counts
-    app_types: tuple[str, ...] = field(repr=False)
-    images: tuple[str, ...] = field(repr=False)
-    tags: tuple[str, ...] = field(repr=False)
+    page: GroupPage
+    state: CopyState = field(repr=False)
 
     @property
-    def groups(self) -> Sequence[ServerGroup]:
-        return list(self.page)
+    def groups(self) -> Sequence[GroupCopy]:
+        return self.page.groups
+
+    @property
+    def found(self) -> int | None:
+        return self.page.found
 
     @property
     def previous(self) -> str:
-        return self.query.link(page=self.page.previous_page_number()) if self.page.has_previous() else ""
+        return self.query.link(page=self.page.number - 1) if self.page.number > 1 else ""
 
     @property
     def next(self) -> str:
-        return self.query.link(page=self.page.next_page_number()) if self.page.has_next() else ""
+        return self.query.link(page=self.page.number + 1) if self.page.has_next else ""
+
+    def rows(self, recent: RecentChanges) -> list[Row]:
+        return [
+            Row(
+                _as_group(copy),
+                recent.last.get(copy.group_id),
+                recent.pending.get(copy.group_id),
+                is_locked=self.state.is_locked or copy.missing_since is not None,
+                older_as_of=copy.read_at if copy.missing_since else None,
+                load=RowLoad.of(copy),
+                changed_outside_at=copy.changed_outside_at,
+            )
+            for copy in self.groups
+        ]
 
 
-def list_groups(groups: tuple[ServerGroup, ...], query: Query, older: tuple[ServerGroup, ...] = ()) -> Listing:
-    """List the groups of the latest response, and the `older` ones that are only in an earlier response."""
-    both = (*groups, *older)
-    wanted = _sorted(_sorted([group for group in both if query.matches(group)], "name"), query.sort)
-    page = Paginator(wanted, PAGE_SIZE).get_page(query.page)
-    return Listing(
-        query=replace(query, page=page.number),
-        page=page,
-        older=frozenset(group.id for group in older),
-        counts=Counts(
-            groups=len(groups),
-            on=sum(group.server_group_status is True for group in groups),
-            off=sum(group.server_group_status is False for group in groups),
-        ),
-        app_types=_distinct(group.app_type for group in both),
-        images=_distinct(group.image_name for group in both),
-        tags=_distinct(f"{tag.key}={tag.value}" for group in both for tag in group.tags),
+def list_groups(project: Project, query: Query) -> Listing:
+    page = find_groups(project.slug, query)
+    return Listing(replace(query, page=page.number), page, read_copy_state(project, page.copy))
+
+
+def _as_group(copy: GroupCopy) -> ServerGroup:
+    """The group with the values that the list shows."""
+    return ServerGroup(
+        id=copy.group_id,
+        name=copy.name or None,
+        description=copy.description,
+        server_group_status=copy.status,
+        app_type=copy.app_type or None,
+        image_name=copy.image_name or None,
+        system_disk_type=getattr(copy, "disk_type", None),
+        system_disk_size=copy.disk_size,
+        app_group_count=copy.app_groups,
+        update_time=copy.update_time,
+        primary_server_group_ids=("",) if copy.role == "standby" else (),
+        secondary_server_group_ids=("",) if copy.role == "primary" else (),
     )
-
-
-def _distinct(texts: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(sorted({text for text in texts if text}, key=str.casefold))

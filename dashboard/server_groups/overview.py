@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.cloud.client import Client, client_for
-from dashboard.cloud.errors import CloudError
+from dashboard.cloud.errors import CloudError, RejectedError, ThrottledError
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.projects import Project
 from dashboard.cloud.request_limits import RequestThreadPool
 from dashboard.cloud.resources import ServerGroup, ServerGroupState, Session
+from dashboard.inventory.models import GroupCopy
 from dashboard.server_groups.fields import GroupContext, ShownGroup
 from dashboard.server_groups.inputs import Text
 
@@ -48,6 +50,9 @@ class Overview:
     sessions: tuple[Session, ...] | None
     partners: tuple[ServerGroup, ...] | None
     """The standby groups, or the primary of a standby. With an unusable id, only the id is known."""
+    copied_at: datetime | None = None
+    """The time of the local copy, if this is the copy, because the cloud does not respond."""
+    problem: CloudError | None = None
 
     @property
     def ready(self) -> int | None:
@@ -82,27 +87,27 @@ class Overview:
         return None if self.sessions is None else sum(session.session_state == state for session in self.sessions)
 
 
-@dataclass(frozen=True)
-class Load:
-    """The ready servers, all servers and sessions of a group."""
+def read_overview_or_copy(project: Project, group_id: str) -> Overview:
+    """Read a group and its parts, or show the local copy if the cloud does not respond.
 
-    ready: int = 0
-    servers: int = 0
-    sessions: int = 0
+    Raises CloudError if there is no copy, or if the cloud refuses the read.
+    """
+    try:
+        return read_overview(project, group_id)
+    except CloudError as error:
+        is_refusal = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
+        copy = None if is_refusal else GroupCopy.objects.of(project.slug).filter(group_id=group_id).first()
+        if copy is None:
+            raise
+        return _overview_of_copy(copy, error)
 
 
-def read_loads(project: Project) -> dict[str, Load]:
-    """The load of each group that has servers, from one read of all servers of the project."""
-    loads: dict[str, Load] = {}
-    for server in client_for(project).list_servers():
-        group_id = server.server_group_id or ""
-        load = loads.get(group_id, Load())
-        loads[group_id] = Load(
-            ready=load.ready + (server.status == READY),
-            servers=load.servers + 1,
-            sessions=load.sessions + (server.session_count or 0),
-        )
-    return loads
+def _overview_of_copy(copy: GroupCopy, error: CloudError) -> Overview:
+    group = copy.group
+    ids = group.primary_server_group_ids or group.secondary_server_group_ids
+    partners = GroupCopy.objects.of(copy.project).filter(group_id__in=ids)
+    state = ServerGroupState(copy.servers_by_state) if copy.servers_as_of else None
+    return Overview(group, state, None, tuple(row.group for row in partners), copy.read_at, error)
 
 
 def read_overview(project: Project, group_id: str) -> Overview:

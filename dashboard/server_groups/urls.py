@@ -1,14 +1,15 @@
 from django.urls import path
 
-from dashboard.server_groups import editing, load_views, views
+from dashboard.server_groups import editing, list_views, load_views, views
 
 app_name = "server-groups"
 urlpatterns = [
-    path("", views.server_group_list, name="list"),
-    path("counts/", views.server_group_counts, name="counts"),
+    path("", list_views.server_group_list, name="list"),
+    path("counts/", list_views.server_group_counts, name="counts"),
+    path("refresh/", list_views.server_group_refresh, name="refresh"),
+    path("copy-age/", list_views.server_group_copy_age, name="copy-age"),
     path("images/", editing.image_choices, name="images"),
     path("disk-types/", editing.disk_type_choices, name="disk-types"),
-    path("loads/", views.server_group_loads, name="loads"),
     path("cloud-check/", views.cloud_check, name="cloud-check"),
     path("<str:group_id>/", views.server_group_detail, name="detail"),
     path("<str:group_id>/load/", load_views.server_group_load, name="load"),

@@ -1,7 +1,3 @@
-import uuid
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -9,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import push_url, reswap, retarget, trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 
 from dashboard.accounts.roles import EDIT, SWITCH, VIEW, VIEW_LEDGER
 from dashboard.audit.ledger.services import find_change, find_recent_changes
@@ -21,10 +17,10 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.fields import FIELDS
 from dashboard.server_groups.forms import KeyedForm, SwitchOffForm
-from dashboard.server_groups.listing import Query, list_groups
+from dashboard.server_groups.listing import PENDING_FOR, Row
 from dashboard.server_groups.load_chart import read_load_chart
 from dashboard.server_groups.messages import Notice, settled_notice, switch_notice
-from dashboard.server_groups.overview import read_loads, read_overview
+from dashboard.server_groups.overview import read_overview, read_overview_or_copy
 from dashboard.server_groups.permissions import changes_group, refuse_post
 from dashboard.server_groups.sending import WriteResult
 from dashboard.server_groups.services import switch_server_group
@@ -32,65 +28,6 @@ from dashboard.server_groups.settling import settle_now
 from dashboard.web.requests import SignedInRequest, actor, requires
 
 HISTORY_LENGTH = 10
-PENDING_FOR = timedelta(minutes=1)
-"""How long a page asks about an unsettled change by itself. After that the person presses a button."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A group in the list.
-
-    `key` makes a double click on the switch one change. `older_as_of` is the time of this copy, if the latest response
-    lacks the group.
-    """
-
-    group: ServerGroup
-    last_change: ChangeIntent | None
-    pending: ChangeIntent | None
-    key: str
-    older_as_of: datetime | None = None
-
-
-@require_safe
-@requires(VIEW)
-def server_group_list(request: SignedInRequest, project: Project) -> HttpResponse:
-    reading = client_for(project).list_server_groups()
-    listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
-    ids = [group.id for group in listing.groups]
-    recent = find_recent_changes(project.slug, ids, pending_since=timezone.now() - PENDING_FOR)
-    older_as_of = dict.fromkeys(listing.older, reading.complete.as_of) if reading.complete else {}
-    rows = [
-        Row(
-            group,
-            recent.last.get(group.id),
-            recent.pending.get(group.id),
-            uuid.uuid4().hex,
-            older_as_of.get(group.id),
-        )
-        for group in listing.groups
-    ]
-    is_partial = request.htmx and not request.htmx.history_restore_request
-    template = "server_groups/_list.html" if is_partial else "server_groups/list.html"
-    response = render(request, template, {"listing": listing, "reading": reading, "rows": rows, "recent": recent})
-    return push_url(response, f"{request.path}{listing.query.here}") if is_partial else response
-
-
-@require_safe
-@requires(VIEW)
-def server_group_counts(request: SignedInRequest, project: Project) -> HttpResponse:
-    """The counts above the list. The page loads them again after a switch."""
-    reading = client_for(project).list_server_groups()
-    listing = list_groups(reading.value, Query.from_get(request.GET.dict()), reading.older)
-    return render(request, "server_groups/_counts.html", {"listing": listing, "reading": reading})
-
-
-@require_safe
-@requires(VIEW)
-def server_group_loads(request: SignedInRequest, project: Project) -> HttpResponse:
-    """Ready servers and sessions of the shown groups. The list loads them after it is shown."""
-    shown = request.GET.get("groups", "").split(",")
-    loads = {group_id: load for group_id, load in read_loads(project).items() if group_id in shown}
-    return render(request, "server_groups/_loads.html", {"loads": loads})
 
 
 @require_safe
@@ -103,10 +40,11 @@ def cloud_check(request: SignedInRequest, project: Project) -> HttpResponse:
 @require_safe
 @requires(VIEW)
 def server_group_detail(request: SignedInRequest, project: Project, group_id: str) -> HttpResponse:
-    overview = read_overview(project, group_id)
+    overview = read_overview_or_copy(project, group_id)
     history = HISTORY_LENGTH if request.user.has_perm(VIEW_LEDGER) else 0
     recent = find_recent_changes(project.slug, [group_id], pending_since=timezone.now() - PENDING_FOR, history=history)
-    row = Row(overview.group, None, recent.pending.get(group_id), uuid.uuid4().hex)
+    is_locked = overview.copied_at is not None
+    row = Row(overview.group, None, recent.pending.get(group_id), is_locked)
     context = {"overview": overview, "group": overview.group, "row": row, "fields": FIELDS, "recent": recent}
     context |= {"chart": read_load_chart(project.slug, group_id, request.GET.get("load")), "group_id": group_id}
     return render(request, "server_groups/detail.html", context)
@@ -187,7 +125,7 @@ def _switch_partial(
 ) -> HttpResponse:
     pending = intent if intent and intent.is_pending else None
     applied = intent if intent and intent.last_outcome and intent.last_outcome.outcome == Outcome.APPLIED else None
-    row = Row(group, applied, pending, uuid.uuid4().hex)
+    row = Row(group, applied, pending)
     response = render(request, "server_groups/_switched.html", {"row": row, "group": group, "notice": notice})
     return trigger_client_event(response, "server-group-switched") if applied else response
 

@@ -6,6 +6,7 @@ from dashboard.cloud.error_messages import explain
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory.columns import role
 from dashboard.server_groups import listing
 from dashboard.server_groups.fields import FIELDS, EditableField, GroupContext
 
@@ -25,7 +26,7 @@ def shown(group: ServerGroup, field: EditableField) -> str:
 
 @register.filter
 def group_role(group: ServerGroup) -> str:
-    return listing.role(group)
+    return role(group)
 
 
 @register.filter
