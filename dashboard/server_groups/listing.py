@@ -166,13 +166,18 @@ class Listing:
                 _as_group(copy),
                 recent.last.get(copy.group_id),
                 recent.pending.get(copy.group_id),
-                is_locked=self.state.is_locked or copy.missing_since is not None,
-                older_as_of=copy.read_at if copy.missing_since else None,
+                is_locked=self.state.is_locked or self._is_older(copy),
+                older_as_of=copy.read_at if self._is_older(copy) else None,
                 load=RowLoad.of(copy),
                 changed_outside_at=copy.changed_outside_at,
             )
             for copy in self.groups
         ]
+
+    def _is_older(self, copy: GroupCopy) -> bool:
+        """Whether the latest complete read did not return the group."""
+        as_of = self.state.copy.groups_as_of
+        return copy.missing_since is not None or (as_of is not None and copy.read_at < as_of)
 
 
 def list_groups(project: Project, query: Query) -> Listing:

@@ -20,6 +20,7 @@ from dashboard.server_groups import outcome_check
 from dashboard.simulator.catalogue import PROJECTS
 from dashboard.simulator.data import seed_groups
 from tests.conftest import PROJECT_ID
+from tests.inventory_copy import CopyBeforeLists, copy_everything
 from tests.ledger import empty_disk, fill_disk, without_table
 
 GROUP_IDS = {seeded.sample.name: seeded.id for seeded in seed_groups(PROJECTS[PROJECT_ID], 42, 1)}
@@ -114,3 +115,10 @@ def missing(committed: None) -> Iterator[Callable[[], None]]:
     """Remove the ledger's table."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(without_table())
+
+
+@pytest.fixture
+def without_copying(project: Project, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy as it is now. Later views of the list do not read the cloud first, as in production."""
+    copy_everything(project)
+    monkeypatch.setattr(CopyBeforeLists, "is_on", False)
