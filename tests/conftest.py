@@ -148,7 +148,7 @@ def client_as(person: Callable[[str], User]) -> Callable[[str], Client]:
 
     def sign_in(role: str) -> Client:
         client = Client()
-        client.force_login(person(role), backend="allauth.account.auth_backends.AuthenticationBackend")
+        client.force_login(person(role), backend="dashboard.accounts.backends.RoleBackend")
         return client
 
     return sign_in

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from dashboard.audit.ledger.services import (
     LedgerError,
+    count_unsettled_and_corrected,
     find_corrected,
     find_recent,
     list_observed,
@@ -45,8 +46,10 @@ def find_needing_attention(project: str) -> Attention:
 def count_needing_attention(project: str) -> int:
     """Count unknown changes and changes applied late. Returns 0 without a ledger, which has its own message."""
     try:
-        with reading_ledger():
-            return len(_unsettled(project)) + len(_corrected(project))
+        now = timezone.now()
+        return count_unsettled_and_corrected(
+            project, unsettled_before=now - ATTENTION_AFTER, corrected_since=now - CORRECTED_FOR
+        )
     except LedgerError:
         return 0
 

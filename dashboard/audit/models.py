@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.urls import reverse
 from django.utils import timezone
@@ -119,22 +119,33 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
         """Fetch field changes and outcomes too, in two queries for any number of intents."""
         return self.prefetch_related("fields", "outcomes")
 
-    def pending_per_group(self, project: str, group_ids: list[str], *, since: datetime) -> dict[str, "ChangeIntent"]:
-        """Find unsettled changes that began after `since`, by group id, in two queries."""
-        recent = self.filter(project=project, group_id__in=group_ids, at__gte=since).prefetch_related("outcomes")
-        return {intent.group_id: intent for intent in recent.unsettled().order_by("number")}
+    def recent_per_group(
+        self, project: str, group_ids: list[str], *, since: datetime
+    ) -> tuple[dict[str, "ChangeIntent"], dict[str, "ChangeIntent"]]:
+        """Find the last applied change of each group, and its unsettled one since a time, by group id, in one query.
 
-    def newest_per_group(self, project: str, group_ids: list[str]) -> dict[str, "ChangeIntent"]:
-        """Find the last applied change of each group, by group id, in one query: one index lookup for each group."""
+        Each group takes one index lookup.
+        """
         if not group_ids:
-            return {}
+            return {}, {}
         newest = (
             "SELECT (SELECT subject FROM audit_ledgerrow WHERE project = %s AND group_id = wanted.column1 "
             "AND outcome = 'applied' ORDER BY subject DESC LIMIT 1) "
             f"FROM (VALUES {', '.join(['(%s)'] * len(group_ids))}) AS wanted"
         )
-        rows = self.filter(number__in=RawSQL(newest, [project, *group_ids]))  # noqa: S611 (the parameters are bound)
-        return {intent.group_id: intent for intent in rows}
+        unsettled = OpenChange.objects.unsettled().filter(project=project, group_id__in=group_ids).order_by()
+        applied = Q(number__in=RawSQL(newest, [project, *group_ids]))  # noqa: S611 (the parameters are bound)
+        rows = self.filter(applied | Q(number__in=unsettled.values("number"))).annotate(
+            is_open=Exists(unsettled.filter(number=OuterRef("number")))
+        )
+        last: dict[str, ChangeIntent] = {}
+        pending: dict[str, ChangeIntent] = {}
+        for intent in rows.order_by("number"):
+            if not vars(intent)["is_open"]:
+                last[intent.group_id] = intent
+            elif intent.at >= since:
+                pending[intent.group_id] = intent
+        return last, pending
 
 
 class ChangeIntent(LedgerRow):

@@ -145,24 +145,24 @@ def test_the_newest_change_of_each_group_was_applied(
     enter(group_id="g-1", project="elsewhere")
 
     with django_assert_num_queries(1):
-        found = ChangeIntent.objects.newest_per_group("default", ["g-1", "g-2", "g-3"])
+        found, _ = ChangeIntent.objects.recent_per_group("default", ["g-1", "g-2", "g-3"], since=NOON)
 
     assert found == {"g-1": newest, "g-2": other}
 
 
-def test_finds_pending_changes_by_group_with_their_outcomes(
+def test_finds_the_pending_change_of_each_group_with_the_applied_one(
     enter: Enter, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     enter(group_id="g-1", outcomes=("unknown",), at=NOON - timedelta(minutes=5))
+    applied = enter(group_id="g-1")
     pending = enter(group_id="g-1", outcomes=("unknown",))
-    enter(group_id="g-2")
+    other = enter(group_id="g-2")
     enter(group_id="g-1", project="elsewhere", outcomes=("unknown",))
 
-    with django_assert_num_queries(2):
-        found = ChangeIntent.objects.pending_per_group("default", ["g-1", "g-2"], since=NOON - timedelta(minutes=1))
-        ends = [entry.is_settled for entry in found.values()]
+    with django_assert_num_queries(1):
+        found = ChangeIntent.objects.recent_per_group("default", ["g-1", "g-2"], since=NOON - timedelta(minutes=1))
 
-    assert (found, ends) == ({"g-1": pending}, [False])
+    assert found == ({"g-1": applied, "g-2": other}, {"g-1": pending})
 
 
 def test_rows_have_a_readable_text(enter: Enter) -> None:

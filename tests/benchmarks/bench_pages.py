@@ -67,7 +67,7 @@ def measure() -> None:
         )
         (project,) = settings.CLOUD_PROJECTS
         browser = Client(headers={"accept-encoding": "gzip"})
-        browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
         group = f"/projects/default/server-groups/{DESIGN_POOL}/"
         shown = read_shown(project, DESIGN_POOL)
         request = RequestFactory().get(f"{group}edit/")

@@ -135,7 +135,7 @@ def sign_in() -> Client:
     user, _ = User.objects.get_or_create(username="auditor")
     user.groups.set([Group.objects.get(name="auditor")])
     browser = Client(headers={"accept-encoding": "gzip"})
-    browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
     return browser
 
 

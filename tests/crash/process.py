@@ -41,7 +41,7 @@ from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402
 
 assert get_resolver().url_patterns  # load the views
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "dashboard.accounts.backends.RoleBackend"
 SETTLED_WITHIN = 30.0
 """Seconds. The sum of all waits in `quick` is far shorter."""
 

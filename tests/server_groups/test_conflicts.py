@@ -83,7 +83,7 @@ def test_input_survives_an_expired_session(
     user = person("administrator")
     user.set_password("pass-word-1")
     user.save()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
     form = inputs(client.get(address("edit/")))
     client.logout()
 

@@ -266,7 +266,7 @@ def test_a_kept_form_undoes_nothing_after_a_new_secret_key(
     client = Client()
     client.post(address("edit/review/"), fields)
     user = User.objects.get(username="administrator")
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
 
     response = client.get(address("edit/"))
 

@@ -180,7 +180,7 @@ def test_another_person_cannot_send_a_review(
     review = inputs(client.post(address("edit/review/"), form | {"name": "TEST"}))
     other = User.objects.create(username="other")
     other.groups.set(person("administrator").groups.all())
-    client.force_login(other, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(other, backend="dashboard.accounts.backends.RoleBackend")
 
     page = client.post(address("edit/"), review)
 
@@ -196,7 +196,7 @@ def test_a_review_survives_an_expired_session(
     client.logout()
     client.post(address("edit/"), review | {"reason": "why"})
     user = User.objects.get(username="administrator")
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
 
     page = client.get(address("edit/"))
 

@@ -16,7 +16,7 @@ from tests.markup import read, said
 
 LIST, LOGIN = address(group_id=None), "/accounts/login/"
 PASSWORD = "correct horse battery staple"
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "dashboard.accounts.backends.RoleBackend"
 
 
 @pytest.fixture

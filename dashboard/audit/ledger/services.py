@@ -24,6 +24,7 @@ from dashboard.audit.models import (
     EventKind,
     Kind,
     OpenChange,
+    OpenChangeQuerySet,
     Outcome,
     Value,
     may_be_applied_late,
@@ -181,11 +182,8 @@ def find_recent_changes(
     try:
         with reading_ledger():
             newest = rows.filter(project=project, group_id__in=group_ids).with_rows()[:history] if history else ()
-            return RecentChanges(
-                last=rows.newest_per_group(project, group_ids),
-                pending=rows.pending_per_group(project, group_ids, since=pending_since),
-                history=tuple(newest),
-            )
+            last, pending = rows.recent_per_group(project, group_ids, since=pending_since)
+            return RecentChanges(last, pending, history=tuple(newest))
     except LedgerError as error:
         logger.exception("The ledger cannot be read")
         return RecentChanges({}, {}, problem=str(error))
@@ -193,15 +191,25 @@ def find_recent_changes(
 
 def list_unsettled(*, project: str = "", since: datetime | None = None, before: datetime | None = None) -> list[int]:
     """List the numbers of unsettled changes, oldest first. `audit_verify` compares this list with the ledger."""
+    with reading_ledger():
+        return list(_unsettled(project, since, before).values_list("number", flat=True))
+
+
+def _unsettled(project: str, since: datetime | None, before: datetime | None) -> OpenChangeQuerySet:
     rows = OpenChange.objects.unsettled()
     if project:
         rows = rows.filter(project=project)
     if since:
         rows = rows.filter(begun_at__gte=since)
-    if before:
-        rows = rows.filter(begun_at__lt=before)
+    return rows.filter(begun_at__lt=before) if before else rows
+
+
+def count_unsettled_and_corrected(project: str, *, unsettled_before: datetime, corrected_since: datetime) -> int:
+    """Count the changes of `list_unsettled()` and of `find_corrected()`, in one query."""
+    unsettled = _unsettled(project, None, unsettled_before).order_by().values_list("number")
+    corrected = find_corrected(project, since=corrected_since).order_by().values_list("number")
     with reading_ledger():
-        return list(rows.values_list("number", flat=True))
+        return unsettled.union(corrected).count()
 
 
 def list_observed(*, project: str = "", due_at: datetime | None = None) -> list[int]:
