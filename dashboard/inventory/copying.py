@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from dashboard.cloud.resources import ServerGroup
 from dashboard.inventory import leases
-from dashboard.inventory.columns import columns_of, completed, detail_columns_of
+from dashboard.inventory.columns import LONGEST_KEY, columns_of, completed, detail_columns_of
 from dashboard.inventory.differences import (
     EXISTENCE,
     Compared,
@@ -39,7 +39,7 @@ STORED = (
     *("baseline", "suspected", "read_at", "servers", "first_seen_at", "missing_since", "vanished_at"),
 )
 """The columns that a read of the list writes."""
-SUMMARY = ("groups", "groups_on", "groups_off", "unreadable", "app_types", "images", "tags")
+SUMMARY = ("groups", "listed", "groups_on", "groups_off", "unreadable", "app_types", "images", "tags")
 PROGRESS = ("groups_as_of", "groups_problem", "groups_pages", "groups_pages_read")
 
 
@@ -185,7 +185,7 @@ def _write_tags(rows: Sequence[GroupCopy]) -> None:
     for batch in _batches(rows):
         GroupTag.objects.filter(group__in=batch).delete()
     tags = (
-        GroupTag(group=row, project=row.project, key=tag["key"], value=tag["value"])
+        GroupTag(group=row, project=row.project, key=tag["key"][:LONGEST_KEY], value=tag["value"][:LONGEST_KEY])
         for row in rows
         for tag in row.data.get("tags", ())
     )
@@ -203,10 +203,15 @@ def _mark_missing(project: str, read: ListPass[ServerGroup]) -> list[str]:
 
 
 def _summarise(copy: ProjectCopy) -> None:
-    """Count the groups by status, and collect the values of the filters."""
+    """Count the groups, those of the last complete read by status, and collect the values of the filters."""
     rows = GroupCopy.objects.of(copy.slug)
-    counts = rows.aggregate(on=Count("pk", filter=Q(status=True)), off=Count("pk", filter=Q(status=False)))
-    copy.groups_on, copy.groups_off = counts["on"], counts["off"]
+    latest = Q(read_at__gte=copy.groups_as_of) if copy.groups_as_of else Q()
+    counts = rows.aggregate(
+        listed=Count("pk"),
+        on=Count("pk", filter=latest & Q(status=True)),
+        off=Count("pk", filter=latest & Q(status=False)),
+    )
+    copy.listed, copy.groups_on, copy.groups_off = counts["listed"], counts["on"], counts["off"]
     copy.app_types = _sorted(rows.values_list("app_type", flat=True).distinct())
     copy.images = _sorted(rows.values_list("image_name", flat=True).distinct())
     tags = GroupTag.objects.filter(project=copy.slug, group__vanished_at=None).values_list("key", "value").distinct()

@@ -34,6 +34,8 @@ class ProjectCopy(models.Model):
 
     groups = models.PositiveIntegerField(default=0)
     """Number of groups in the copy that the last complete read returned."""
+    listed = models.PositiveIntegerField(default=0)
+    """Number of all groups that the list shows, with those that the last complete read lacks."""
     groups_on = models.PositiveIntegerField(default=0)
     groups_off = models.PositiveIntegerField(default=0)
     unreadable = models.PositiveIntegerField(default=0)
@@ -147,33 +149,23 @@ class GroupCopy(models.Model):
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["project", "group_id"], name="inventory_one_copy_of_a_group")]
         # Each filter and each order of the list has an index. A page is read from it without sorting.
-        indexes = (
-            [
-                models.Index(
-                    fields=["project", *column, "name_key", "id"],
-                    name=f"inventory_by_{'_'.join((*column, 'name'))}",
-                    condition=models.Q(vanished_at=None),
-                )
-                for column in ([], ["status"], ["app_type"], ["role"], ["image_name"])
-            ]
-            + [
-                models.Index(
-                    "project",
-                    *sort.order(descending=descending),
-                    name=f"inventory_{'down' if descending else 'up'}_{name}",
-                    condition=models.Q(vanished_at=None),
-                )
-                for name, sort in SORTS.items()
-                for descending in (False, True)
-            ]
-            + [
-                models.Index(
-                    fields=["project"],
-                    name="inventory_missing",
-                    condition=models.Q(vanished_at=None, missing_since__isnull=False),
-                )
-            ]
-        )
+        indexes = [
+            models.Index(
+                fields=["project", *column, "name_key", "id"],
+                name=f"inventory_by_{'_'.join((*column, 'name'))}",
+                condition=models.Q(vanished_at=None),
+            )
+            for column in ([], ["status"], ["app_type"], ["role"], ["image_name"])
+        ] + [
+            models.Index(
+                "project",
+                *sort.order(descending=descending),
+                name=f"inventory_{'down' if descending else 'up'}_{name}",
+                condition=models.Q(vanished_at=None),
+            )
+            for name, sort in SORTS.items()
+            for descending in (False, True)
+        ]
 
     def __str__(self) -> str:
         return self.name or self.group_id

@@ -92,17 +92,14 @@ def find_groups(project: str, query: GroupQuery) -> GroupPage:
 
 def _counted(project: str, query: GroupQuery) -> tuple[ProjectCopy, int | None]:
     """The state of the copy, and the number of groups that match."""
-    missing = GroupCopy.objects.of(project).filter(missing_since__isnull=False)
-    counts = ProjectCopy.objects.filter(slug=project).annotate(
-        matching=_CountOf(_matching(project, query).values("pk")[: COUNTED + 1]),
-        missing=_CountOf(missing.values("pk")),
-    )
-    copy = counts.first()
-    if copy is None:
-        return ProjectCopy(slug=project), None
-    if copy.groups_as_of and not query.has_filters:
-        return copy, copy.groups + copy.missing
-    return copy, copy.matching if copy.matching <= COUNTED else None
+    if not query.has_filters:
+        copy = state_of(project)
+        return copy, copy.listed
+    matching = _CountOf(_matching(project, query).values("pk")[: COUNTED + 1])
+    counted = ProjectCopy.objects.filter(slug=project).annotate(matching=matching).first()
+    if counted is None:
+        return ProjectCopy(slug=project), 0
+    return counted, counted.matching if counted.matching <= COUNTED else None
 
 
 def _ordered(project: str, query: GroupQuery, found: int | None) -> GroupCopyQuerySet:

@@ -123,6 +123,7 @@ class Migration(migrations.Migration):
                 ("servers_pages", models.PositiveIntegerField(default=0)),
                 ("servers_pages_read", models.PositiveIntegerField(default=0)),
                 ("groups", models.PositiveIntegerField(default=0)),
+                ("listed", models.PositiveIntegerField(default=0)),
                 ("groups_on", models.PositiveIntegerField(default=0)),
                 ("groups_off", models.PositiveIntegerField(default=0)),
                 ("unreadable", models.PositiveIntegerField(default=0)),
@@ -420,14 +421,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="loadsample",
             constraint=models.UniqueConstraint(fields=("group", "span", "at"), name="inventory_one_sample_at_a_time"),
-        ),
-        migrations.AddIndex(
-            model_name="groupcopy",
-            index=models.Index(
-                condition=models.Q(("missing_since__isnull", False), ("vanished_at", None)),
-                fields=["project"],
-                name="inventory_missing",
-            ),
         ),
         migrations.RunPython(make_search),
     ]
