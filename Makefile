@@ -77,14 +77,15 @@ ON_POSTGRESQL = tests/audit tests/activity tests/inventory \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
 # All cases of the tests that `make test` samples: each point of the write path with each kind of change, several seeds and
-# both databases; each way of tampering with a long ledger; each outcome, each order of edits, each page and width.
+# both databases; each way of tampering with a long ledger; each outcome, each order of edits, each page and width; an hour
+# of reads of 10,000 groups.
 test-crash: export STREAMWARDEN_ENV = development
 test-crash: export CRASH_SEEDS ?= 4
 test-crash: .venv/dev browser postgresql
 	$(VENV)/pytest $(PARALLEL) tests/crash
 	$(VENV)/python -m tests.postgres pytest $(PARALLEL) tests/crash
 	LEDGER_ROWS=100000 $(VENV)/pytest $(PARALLEL) tests/audit/integrity/test_tampering.py
-	ALL_CASES=1 $(VENV)/pytest $(PARALLEL) tests/browser/test_reach.py \
+	ALL_CASES=1 $(VENV)/pytest $(PARALLEL) tests/browser/test_reach.py tests/inventory/test_calls.py \
 		$(addprefix tests/server_groups/, test_conflicts.py test_outcome_table.py)
 
 # Chromium for the browser tests: an installed one, else from the package manager.

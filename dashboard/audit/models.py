@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 from django.db.models.expressions import RawSQL
 from django.urls import reverse
 from django.utils import timezone
@@ -122,9 +122,9 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
     def recent_per_group(
         self, project: str, group_ids: list[str], *, since: datetime
     ) -> tuple[dict[str, "ChangeIntent"], dict[str, "ChangeIntent"]]:
-        """Find the last applied change of each group, and its unsettled one since a time, by group id, in one query.
+        """Find the last applied change of each group, and its unsettled one since a time, by group id.
 
-        Each group takes one index lookup.
+        It takes one query, with one index lookup for each group, and a second one if a change is unsettled.
         """
         if not group_ids:
             return {}, {}
@@ -145,6 +145,7 @@ class ChangeIntentQuerySet(AppendOnlyQuerySet["ChangeIntent"]):
                 last[intent.group_id] = intent
             elif intent.at >= since:
                 pending[intent.group_id] = intent
+        prefetch_related_objects(list(pending.values()), "outcomes")
         return last, pending
 
 

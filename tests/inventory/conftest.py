@@ -1,10 +1,11 @@
-"""Fixtures for the inventory: the worker's refresh against the simulator, with a clock that a test moves."""
+"""Fixtures for the inventory: the worker's refresh with the simulator, and a clock that only a test moves."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from dashboard.cloud.projects import Project
 from dashboard.inventory import refresher
@@ -15,10 +16,11 @@ from dashboard.server_groups.fields import BY_PATH
 WATCHED = tuple(BY_PATH)
 START = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 
+Refresh = Callable[..., ProjectCopy]
+
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that stands still until a test moves it."""
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
 
@@ -30,11 +32,16 @@ def _no_reads_in_progress() -> Iterator[None]:
 
 
 @pytest.fixture
-def refresh(project: Project, clock: time_machine.Traveller) -> Callable[..., ProjectCopy]:
-    """Return a function that runs the worker's job for some seconds, once a second, and returns the copy."""
+def refresh(project: Project, clock: time_machine.Traveller) -> Refresh:
+    """Return a function that runs the worker's job once a second, and returns the copy.
 
-    def run(seconds: int = 1) -> ProjectCopy:
+    With `is_viewed`, someone looks at the list all the time.
+    """
+
+    def run(seconds: int = 1, *, is_viewed: bool = False) -> ProjectCopy:
         for _ in range(seconds):
+            if is_viewed:
+                ProjectCopy.objects.filter(slug=project.slug).update(viewed_at=timezone.now())
             refresh_inventory(watched=WATCHED)
             clock.shift(1)
         return ProjectCopy.objects.get(slug=project.slug)

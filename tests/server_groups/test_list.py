@@ -490,7 +490,7 @@ def test_groups_only_in_the_last_complete_list_are_marked_and_locked(
     page = read(partly)
     assert names(page) == ["a", "b", "c"]
     assert "2 of 3 groups could not be read." in said(partly)
-    assert words(page.by_class("counts")[0].text) == "1 of 3 groups 2 on 1 off"
+    assert words(page.by_class("counts")[0].text) == "1 of 3 groups 1 on 0 off"
     marks = [words(mark.text) for mark in page.by_class("tag-attention")]
     assert [bool(re.fullmatch(r"not in the latest response, as of \d\d:\d\d UTC", mark)) for mark in marks] == [
         True

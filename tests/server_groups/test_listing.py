@@ -1,12 +1,24 @@
 """Filters, sorting and pages over all groups, from any address."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.http import QueryDict
+from django.utils import timezone
 
+from dashboard.cloud.paging import ROWS, Page
+from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup, Tag
-from dashboard.server_groups.listing import PAGE_SIZE, Query, list_groups
+from dashboard.inventory import leases
+from dashboard.inventory.copying import store_pass
+from dashboard.inventory.models import ProjectCopy
+from dashboard.inventory.passes import ListPass
+from dashboard.inventory.queries import PAGE_SIZE
+from dashboard.server_groups.listing import Listing, Query, list_groups
+
+pytestmark = pytest.mark.django_db
 
 A = ServerGroup(
     "id-a",
@@ -38,17 +50,51 @@ UNKNOWN = ServerGroup("id-u")
 ALL = (C, UNKNOWN, B, A)
 
 
-def test_groups_only_in_an_earlier_response_are_listed_but_not_counted() -> None:
-    listing = list_groups((A, C), Query(), older=(B,))
-
-    assert [group.id for group in listing.groups] == ["id-a", "id-b", "id-c"]
-    assert listing.older == {"id-b"}
-    assert (listing.counts.groups, listing.counts.on, listing.counts.off) == (2, 2, 0)
-    assert "SESSION_DESKTOP_APP" in listing.app_types
+Store = Callable[..., None]
 
 
-def found(query: str) -> list[str]:
-    return [group.id for group in list_groups(ALL, Query.from_get(QueryDict(query).dict())).groups]
+@pytest.fixture
+def store(project: Project) -> Store:
+    """Return a function that stores groups as a complete read of the list. `unreadable` rows have no id."""
+    begun_at = [datetime.now(UTC) - timedelta(hours=1)]
+
+    def run(groups: Iterable[ServerGroup], unreadable: int = 0) -> None:
+        begun_at[0] += timedelta(minutes=1)
+        copy, _ = ProjectCopy.objects.get_or_create(slug=project.slug)
+        leases.take(copy, timezone.now())
+        copy.save()
+        rows, read = tuple(groups), ListPass[ServerGroup](begun_at[0])
+        for offset in range(0, max(1, len(rows)), ROWS):
+            page = Page(rows[offset : offset + ROWS], len(rows) + unreadable, unreadable, begun_at[0])
+            read.add(offset, page, begun_at[0])
+        store_pass(copy, read, ())
+
+    return run
+
+
+@pytest.fixture
+def listed(project: Project) -> Callable[[str], Listing]:
+    return lambda query: list_groups(project, Query.from_get(QueryDict(query).dict()))
+
+
+def test_groups_only_in_an_earlier_read_are_listed_but_not_counted(
+    store: Store, listed: Callable[[str], Listing], project: Project
+) -> None:
+    store((A, B, C))
+    store((A, C), unreadable=1)
+
+    listing, copy = listed(""), ProjectCopy.objects.get()
+
+    assert [group.group_id for group in listing.groups] == ["id-a", "id-b", "id-c"]
+    assert [group.group_id for group in listing.groups if listing._is_older(group)] == ["id-b"]
+    assert (copy.groups, copy.total, copy.groups_on, copy.groups_off) == (2, 3, 2, 0)
+    assert "SESSION_DESKTOP_APP" in copy.app_types
+
+
+@pytest.fixture
+def found(store: Store, listed: Callable[[str], Listing]) -> Callable[[str], list[str]]:
+    store(ALL)
+    return lambda query: [group.group_id for group in listed(query).groups]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +124,7 @@ def found(query: str) -> list[str]:
         ("status=off&role=primary", []),
     ],
 )
-def test_filters(query: str, ids: list[str]) -> None:
+def test_filters(found: Callable[[str], list[str]], query: str, ids: list[str]) -> None:
     assert found(query) == ids
 
 
@@ -101,7 +147,9 @@ def test_filters(query: str, ids: list[str]) -> None:
         ("-app_groups", ["id-a", "id-b", "id-c", "id-u"]),
     ],
 )
-def test_sorts_in_both_orders_with_unknown_values_last(sort: str, ids: list[str]) -> None:
+def test_sorts_in_both_orders_with_unknown_values_last(
+    found: Callable[[str], list[str]], sort: str, ids: list[str]
+) -> None:
     assert found(f"sort={sort}") == ids
 
 
@@ -158,7 +206,7 @@ def test_a_pasted_link_restores_the_view(query: Query) -> None:
 
 
 def many(count: int) -> tuple[ServerGroup, ...]:
-    return tuple(replace(A, id=f"id-{number:03}", name=f"group-{number:03}") for number in range(count))
+    return tuple(replace(A, id=f"id-{number:04}", name=f"group-{number:04}") for number in range(count))
 
 
 @pytest.mark.parametrize(
@@ -170,33 +218,51 @@ def many(count: int) -> tuple[ServerGroup, ...]:
         (99, 101, 120, 20, "?page=2", ""),
     ],
 )
-def test_pages(number: int, first: int, last: int, rows: int, previous: str, following: str) -> None:
-    listing = list_groups(many(120), Query(page=number))
+def test_pages(
+    store: Store,
+    listed: Callable[[str], Listing],
+    number: int,
+    first: int,
+    last: int,
+    rows: int,
+    previous: str,
+    following: str,
+) -> None:
+    store(many(120))
+
+    listing = listed(f"page={number}")
 
     page = listing.page
-    shown = (
-        page.start_index(),
-        page.end_index(),
-        len(listing.groups),
-        listing.previous,
-        listing.next,
-        page.paginator.count,
-    )
+    shown = (page.first, page.last, len(listing.groups), listing.previous, listing.next, listing.found)
     assert shown == (first, last, rows, previous, following, 120)
 
 
 @pytest.mark.parametrize(("count", "following"), [(0, ""), (1, ""), (PAGE_SIZE, ""), (PAGE_SIZE + 1, "?page=2")])
-def test_only_a_full_page_has_a_next_page(count: int, following: str) -> None:
-    listing = list_groups(many(count), Query())
+def test_only_a_full_page_has_a_next_page(
+    store: Store, listed: Callable[[str], Listing], count: int, following: str
+) -> None:
+    store(many(count))
+
+    listing = listed("")
 
     assert (listing.next, len(listing.groups)) == (following, min(count, PAGE_SIZE))
 
 
-def test_counts_and_filter_values_are_of_all_groups() -> None:
-    listing = list_groups(ALL, Query(q="beta"))
+def test_counts_and_filter_values_are_of_all_groups(store: Store, listed: Callable[[str], Listing]) -> None:
+    store(ALL)
 
-    counts = (listing.page.paginator.count, listing.counts.groups, listing.counts.on, listing.counts.off)
-    assert counts == (1, 4, 2, 1)
-    assert listing.app_types == ("COMMON_APP", "SESSION_DESKTOP_APP")
-    assert listing.images == ("windows a", "Windows B")
-    assert listing.tags == ("site=", "team=finance")
+    listing = listed("q=beta")
+
+    copy = listing.state.copy
+    assert (listing.found, copy.groups, copy.groups_on, copy.groups_off) == (1, 4, 2, 1)
+    assert copy.app_types == ["COMMON_APP", "SESSION_DESKTOP_APP"]
+    assert copy.images == ["windows a", "Windows B"]
+    assert copy.tags == ["site=", "team=finance"]
+
+
+def test_a_long_search_result_is_counted_up_to_a_thousand(store: Store, listed: Callable[[str], Listing]) -> None:
+    store(many(1001))
+
+    listing = listed("q=group-")
+
+    assert (listing.found, listing.next) == (None, "?q=group-&page=2")

@@ -32,7 +32,7 @@ class Command(BaseCommand):
             if action == "refresh":
                 self._ask(copy)
             else:
-                self.stdout.writelines(_status(one, copy))
+                self.stdout.write("\n".join(_status(one, copy)))
 
     def _ask(self, copy: ProjectCopy) -> None:
         copy.asked_at = timezone.now()
