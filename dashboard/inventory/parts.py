@@ -1,15 +1,14 @@
-"""The parts of the copy: the groups, the servers, and the details of single groups. Each one knows what to read next.
+"""The parts of the copy that are lists: the groups and the servers. Each part knows what to read next.
 
 The state of a read is in this process. If the process ends, the next one begins a new read.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db.models import F, Q
 from django.utils import timezone
 
 from dashboard.cloud.client import Client
@@ -17,7 +16,6 @@ from dashboard.cloud.errors import (
     CloudError,
     IncompleteListError,
     ListTooLargeError,
-    NotFoundError,
     NotSentError,
     RejectedError,
     ThrottledError,
@@ -25,12 +23,10 @@ from dashboard.cloud.errors import (
 )
 from dashboard.cloud.limits import LIMITS
 from dashboard.cloud.paging import HasId, Page
-from dashboard.cloud.parsing import id_problem
 from dashboard.cloud.resources import ServerGroup
 from dashboard.inventory import copying, leases, loads
-from dashboard.inventory.differences import is_detail
 from dashboard.inventory.loads import ServerLoad
-from dashboard.inventory.models import GroupCopy, ProjectCopy
+from dashboard.inventory.models import ProjectCopy
 from dashboard.inventory.passes import Found, ListPass
 from dashboard.inventory.problems import problem_name
 
@@ -41,16 +37,11 @@ VIEWED_FOR = timedelta(seconds=60)
 GROUPS_EVERY = {True: timedelta(seconds=15), False: timedelta(minutes=5)}
 SERVERS_EVERY = {True: timedelta(seconds=60), False: timedelta(minutes=5)}
 """The period of a list by whether someone looks at it."""
-DETAILS_EVERY = timedelta(days=1)
-CONFIRM_DETAILS_AFTER = timedelta(seconds=15)
-"""The time between two reads that must agree on a new value."""
-LOOK_FOR_DETAILS_EVERY = timedelta(seconds=5)
 MOST_FAILURES = 5
 """Failures in a row after which a read breaks off."""
 PAUSE = timedelta(seconds=15)
 LONG_PAUSE = timedelta(minutes=5)
 """The time until a new read, after an outage and after a rejection."""
-SKIP_FOR = timedelta(hours=1)
 CALLS_AT_ONCE = 10
 STAYING = (RejectedError, ListTooLargeError, IncompleteListError)
 """Errors that a new read a moment later would meet again."""
@@ -169,9 +160,10 @@ class GroupsPart(ListPart[ServerGroup]):
     name = "groups"
     every = GROUPS_EVERY
 
-    def __init__(self, details: "DetailsPart") -> None:
+    def __init__(self, confirm_gone: Callable[[Iterable[str]], None]) -> None:
+        """`confirm_gone` takes the ids of groups that two complete reads lack."""
         super().__init__()
-        self._details = details
+        self._confirm_gone = confirm_gone
         self._new: list[Found[ServerGroup]] = []
         """The groups of this round."""
 
@@ -192,8 +184,7 @@ class GroupsPart(ListPart[ServerGroup]):
         if self._read is None:
             return
         if self._read.is_done:
-            gone = copying.store_pass(copy, self._read, watched)
-            self._details.confirm_gone(gone)
+            self._confirm_gone(copying.store_pass(copy, self._read, watched))
             self._read = None
         elif copy.groups_as_of is None and new:
             copying.store_pages(copy, new, watched)
@@ -222,90 +213,3 @@ class ServersPart(ListPart[ServerLoad]):
             self._read = None
         else:
             self.fail(copy, None, IncompleteListError(f"{self._read.unreadable} servers could not be read"))
-
-
-class DetailsPart(Part):
-    """Single groups: those that changed, those whose details are old, and those that may be gone."""
-
-    name = "details"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._gone: dict[str, None] = {}
-        self._due: dict[str, None] = {}
-        self._looked_at: datetime | None = None
-        self._skipped: dict[str, datetime] = {}
-        self._found: dict[str, Found[ServerGroup]] = {}
-        self._not_found: list[str] = []
-        self._watched: Sequence[str] = ()
-
-    def confirm_gone(self, group_ids: Iterable[str]) -> None:
-        """Ask the cloud for groups that the list lacks."""
-        self._gone = dict.fromkeys(group_ids)
-
-    def waiting(self, copy: ProjectCopy, now: datetime) -> Sequence[str]:
-        if copy.groups_as_of is None or self.is_paused(copy, now):
-            return ()
-        if not self._due and not is_younger(self._looked_at, LOOK_FOR_DETAILS_EVERY, now):
-            self._looked_at = now
-            self._due = dict.fromkeys(self._look(copy, now))
-        return [*self._gone, *(group_id for group_id in self._due if group_id not in self._gone)][:CALLS_AT_ONCE]
-
-    def _look(self, copy: ProjectCopy, now: datetime) -> list[str]:
-        self._skipped = {key: at for key, at in self._skipped.items() if is_younger(at, SKIP_FOR, now)}
-        for due in (self._changed(), self._suspected(now), self._old(now)):
-            rows = GroupCopy.objects.of(copy.slug).filter(due, missing_since=None)
-            rows = rows.order_by(F("details_as_of").asc(nulls_first=True), "pk")
-            ids = rows.values_list("group_id", flat=True)[: len(self._skipped) + 2 * CALLS_AT_ONCE]
-            usable = [one for one in ids if one not in self._skipped and not id_problem(one)]
-            if usable:
-                return usable
-        return []
-
-    def _changed(self) -> Q:
-        is_same = Q(details_update_time__isnull=False, details_update_time=F("update_time"))
-        return Q(details_as_of__isnull=False, update_time__isnull=False) & ~is_same
-
-    def _suspected(self, now: datetime) -> Q:
-        paths = [path for path in self._watched if is_detail(path)]
-        is_ripe = Q(details_as_of__lte=now - CONFIRM_DETAILS_AFTER)
-        return is_ripe & Q(suspected__has_any_keys=paths) if paths else Q(pk__in=())
-
-    def _old(self, now: datetime) -> Q:
-        return Q(details_as_of=None) | Q(details_as_of__lte=now - DETAILS_EVERY) | Q(details_as_of__gt=now)
-
-    def call(self, client: Client, key: str) -> ServerGroup:
-        return client.show_server_group(key, is_repeatable=False)
-
-    def add(self, key: str, result: ServerGroup, begun_at: datetime) -> None:
-        self._failures = 0
-        self._found[key] = Found(result, begun_at)
-
-    def fail(self, copy: ProjectCopy, key: str, error: CloudError) -> None:
-        """Skip a group whose read would fail again. One that may be gone is tried again after the next list."""
-        self._due.pop(key, None)
-        if not can_pass(error) and not isinstance(error, NotSentError):
-            self._skipped[key] = timezone.now()
-        if isinstance(error, NotFoundError):
-            self._not_found.append(key)
-        else:
-            self._gone.pop(key, None)
-            super().fail(copy, key, error)
-
-    def store(self, copy: ProjectCopy, watched: Sequence[str]) -> None:
-        self._watched = watched
-        gone = {key: self._found.pop(key) for key in list(self._found) if key in self._gone}
-        vanished = [key for key in self._not_found if key in self._gone]
-        if gone:
-            copying.store_found(copy, gone, watched)
-        if self._found:
-            copying.store_details(copy.slug, self._found, watched)
-        if vanished:
-            copying.store_vanished(copy.slug, vanished)
-        for key in (*gone, *self._found, *vanished):
-            self._gone.pop(key, None)
-            self._due.pop(key, None)
-        self._found, self._not_found = {}, []
-
-    def break_off(self, copy: ProjectCopy, error: CloudError) -> None:  # noqa: ARG002 (the copy shows no such problem)
-        self._due = {}

@@ -18,8 +18,9 @@ from dashboard.cloud.errors import CircuitOpenError, CloudError, ThrottledError
 from dashboard.cloud.projects import Project
 from dashboard.inventory import leases
 from dashboard.inventory.budget import FairShares, halve, take_calls
+from dashboard.inventory.details import DetailsPart
 from dashboard.inventory.models import ProjectCopy
-from dashboard.inventory.parts import CALLS_AT_ONCE, PAUSE, DetailsPart, GroupsPart, Part, Pause, ServersPart
+from dashboard.inventory.parts import CALLS_AT_ONCE, PAUSE, GroupsPart, Part, Pause, ServersPart
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class ProjectRefresher:
         self._shares = FairShares()
         self._pause: Pause | None = None
         self._details, self._servers = DetailsPart(), ServersPart()
-        self._groups = GroupsPart(self._details)
+        self._groups = GroupsPart(self._details.confirm_gone)
         # Details are stored first: a page of groups that was read at the same time makes them old.
         self._parts: tuple[Part, ...] = (self._details, self._servers, self._groups)
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -368,8 +369,7 @@ def test_an_error_of_one_project_does_not_stop_the_others(
 ) -> None:
     second = {"HUAWEICLOUD_SDK_PROJECT_ID": "5d2e8f1a3b7c49d6a0e4c8b2f6d1a3e7", "HUAWEICLOUD_SDK_REGION": "af-south-1"}
     first, other = simulated_project(simulator.url), simulated_project(simulator.url, **second)
-    object.__setattr__(other, "slug", "other")
-    settings.CLOUD_PROJECTS = (first, other)
+    settings.CLOUD_PROJECTS = (first, replace(other, slug="other"))
     store_pass = copying.store_pass
 
     def fail_for_the_first(copy: ProjectCopy, *args: Any) -> Any:
