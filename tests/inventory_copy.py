@@ -46,7 +46,7 @@ def _copy_servers(project: Project, copy: ProjectCopy) -> None:
     while offsets := servers.offsets(1):
         page = client_for(project).server_page(offsets[0])
         rows = tuple(map(ServerLoad.of, page.items))
-        servers.add(offsets[0], type(page)(rows, page.total, page.without_id, page.as_of), timezone.now())  # type: ignore[arg-type, call-arg]
+        servers.add(offsets[0], type(page)(rows, page.total, page.without_id, page.as_of), timezone.now())  # type: ignore[arg-type]  # the page of other rows
     store_servers(copy, servers)
 
 

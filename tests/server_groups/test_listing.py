@@ -100,7 +100,7 @@ def found(store: Store, listed: Callable[[str], Listing]) -> Callable[[str], lis
 @pytest.mark.parametrize(
     ("query", "ids"),
     [
-        ("", ["id-a", "id-b", "id-c", "id-u"]),
+        ("", ["id-a", "id-b", "id-u", "id-c"]),
         ("q=ALPHA", ["id-a"]),
         ("q=berlin", ["id-a"]),
         ("q=ID-B", ["id-b"]),
@@ -131,20 +131,20 @@ def test_filters(found: Callable[[str], list[str]], query: str, ids: list[str]) 
 @pytest.mark.parametrize(
     ("sort", "ids"),
     [
-        ("name", ["id-a", "id-b", "id-c", "id-u"]),
-        ("-name", ["id-c", "id-b", "id-a", "id-u"]),
+        ("name", ["id-a", "id-b", "id-u", "id-c"]),
+        ("-name", ["id-c", "id-u", "id-b", "id-a"]),
         ("status", ["id-b", "id-a", "id-c", "id-u"]),
         ("-status", ["id-a", "id-c", "id-b", "id-u"]),
         ("app_type", ["id-a", "id-c", "id-b", "id-u"]),
         ("-app_type", ["id-b", "id-a", "id-c", "id-u"]),
-        ("image", ["id-b", "id-a", "id-c", "id-u"]),
-        ("-image", ["id-a", "id-b", "id-c", "id-u"]),
+        ("image", ["id-b", "id-a", "id-u", "id-c"]),
+        ("-image", ["id-a", "id-b", "id-u", "id-c"]),
         ("disk", ["id-a", "id-c", "id-b", "id-u"]),
         ("-disk", ["id-b", "id-a", "id-c", "id-u"]),
-        ("servers", ["id-a", "id-b", "id-c", "id-u"]),
-        ("-servers", ["id-b", "id-a", "id-c", "id-u"]),
-        ("app_groups", ["id-b", "id-a", "id-c", "id-u"]),
-        ("-app_groups", ["id-a", "id-b", "id-c", "id-u"]),
+        ("servers", ["id-a", "id-b", "id-u", "id-c"]),
+        ("-servers", ["id-b", "id-a", "id-u", "id-c"]),
+        ("app_groups", ["id-b", "id-a", "id-u", "id-c"]),
+        ("-app_groups", ["id-a", "id-b", "id-u", "id-c"]),
     ],
 )
 def test_sorts_in_both_orders_with_unknown_values_last(
