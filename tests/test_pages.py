@@ -14,7 +14,7 @@ from dashboard.audit.ledger.services import ChangeUnderWayError, LedgerError, Ou
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import views
+from dashboard.server_groups import list_views
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.ledger import empty_disk, fill_disk
 from tests.markup import Element, read, said
@@ -105,7 +105,7 @@ def with_forged_post(scene: Scene) -> Any:
 
 
 def with_server_error(scene: Scene, error: Exception | None = None) -> Any:
-    scene.failing(views, "list_groups", error or RuntimeError("simulator-token development-only"))
+    scene.failing(list_views, "list_groups", error or RuntimeError("simulator-token development-only"))
     client = scene.admin
     client.raise_request_exception = False
     return client.get(LIST)
@@ -151,7 +151,8 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "list, cloud unavailable": (503, lambda s: s.after({"match": LISTS, "fault": "unavailable"}).get(LIST)),
     "list, wrong token": (503, with_other_token),
     "counts": (200, lambda s: s.get(f"{LIST}counts/", **HTMX)),
-    "loads": (200, lambda s: s.get(f"{LIST}loads/", **HTMX)),
+    "copy age": (200, lambda s: s.get(f"{LIST}copy-age/?polls=1", **HTMX)),
+    "refresh": (200, lambda s: s.post(f"{LIST}refresh/", {}, **HTMX)),
     "images": (200, lambda s: s.get(f"{LIST}images/", **HTMX)),
     "disk types": (200, lambda s: s.get(f"{LIST}disk-types/", **HTMX)),
     "name check": (200, lambda s: s.get(address("edit/name/") + "?name=finance-eu", **HTMX)),
@@ -272,7 +273,7 @@ def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene
         ("switch, invalid", "Send status=on or status=off, once."),
         ("server error", "An error occurred in this dashboard"),
         ("group, cloud unavailable", "The dashboard cannot read the cloud"),
-        ("list, wrong token", "The credential is wrong, expired or locked,"),
+        ("list, wrong token", "The cloud does not accept the credential of this dashboard."),
         ("change under way", "Another change to this group is in progress"),
         (
             "ledger unavailable",

@@ -18,6 +18,7 @@ from dashboard.cloud.request_limits import Slots
 
 JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"} | {
     "refresh_inventory",
+    "record_outside",
     "thin_out_loads",
 }
 IMPORT = """

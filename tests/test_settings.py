@@ -124,7 +124,7 @@ def test_sqlite_waits_for_locks_and_survives_a_power_failure(tmp_path: Path) -> 
 def test_postgresql_has_timeouts_for_connections_and_locks() -> None:
     options = load(DATABASE_URL="postgres://app@db/streamwarden?sslmode=require")["DATABASES"]["default"]["OPTIONS"]
 
-    wanted = {"connect_timeout": 5, "options": "-c lock_timeout=10s", "sslmode": "require"}
+    wanted = {"connect_timeout": 5, "options": "-c lock_timeout=10s -c jit=off", "sslmode": "require"}
     assert {name: options[name] for name in wanted} == wanted
 
 

@@ -159,7 +159,7 @@ def test_finds_the_pending_change_of_each_group_with_the_applied_one(
     other = enter(group_id="g-2")
     enter(group_id="g-1", project="elsewhere", outcomes=("unknown",))
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         found = ChangeIntent.objects.recent_per_group("default", ["g-1", "g-2"], since=NOON - timedelta(minutes=1))
 
     assert found == ({"g-1": applied, "g-2": other}, {"g-1": pending})

@@ -228,7 +228,7 @@ def test_a_broken_copy_does_not_change_the_outcome_of_a_write(
     assert GroupCopy.objects.get().status is True
 
 
-def test_pages_say_that_nobody_knows_who_made_the_change(project: Project, client_as: Callable[[str], Client]) -> None:
+def test_pages_say_that_the_person_is_not_known(project: Project, client_as: Callable[[str], Client]) -> None:
     client, copy = client_as("administrator"), copied(project)
     found("description", "CAD users", "CAD", since=datetime.now(UTC), until=datetime.now(UTC))
     record_outside_changes()
