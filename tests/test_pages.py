@@ -14,7 +14,7 @@ from dashboard.audit.ledger.services import ChangeUnderWayError, LedgerError, Ou
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.credentials import TokenCredential
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import list_views
+from dashboard.server_groups import list_views, views
 from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.ledger import empty_disk, fill_disk
 from tests.markup import Element, read, said

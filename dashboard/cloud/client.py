@@ -1,6 +1,6 @@
 """The cloud's API: one client for each project, one method for each call. Every call goes through `_request()`.
 
-All threads share a client, with its credential, connections, circuit breakers and last list.
+All threads share a client, with its credential, connections and circuit breakers.
 """
 
 import logging
@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -24,7 +24,6 @@ from dashboard.cloud.errors import (
     RejectedError,
     SendAgainError,
     SignInError,
-    ThrottledError,
 )
 from dashboard.cloud.limits import LIMITS, Deadline, Limits
 from dashboard.cloud.paging import ROWS, HasId, ListSize, Page, read_all
@@ -44,31 +43,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListResult(Generic[Row]):
-    """The rows of a list, read from the cloud at `as_of` (aware, UTC). `total` is the cloud's count of rows.
-
-    `problem` is the error of a newer read: then this is the result of an earlier one. An incomplete result has the last
-    complete one in `complete`, if there is one.
-    """
+    """The rows of a list, read from the cloud at `as_of` (aware, UTC). `total` is the cloud's count of rows."""
 
     value: tuple[Row, ...]
     as_of: datetime
     total: int
     is_complete: bool = True
-    problem: CloudError | None = None
-    complete: "ListResult[Row] | None" = field(default=None, repr=False)
 
     @property
     def unreadable(self) -> int:
         """Number of rows that the cloud counts and that are not in `value`."""
         return self.total - len(self.value)
-
-    @property
-    def older(self) -> tuple[Row, ...]:
-        """The rows that only the last complete result has."""
-        if self.complete is None:
-            return ()
-        ids = {row.id for row in self.value}
-        return tuple(row for row in self.complete.value if row.id not in ids)
 
 
 @dataclass(frozen=True)
@@ -93,8 +78,6 @@ class Client:
         self._breakers = {
             endpoint: CircuitBreaker(endpoint) for endpoint in (project.workspace_endpoint, project.ims_endpoint)
         }
-        self._last_list: ListResult[ServerGroup] | None = None
-        self._last_list_lock = threading.Lock()
 
     @property
     def is_circuit_open(self) -> bool:
@@ -108,25 +91,9 @@ class Client:
     # Server groups
 
     def list_server_groups(self) -> ListResult[ServerGroup]:
-        """All groups, primary and standby. The last list, with the problem, while the cloud is unavailable."""
-        known = len(self._last_list.value) if self._last_list else 0
-        try:
-            page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api, known)
-        except CloudError as error:
-            is_rejected = isinstance(error, RejectedError) and not isinstance(error, ThrottledError)
-            if self._last_list is None or is_rejected:
-                raise
-            return replace(self._last_list, problem=error)
-        return self._store_list(page)
-
-    def _store_list(self, page: Page[ServerGroup]) -> ListResult[ServerGroup]:
-        """Store the page as the last list. An incomplete list keeps the last complete one."""
-        with self._last_list_lock:
-            last, complete = self._last_list, None
-            if last and not page.is_complete:
-                complete = last if last.is_complete else last.complete
-            self._last_list = ListResult(page.items, page.as_of, page.total, page.is_complete, complete=complete)
-            return self._last_list
+        """All groups, primary and standby, in one read."""
+        page = self._all_pages(self._calls.list_server_groups(), ServerGroup.from_api)
+        return ListResult(page.items, page.as_of, page.total, page.is_complete)
 
     def server_group_page(self, offset: int) -> Page[ServerGroup]:
         """The page of all groups at an offset, with one request at most."""
@@ -304,14 +271,14 @@ class Client:
             raise IncompleteListError(message, call=call.name)
         return page.items
 
-    def _all_pages(self, call: Call, read: Callable[[object], Row | None], expected: int = 0) -> Page[Row]:
-        """The whole list, within one deadline. `expected` is the number of rows of the last list."""
+    def _all_pages(self, call: Call, read: Callable[[object], Row | None]) -> Page[Row]:
+        """The whole list, within one deadline."""
         deadline = Deadline(self._limits.whole)
 
         def fetch(offset: int, size: ListSize) -> Page[Row]:
             return self._page(call, offset, size, read, deadline)
 
-        return read_all(fetch, self._limits, expected)
+        return read_all(fetch, self._limits)
 
     def _one_page(self, call: Call, offset: int, read: Callable[[object], Row | None], limits: Limits) -> Page[Row]:
         return self._page(replace(call, is_repeatable=False), offset, ListSize(limits), read)

@@ -68,13 +68,13 @@ Fetch = Callable[[int, ListSize], Page[T]]
 """Reads the page at an offset and adds it to the list size. Raises ListTooLargeError."""
 
 
-def read_all(fetch: Fetch[T], limits: Limits, expected: int = 0) -> Page[T]:
-    """The whole list as one page. The pages of `expected` rows are read at the same time.
+def read_all(fetch: Fetch[T], limits: Limits) -> Page[T]:
+    """The whole list as one page. All pages after the first one are read at the same time.
 
     A list is read again if its pages contradict each other or lack rows, because a row may have moved from one page to
     another between two calls. The second result is final, with each row once.
     """
-    whole, is_contradictory = _read_once(fetch, limits, expected)
+    whole, is_contradictory = _read_once(fetch, limits)
     if not is_contradictory:
         return whole
     expected = whole.total
@@ -82,7 +82,7 @@ def read_all(fetch: Fetch[T], limits: Limits, expected: int = 0) -> Page[T]:
     return _read_once(fetch, limits, expected)[0]
 
 
-def _read_once(fetch: Fetch[T], limits: Limits, expected: int) -> tuple[Page[T], bool]:
+def _read_once(fetch: Fetch[T], limits: Limits, expected: int = 0) -> tuple[Page[T], bool]:
     """The whole list, and whether its pages contradict each other."""
     size = ListSize(limits)
     pages = _read_pages(fetch, size, range(0, max(expected, 1), ROWS))

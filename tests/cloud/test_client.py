@@ -168,7 +168,6 @@ def test_lists_all_groups_in_order_in_pages_of_100() -> None:
         reading = cloud.client().list_server_groups()
 
     assert [group.id for group in reading.value] == [f"group-{number}" for number in range(250)]
-    assert reading.problem is None
     assert datetime.now(UTC) - reading.as_of < timedelta(seconds=5)
     assert sorted((query_of(request)["offset"], query_of(request)["limit"]) for request in cloud.requests) == [
         ("0", "100"),
@@ -190,26 +189,6 @@ def test_reads_the_pages_after_the_first_at_the_same_time() -> None:
         reading = cloud.client(limits=Limits()).list_server_groups()
 
     assert len(reading.value) == 1000
-    assert not together.broken
-
-
-@pytest.mark.parametrize(("before", "now"), [(300, 300), (300, 301), (301, 300), (300, 0)])
-def test_reads_all_pages_of_a_known_list_at_the_same_time(before: int, now: int) -> None:
-    together = threading.Barrier(-(-before // 100))
-    length = before
-
-    def route(received: Received) -> Responder:
-        if length == now and int(query_of(received)["offset"]) < before and client._last_list:
-            together.wait(5)
-        return paged(rows(length))(received)
-
-    with scripted_cloud(route=route) as cloud:
-        client = cloud.client()
-        client.list_server_groups()
-        length = now
-        reading = client.list_server_groups()
-
-    assert len(reading.value) == now
     assert not together.broken
 
 
@@ -310,51 +289,11 @@ def test_reads_and_marks_a_group_with_an_unusable_id(group_id: str) -> None:
 # Incomplete lists
 
 
-def test_an_incomplete_list_keeps_the_last_complete_one() -> None:
-    full, short = rows(150), {"count": 150, "items": rows(15)}
-    responders = [respond(200, {"count": 150, "items": full[:100]}), respond(200, {"count": 150, "items": full[100:]})]
-    with scripted_cloud(*responders, respond(200, short)) as cloud:
-        client = cloud.client()
-        good = client.list_server_groups()
+def test_a_list_that_lacks_rows_is_incomplete() -> None:
+    with scripted_cloud(respond(200, {"count": 150, "items": rows(15)})) as cloud:
+        reading = cloud.client().list_server_groups()
 
-        readings = [client.list_server_groups() for _ in range(2)]
-
-    assert (good.total, good.is_complete, good.complete, good.older) == (150, True, None, ())
-    for reading in readings:
-        assert (len(reading.value), reading.total, reading.unreadable, reading.is_complete) == (15, 150, 135, False)
-        assert reading.complete == good
-        assert [group.id for group in reading.older] == [row["id"] for row in full[15:]]
-
-
-def test_a_complete_list_replaces_an_incomplete_one() -> None:
-    before, after = ({"count": count, "items": rows(count)} for count in (3, 2))
-    short = {"count": 3, "items": rows(1)}
-    with scripted_cloud(respond(200, before), respond(200, short), respond(200, short), respond(200, after)) as cloud:
-        client = cloud.client()
-        readings = [client.list_server_groups() for _ in range(3)]
-
-    assert [len(reading.value) for reading in readings] == [3, 1, 2]
-    assert [len(reading.older) for reading in readings] == [0, 2, 0]
-    assert readings[-1].complete is None
-
-
-def test_an_incomplete_list_can_be_the_first_list() -> None:
-    with scripted_cloud(respond(200, {"count": 300, "items": rows(15)})) as cloud:
-        client = cloud.client()
-        readings = [client.list_server_groups() for _ in range(2)]
-
-    for reading in readings:
-        assert (len(reading.value), reading.total, reading.complete, reading.older) == (15, 300, None, ())
-
-
-def test_an_outage_after_an_incomplete_list_keeps_the_complete_one() -> None:
-    full, short = ({"count": 3, "items": rows(count)} for count in (3, 1))
-    with scripted_cloud(respond(200, full), respond(200, short), respond(200, short), respond(503, {})) as cloud:
-        client = cloud.client()
-        _, incomplete, copy = (client.list_server_groups() for _ in range(3))
-
-    assert isinstance(copy.problem, errors.UnavailableError)
-    assert (copy.value, copy.complete, len(copy.older)) == (incomplete.value, incomplete.complete, 2)
+    assert (len(reading.value), reading.total, reading.unreadable, reading.is_complete) == (15, 150, 135, False)
 
 
 def test_a_list_is_complete_with_a_group_that_was_added_between_pages() -> None:
@@ -420,16 +359,6 @@ def test_requests_no_more_pages_after_the_limit_of_bytes() -> None:
     assert peak < 250_000_000
 
 
-def test_keeps_the_last_list_if_the_next_one_is_too_large() -> None:
-    too_large = {"count": 2, "items": [{"id": "a", "description": "x" * 60_000}, {"id": "b"}]}
-    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), respond(200, too_large)) as cloud:
-        client = cloud.client(limits=replace(LONG_LIMITS, list_bytes=50_000))
-        good, copy = (client.list_server_groups() for _ in range(2))
-
-    assert copy.value == good.value
-    assert isinstance(copy.problem, errors.ListTooLargeError)
-
-
 def test_the_limits_apply_to_each_read_of_a_list_separately() -> None:
     with scripted_cloud(respond(200, {"count": 4, "items": rows(3)})) as cloud:
         reading = cloud.client(limits=replace(LONG_LIMITS, list_rows=5)).list_server_groups()
@@ -457,17 +386,6 @@ def test_rejects_a_list_without_a_valid_count(body: object) -> None:
             client.list_server_groups()
 
 
-def test_returns_the_last_list_while_the_cloud_is_unavailable() -> None:
-    with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), reset) as cloud:
-        client = cloud.client()
-        good = client.list_server_groups()
-
-        copy = client.list_server_groups()
-
-    assert (copy.value, copy.as_of) == (good.value, good.as_of)
-    assert isinstance(copy.problem, errors.UnavailableError)
-
-
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_raises_if_the_cloud_rejects_the_list(status: int) -> None:
     with scripted_cloud(respond(200, {"count": 1, "items": [{"id": "a"}]}), respond(status, {})) as cloud:
@@ -478,23 +396,12 @@ def test_raises_if_the_cloud_rejects_the_list(status: int) -> None:
             client.list_server_groups()
 
 
-def test_raises_if_there_is_no_last_list() -> None:
+def test_raises_if_the_cloud_is_unavailable() -> None:
     with scripted_cloud(respond(503, {"error_code": "WKS.00050902", "error_msg": "unavailable"})) as cloud:
         client = cloud.client()
 
         with pytest.raises(errors.UnavailableError, match=r"WKS\.00050902"):
             client.list_server_groups()
-
-
-def test_returns_the_current_list_after_an_outage() -> None:
-    first, second = ({"count": 1, "items": [{"id": name}]} for name in "ab")
-    broken = [respond(503, {})] * 3
-    with scripted_cloud(respond(200, first), *broken, respond(200, second)) as cloud:
-        client = cloud.client()
-        readings = [client.list_server_groups() for _ in range(3)]
-
-    assert [reading.value[0].id for reading in readings] == ["a", "a", "b"]
-    assert [reading.problem is None for reading in readings] == [True, False, True]
 
 
 def test_counts_the_servers_of_a_group_by_status() -> None:
