@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
@@ -9,39 +11,44 @@ from django.utils import timezone
 
 from dashboard.cloud.resources import ServerGroup
 from dashboard.inventory.columns import columns_of, completed, detail_columns_of
+from dashboard.inventory.copying import is_older
 from dashboard.inventory.differences import Compared, compare
 from dashboard.inventory.models import Difference, GroupCopy, ProjectCopy
 
 logger = logging.getLogger(__name__)
 
 
-def store_written(project: str, group: ServerGroup, *, written: Sequence[str], watched: Sequence[str]) -> None:
+def store_written(
+    project: str, group: ServerGroup, *, begun_at: datetime, written: Sequence[str], watched: Sequence[str]
+) -> None:
     """Store the read that verified a write. An error of the database is logged: the write itself has succeeded.
 
-    `written` has the paths that the write changed. They are no changes outside the dashboard. The read can show such a
-    change in another of the `watched` paths.
+    `begun_at` is the start of the read. If the copy has a newer one, this one is ignored. `written` has the paths that
+    the write changed. They are no changes outside the dashboard. The read can show such a change in another of the
+    `watched` paths.
     """
     try:
         with transaction.atomic():
-            _store(project, group, written, watched)
+            row = GroupCopy.objects.of(project).select_for_update().filter(group_id=group.id).first()
+            if row is not None and not is_older(begun_at, row.read_at, timezone.now()):
+                _store(row, group, Compared(begun_at, row.read_at), written, watched)
     except (DatabaseError, InterfaceError):
         logger.exception("The copy of group %s could not be changed", group.id)
 
 
-def _store(project: str, group: ServerGroup, written: Sequence[str], watched: Sequence[str]) -> None:
-    row = GroupCopy.objects.of(project).select_for_update().filter(group_id=group.id).first()
-    if row is None:
-        return
-    now, status = timezone.now(), row.status
+def _store(row: GroupCopy, group: ServerGroup, read: Compared, written: Sequence[str], watched: Sequence[str]) -> None:
+    status = row.status
     for path in written:
         row.baseline[path] = group.value(path)
         row.suspected.pop(path, None)
-    Difference.objects.bulk_create(compare(row, group, watched, Compared(now, row.read_at)))
-    for name, value in (columns_of(completed(group, row.data)) | detail_columns_of(group)).items():
+    Difference.objects.bulk_create(compare(row, group, watched, read))
+    # Only a refresh writes the rows of the tags, so the tags stay as they are.
+    listed = columns_of(replace(completed(group, row.data), tags=row.group.tags))
+    for name, value in (listed | detail_columns_of(group)).items():
         setattr(row, name, value)
-    row.read_at = row.written_at = row.details_as_of = now
+    row.read_at = row.written_at = row.details_as_of = read.begun_at
     row.save()
-    _count(project, status, row.status)
+    _count(row.project, status, row.status)
 
 
 def _count(project: str, before: bool | None, after: bool | None) -> None:

@@ -23,22 +23,30 @@ WAITS_IN_REQUEST = WAITS[:2]
 """A page waits for these reads. Then it shows the change as pending and reads again by itself."""
 
 
-def read_back(project: Project, group_id: str, paths: Iterable[str]) -> ServerGroup:
+@dataclass(frozen=True)
+class GroupRead:
+    """A group, and the start of the read that returned it."""
+
+    group: ServerGroup
+    begun_at: datetime
+
+
+def read_back(project: Project, group_id: str, paths: Iterable[str]) -> GroupRead:
     """Read a group. Values of `paths` that ShowServerGroup omits come from the list, if the list has them.
 
     Raises CloudError when the group cannot be read.
     """
-    client = client_for(project)
+    client, begun_at = client_for(project), timezone.now()
     group = client.show_server_group(group_id)
     missing = [path for path in paths if group.value(path) is None and "." not in path]
     if not missing:
-        return group
+        return GroupRead(group, begun_at)
     try:
         listed = client.find_in_list(group_id)
     except CloudError:
-        return group
+        return GroupRead(group, begun_at)
     values: dict[str, Any] = {path: listed.value(path) for path in missing} if listed else {}
-    return replace(group, **values)
+    return GroupRead(replace(group, **values), begun_at)
 
 
 def check_read(

@@ -1,110 +1,171 @@
 """Record the changes that someone made outside the dashboard, such as in the cloud's console.
 
 The inventory stores each difference that two of its reads agree on. A difference that a change in the ledger explains
-is no news. While a change of the same field is unsettled or observed, the difference waits for its outcome.
+is dropped. While such a change is unsettled or observed, the difference waits for its outcome.
 """
 
-import hashlib
-import logging
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from dashboard.audit.ledger.services import Attempt, Change, LedgerError, OutcomeDetails, reading_ledger, record_closed
-from dashboard.audit.models import OBSERVED_FOR, ChangeIntent, Kind, Outcome
+from django.utils import timezone
+
+from dashboard.audit.ledger.group_history import WITHOUT_EFFECT
+from dashboard.audit.ledger.services import Change, OutsideChange, appending, reading_ledger, record_outside
+from dashboard.audit.models import OBSERVED_FOR, ChangeIntent, Kind, OpenChange, Outcome, Value
 from dashboard.inventory.models import Difference, GroupCopy
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.ledger_texts import field_change
 
-logger = logging.getLogger(__name__)
-
 EXISTENCE = "id"
 """The field of a change that created or deleted a group."""
+STALE_FOR = timedelta(seconds=30)
+"""A read that began this long after a verification can still show the old value."""
+LAST_READ_WITHIN = timedelta(minutes=1)
+"""After the end of an observation, its last read is recorded within this time."""
+_TIME = "%Y-%m-%d %H:%M:%S"
+_INTERVAL = re.compile(r"between (\S+ \S+) and (\S+ \S+) UTC\.$")
+
+
+@dataclass(frozen=True)
+class OwnChange:
+    """A change in the ledger that was or may have been sent, and the values that the cloud has after it, by path.
+
+    `applied_until` is the start of the last read that can still show the values before. The outcome of an open change
+    is not final yet.
+    """
+
+    values: Mapping[str, Value]
+    applied_until: datetime
+    is_open: bool
+
+    def explains(self, row: Difference) -> bool:
+        is_same_value = row.path in self.values and self.values[row.path] == row.after
+        return is_same_value and row.since <= self.applied_until
 
 
 def record_outside_changes() -> None:
-    """Record or drop each difference that can be decided now. Safe to repeat, and for several processes."""
-    differences = Difference.objects.order_by("project", "group_id", "since", "until", "id")
-    for _, rows in groupby(differences, key=lambda row: (row.project, row.group_id, row.since, row.until)):
-        try:
-            _decide(list(rows))
-        except LedgerError:
-            logger.exception("A change outside the dashboard could not be recorded and is tried again")
+    """Record or drop each difference that can be decided now. Raises LedgerError: the other differences then wait.
 
-
-def _decide(rows: Sequence[Difference]) -> None:
-    """Decide the differences of one group between two reads."""
-    new, done = [], []
-    for row in rows:
-        explanations = [change for change in _own_changes(row) if _explains(change, row)]
-        if any(_is_open(change) for change in explanations):
-            continue
-        done.append(row.pk)
-        if not explanations:
-            new.append(row)
-    if new:
-        _record(new)
-    Difference.objects.filter(pk__in=done).delete()
-
-
-def _record(rows: Sequence[Difference]) -> None:
-    first = rows[0]
-    changes = tuple(_change(row) for row in rows)
-    attempt = Attempt(
-        project=first.project,
-        group_id=first.group_id,
-        group_name=first.group_name or first.group_id,
-        changes=changes,
-        kind=Kind.OUTSIDE,
-        reason="",
-        by=None,
-        key=hashlib.sha256(f"outside/{[row.pk for row in rows]}/{first}/{first.until}".encode()).hexdigest(),
-    )
-    proof = (
-        "Two reads show the new value. It changed outside the dashboard between "
-        f"{first.since:%Y-%m-%d %H:%M:%S} and {first.until:%Y-%m-%d %H:%M:%S} UTC."
-    )
-    entry = record_closed(attempt, OutcomeDetails(Outcome.APPLIED, proof))
-    copy = GroupCopy.objects.filter(project=first.project, group_id=first.group_id)
-    copy.update(changed_outside_at=entry.at)
-
-
-def _change(row: Difference) -> Change:
-    if row.path:
-        return field_change(row.path, row.before, row.after)
-    return Change(EXISTENCE, "Server group", row.before, row.after)
-
-
-def _own_changes(row: Difference) -> Iterator[ChangeIntent]:
-    """The changes in the ledger that may have made a difference, with their rows."""
-    if not row.path:
-        return
-    since = row.since - OBSERVED_FOR - timedelta(minutes=1)
+    The entries of a group and the deletion of its differences are one transaction, which holds the write lock of the
+    ledger. So each difference is recorded once, also if the process is killed or another one does the same.
+    """
     with reading_ledger():
-        for group_id in (row.group_id, *_primaries(row)):
-            changes = ChangeIntent.objects.for_group(row.project, group_id).exclude(kind=Kind.OUTSIDE)
-            yield from changes.touching(row.path).filter(at__gte=since, at__lte=row.until).with_rows()
+        groups = list(Difference.objects.order_by("project", "group_id").values_list("project", "group_id").distinct())
+    for project, group_id in groups:
+        with appending():
+            entries = _decide(project, group_id)
+        if entries:
+            # After the transaction: a refresh may hold the row, and no write may wait for a refresh.
+            copy = GroupCopy.objects.filter(project=project, group_id=group_id)
+            copy.update(changed_outside_at=max(entry.at for entry in entries))
 
 
-def _primaries(row: Difference) -> tuple[str, ...]:
-    """The primary groups whose change of the field the cloud also makes in this group."""
-    if not BY_PATH[row.path].cascades:
+def _decide(project: str, group_id: str) -> list[ChangeIntent]:
+    """Record the differences of a group that no change in the ledger explains. The order of each field is kept."""
+    rows = list(Difference.objects.filter(project=project, group_id=group_id))
+    own = _own_changes(project, group_id, rows) if rows else []
+    waiting: set[str] = set()
+    decided, outside = [], []
+    for row in rows:
+        explanations = [change for change in own if change.explains(row)]
+        if row.path in waiting or any(change.is_open for change in explanations):
+            waiting.add(row.path)
+            continue
+        decided.append(row.pk)
+        if not explanations:
+            outside.append(row)
+    intervals = groupby(sorted(outside, key=_interval), key=_interval)
+    entries = [_record(list(together)) for _, together in intervals]
+    Difference.objects.filter(pk__in=decided).delete()
+    return entries
+
+
+def _interval(row: Difference) -> tuple[datetime, datetime, bool]:
+    """What the differences of one entry have in common. A new or a vanished group has its own entry."""
+    return row.since, row.until, bool(row.path)
+
+
+def _own_changes(project: str, group_id: str, rows: Sequence[Difference]) -> list[OwnChange]:
+    """Find the changes that can be the cause of a difference: those of the group, and those of its primary groups."""
+    group_ids = [group_id, *_primary_ids(project, group_id, rows)]
+    since = min(row.since for row in rows) - OBSERVED_FOR - LAST_READ_WITHIN
+    changes = ChangeIntent.objects.filter(project=project, group_id__in=group_ids, at__gte=since)
+    listed = set(OpenChange.objects.filter(project=project, group_id__in=group_ids).values_list("number", flat=True))
+    found = (
+        _own_change(change, group_id, is_listed=change.number in listed)
+        for change in changes.exclude(kind__in=(Kind.OUTSIDE, Kind.DENIED)).with_rows()
+    )
+    return [change for change in found if change is not None]
+
+
+def _primary_ids(project: str, group_id: str, rows: Sequence[Difference]) -> tuple[str, ...]:
+    if not any(_cascades(row.path) for row in rows):
         return ()
-    copy = GroupCopy.objects.filter(project=row.project, group_id=row.group_id).first()
+    copy = GroupCopy.objects.filter(project=project, group_id=group_id).first()
     return copy.group.primary_server_group_ids if copy else ()
 
 
-def _explains(change: ChangeIntent, row: Difference) -> bool:
-    """Whether the change set this value and was, or may have been, applied after the last read of the old one."""
-    sent = {field.field: field.after for field in change.fields.all()}
-    if sent.get(row.path) != row.after:
-        return False
+def _cascades(path: str) -> bool:
+    return path in BY_PATH and BY_PATH[path].cascades
+
+
+def _own_change(change: ChangeIntent, group_id: str, *, is_listed: bool) -> OwnChange | None:
+    """The change as a cause of differences of the group; None if nothing was sent or the cloud did not apply it."""
     last = change.last_outcome
-    if _is_open(change) or last is None:
-        return True
-    applied = {Outcome.APPLIED, Outcome.ACCEPTED}
-    return last.outcome in applied and last.at >= row.since
+    is_open = is_listed and timezone.now() < change.observed_until + LAST_READ_WITHIN
+    is_closed_attempt = last is not None and last.number == change.number
+    if is_closed_attempt or (last is not None and last.outcome in WITHOUT_EFFECT and not is_open):
+        return None
+    is_applied = last is not None and last.outcome == Outcome.APPLIED
+    is_own_group = change.group_id == group_id
+    return OwnChange(
+        {row.field: row.after for row in change.fields.all() if is_own_group or _cascades(row.field)},
+        last.at + STALE_FOR if last and is_applied else change.observed_until,
+        is_open,
+    )
 
 
-def _is_open(change: ChangeIntent) -> bool:
-    return not change.is_settled or change.is_observed
+def _record(rows: Sequence[Difference]) -> ChangeIntent:
+    """Record the differences of one group between two reads as one entry."""
+    first = rows[0]
+    return record_outside(
+        OutsideChange(
+            project=first.project,
+            group_id=first.group_id,
+            group_name=first.group_name or first.group_id,
+            changes=tuple(_change(row) for row in rows),
+            proof=f"{_sentences(rows)} between {first.since:{_TIME}} and {first.until:{_TIME}} UTC.",
+        )
+    )
+
+
+def _change(row: Difference) -> Change:
+    if not row.path:
+        return Change(EXISTENCE, "Server group", row.before, row.after)
+    if row.path not in BY_PATH:
+        return Change(row.path, row.path, row.before, row.after)
+    return field_change(row.path, row.before, row.after)
+
+
+def _sentences(rows: Sequence[Difference]) -> str:
+    """What the reads showed, in English, without the times."""
+    if not rows[0].path:
+        is_new = rows[0].after is not None
+        reads, what = (
+            ("Two reads show the new group.", "created") if is_new else ("No read finds the group.", "deleted")
+        )
+        return f"{reads} It was {what} outside the dashboard"
+    if len(rows) > 1:
+        return "Two reads show the new values. They changed outside the dashboard"
+    return "Two reads show the new value. It changed outside the dashboard"
+
+
+def interval_of(proof: str) -> tuple[datetime, datetime] | None:
+    """The times of the two reads between which a change happened, from the proof of its entry."""
+    if (match := _INTERVAL.search(proof)) is None:
+        return None
+    since, until = (datetime.strptime(text, _TIME).replace(tzinfo=UTC) for text in match.groups())
+    return since, until

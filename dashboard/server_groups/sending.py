@@ -23,7 +23,7 @@ from dashboard.cloud.errors import CloudError, NotSentError, OutcomeUnknownError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check
-from dashboard.server_groups.copy_updates import store_applied
+from dashboard.server_groups.copy_updates import store_outcome
 from dashboard.server_groups.fields import FIELDS, missing_siblings, payload
 from dashboard.server_groups.ledger_texts import field_change, field_labels, known_outcome, unknown_outcome
 
@@ -136,19 +136,20 @@ def _send_again(sending: Sending, stopped: SendAgainError) -> WriteResult:
         return _stop_sending(sending, stopped)
     time.sleep(stopped.retry_after)
     try:
-        now = _read(sending)
+        read = _read(sending)
     except CloudError:
         return _stop_sending(sending, stopped)
-    details = outcome_check.check_read(sending.attempt.changes, now, is_accepted=False, is_last=False)
+    details = outcome_check.check_read(sending.attempt.changes, read.group, is_accepted=False, is_last=False)
     if details is not None:
-        return _record(sending, now, details)
+        return _record(sending, read, details)
+    now = read.group
     is_hidden = any(now.value(path) is None for path in sending.changes)
     if is_hidden or missing_siblings(sending.changes, now):
         return _stop_sending(sending, stopped)
     others = [path for path in sending.changes if differs(sending.before.value(path), now.value(path))]
     if others:
         sentence = f"Someone else changed {field_labels(others)} after the first PATCH. It was not sent again."
-        return _record(sending, now, known_outcome(stopped, Outcome.CONFLICT, sentence))
+        return _record(sending, read, known_outcome(stopped, Outcome.CONFLICT, sentence))
     return send(replace(sending, before=now), stopped=stopped)
 
 
@@ -166,14 +167,14 @@ def _read_after_rejection(sending: Sending, error: CloudError) -> WriteResult:
     """Record the rejection at once. A read after it shows the values in the cloud and may correct the outcome."""
     record_outcome(sending.intent, known_outcome(error, Outcome.REJECTED, "The cloud refused the change."))
     try:
-        group = _read(sending)
+        read = _read(sending)
     except CloudError:
         return WriteResult(sending.intent)
-    details = outcome_check.check_read(sending.attempt.changes, group, is_accepted=False, is_last=True)
+    details = outcome_check.check_read(sending.attempt.changes, read.group, is_accepted=False, is_last=True)
     if details is not None and details.outcome in {Outcome.APPLIED, Outcome.CONFLICT}:
         record_outcome(sending.intent, details)
-        store_applied(sending.request.project, group, sending.attempt.changes, details)
-    return WriteResult(sending.intent, group)
+        store_outcome(sending.request.project, read, sending.attempt.changes, details)
+    return WriteResult(sending.intent, read.group)
 
 
 def _verify(
@@ -184,17 +185,18 @@ def _verify(
     `accepted` is the response of a successful PATCH. `otherwise` is the outcome if the last read shows the old values.
     Without it a later read settles the change.
     """
-    group = None
+    read = None
     for _ in _waits(is_response_lost=accepted is None and otherwise is None):
         try:
-            group = _read(sending)
+            read = _read(sending)
         except CloudError:
             continue
         details = outcome_check.check_read(
-            sending.attempt.changes, group, is_accepted=accepted is not None, is_last=False
+            sending.attempt.changes, read.group, is_accepted=accepted is not None, is_last=False
         )
         if details is not None:
-            return _record(sending, group, _with_response(details, accepted))
+            return _record(sending, read, _with_response(details, accepted))
+    group = read.group if read else None
     if accepted is not None:
         unknown = OutcomeDetails(Outcome.UNKNOWN, f"{ACCEPTED_PROOF} no read has shown the new values yet.")
         record_outcome(sending.intent, _with_response(unknown, accepted))
@@ -223,18 +225,18 @@ def _after_last_read(sending: Sending, group: ServerGroup | None, otherwise: Out
     return replace(otherwise, proof=f"{otherwise.proof} {found.proof}")
 
 
-def _read(sending: Sending) -> ServerGroup:
+def _read(sending: Sending) -> outcome_check.GroupRead:
     return outcome_check.read_back(sending.request.project, sending.request.group_id, sending.changes)
 
 
-def _record(sending: Sending, group: ServerGroup, details: OutcomeDetails) -> WriteResult:
-    others = _changed_by_others(sending, group)
+def _record(sending: Sending, read: outcome_check.GroupRead, details: OutcomeDetails) -> WriteResult:
+    others = _changed_by_others(sending, read.group)
     if others:
         proof = f"{details.proof} Someone else changed other fields at the same time: {field_labels(others)}."
         details = replace(details, proof=proof)
     record_outcome(sending.intent, details)
-    store_applied(sending.request.project, group, sending.attempt.changes, details)
-    return WriteResult(sending.intent, group, others)
+    store_outcome(sending.request.project, read, sending.attempt.changes, details)
+    return WriteResult(sending.intent, read.group, others)
 
 
 def _with_response(details: OutcomeDetails, response: UpdateResponse | None) -> OutcomeDetails:

@@ -140,7 +140,7 @@ def _write_in_queue(request: WriteRequest) -> WriteResult:
 def _write(request: WriteRequest) -> WriteResult:
     newest = last_intent(request.project.slug, request.group_id)
     try:
-        before = outcome_check.read_back(request.project, request.group_id, request.changes)
+        before = outcome_check.read_back(request.project, request.group_id, request.changes).group
     except (NotFoundError, CircuitOpenError):
         raise
     except CloudError as error:

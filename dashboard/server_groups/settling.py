@@ -24,7 +24,7 @@ from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check
-from dashboard.server_groups.copy_updates import store_applied
+from dashboard.server_groups.copy_updates import store_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +70,22 @@ def settle_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     if intent.is_settled or timezone.now() < outcome_check.settles_from(intent):
         return intent
     try:
-        group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
+        read = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         return intent
     # Search for later changes after the read: each change that the read may show has an intent by now.
-    details = _overwritten(intent) or outcome_check.check_later(intent, group)
+    details = _overwritten(intent) or outcome_check.check_later(intent, read.group)
     if details is None or (intent.last_outcome and details.outcome == intent.last_outcome.outcome):
         return intent
     record_outcome(intent, details)
-    store_applied(project, group, outcome_check.changes_of(intent), details)
+    store_outcome(project, read, outcome_check.changes_of(intent), details)
     return ChangeIntent.objects.get(pk=intent.pk)
 
 
 def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
     """Read the group once and correct the outcome of an observed change that was applied late. Raises LedgerError."""
     try:
-        group = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
+        read = outcome_check.read_back(project, intent.group_id, [row.field for row in intent.fields.all()])
     except CloudError:
         observe_again(intent)
         return intent
@@ -94,10 +94,10 @@ def observe_change(*, project: Project, intent: ChangeIntent) -> ChangeIntent:
         end_observation(intent)
         return find_intent(intent.number)
     observe_again(intent)
-    details = _correction(intent, group)
+    details = _correction(intent, read.group)
     if details is not None and (later is None or details.outcome == Outcome.APPLIED):
         record_outcome(intent, details)
-        store_applied(project, group, outcome_check.changes_of(intent), details)
+        store_outcome(project, read, outcome_check.changes_of(intent), details)
     return find_intent(intent.number)
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db.models import QuerySet
 from django.test import Client
 
 from dashboard.accounts.models import Actor
+from dashboard.audit.ledger.services import LedgerError
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.client import client_for
 from dashboard.cloud.projects import Project
@@ -26,10 +28,7 @@ pytestmark = pytest.mark.django_db
 
 SINCE = datetime(2026, 11, 24, 10, 42, 7, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 24, 10, 42, 22, tzinfo=UTC)
-PROOF = (
-    "Two reads show the new value. It changed outside the dashboard between 2026-11-24 10:42:07 and "
-    "2026-11-24 10:42:22 UTC."
-)
+BETWEEN = "outside the dashboard between 2026-11-24 10:42:07 and 2026-11-24 10:42:22 UTC."
 ACTIVITY = "/projects/default/audit/"
 
 
@@ -71,7 +70,8 @@ def test_the_differences_between_two_reads_of_a_group_are_one_entry() -> None:
         outside({"description": ("", "CAD")}, group="finance-apps"),
     ]
     entry = ChangeIntent.objects.get(group_name="design-pool")
-    assert (entry.actor_id, entry.from_address, entry.outcomes.get().proof) == (None, "", PROOF)
+    proof = f"Two reads show the new values. They changed {BETWEEN}"
+    assert (entry.actor_id, entry.from_address, entry.outcomes.get().proof) == (None, "", proof)
     assert Difference.objects.count() == 0
 
 
@@ -184,19 +184,23 @@ def test_nothing_is_lost_while_the_ledger_is_unavailable(committed: None) -> Non
     found("name", "design", "design-pool")
 
     with without_table():
-        record_outside_changes()
+        with pytest.raises(LedgerError):
+            record_outside_changes()
         waiting = Difference.objects.count()
     record_outside_changes()
 
     assert (waiting, ledger()) == (1, [outside({"name": ("design", "design-pool")})])
 
 
-def test_a_process_that_stops_after_the_entry_does_not_record_it_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_stops_after_the_entry_does_not_record_it_twice(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found("name", "design", "design-pool")
     with monkeypatch.context() as patched:
-        patched.setattr(Difference.objects, "filter", lambda **_: 1 / 0)
+        patched.setattr(QuerySet, "delete", lambda _rows: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             record_outside_changes()
+    assert ledger() == []
 
     record_outside_changes()
 

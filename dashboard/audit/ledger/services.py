@@ -70,7 +70,6 @@ class Attempt:
     """The content of an intent.
 
     `group_name` is the name at the time of the change. `key` identifies a submitted form: it is recorded only once.
-    `by` is None for a change outside the dashboard.
     """
 
     project: str
@@ -79,8 +78,19 @@ class Attempt:
     changes: tuple[Change, ...]
     kind: Kind
     reason: str
-    by: Actor | None
+    by: Actor
     key: str
+
+
+@dataclass(frozen=True)
+class OutsideChange:
+    """A change to a group that someone made outside the dashboard. `proof` says how it was found."""
+
+    project: str
+    group_id: str
+    group_name: str
+    changes: tuple[Change, ...]
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -254,7 +264,8 @@ def find_later(intent: ChangeIntent) -> ChangeIntent | None:
     """Find a later change to a field of this one that was applied, or may have been applied.
 
     A later change that is *not applied so far* counts only if this intent has an outcome. If both set the same value,
-    a late application counts for the later change.
+    a late application counts for the later change. A change outside the dashboard was found by a read, so a read
+    decides.
     """
     may_be_applied = {Outcome.APPLIED, Outcome.ACCEPTED, Outcome.CONFLICT, Outcome.UNKNOWN}
     if intent.is_settled:
@@ -262,6 +273,7 @@ def find_later(intent: ChangeIntent) -> ChangeIntent | None:
     fields = {row.field for row in intent.fields.all()}
     with reading_ledger():
         later = ChangeIntent.objects.for_group(intent.project, intent.group_id).filter(number__gt=intent.number)
+        later = later.exclude(kind=Kind.OUTSIDE)
         for change in later.order_by("number").with_rows():
             last = change.last_outcome
             counts = last is None or last.outcome in may_be_applied
@@ -397,6 +409,14 @@ def record_closed(attempt: Attempt, details: OutcomeDetails) -> ChangeIntent:
         return _append_change(_intent_facts(attempt) | _outcome_facts(details))
 
 
+def record_outside(change: OutsideChange) -> ChangeIntent:
+    """Record a change outside the dashboard, in the transaction of the caller if there is one. Raises LedgerError."""
+    facts = _group_facts(change.project, change.group_id, change.group_name, change.changes)
+    nobody = {"key": None, "actor": "", "actor_id": None, "from_address": "", "kind": Kind.OUTSIDE, "reason": ""}
+    with appending():
+        return _append_change(facts | nobody | _outcome_facts(OutcomeDetails(Outcome.APPLIED, change.proof)))
+
+
 def record_event(event: Event) -> None:
     """Record a system event, in the transaction of the caller if there is one. Raises LedgerError."""
     with appending():
@@ -431,18 +451,23 @@ def _append(facts: Mapping[str, object]) -> Head:
 
 
 def _intent_facts(attempt: Attempt) -> dict[str, object]:
-    return NO_OUTCOME | {
+    return _group_facts(attempt.project, attempt.group_id, attempt.group_name, attempt.changes) | {
         "key": attempt.key,
-        "intent": None,
-        "project": attempt.project,
-        "group_id": _clean(attempt.group_id, 128),
-        "group_name": _clean(attempt.group_name, 255),
-        "actor": attempt.by.user.get_username() if attempt.by else "",
-        "actor_id": attempt.by.user.pk if attempt.by else None,
-        "from_address": attempt.by.address if attempt.by else "",
+        "actor": attempt.by.user.get_username(),
+        "actor_id": attempt.by.user.pk,
+        "from_address": attempt.by.address,
         "kind": attempt.kind,
         "reason": _clean(attempt.reason),
-        "changes": _changes(attempt.changes),
+    }
+
+
+def _group_facts(project: str, group_id: str, group_name: str, changes: tuple[Change, ...]) -> dict[str, object]:
+    return NO_OUTCOME | {
+        "intent": None,
+        "project": project,
+        "group_id": _clean(group_id, 128),
+        "group_name": _clean(group_name, 255),
+        "changes": _changes(changes),
     }
 
 
