@@ -160,7 +160,7 @@ class ChangeIntent(LedgerRow):
     group_name = models.CharField(max_length=255)
     actor = models.CharField(max_length=150)
     actor_id = models.BigIntegerField(null=True)
-    """Null for a change outside the dashboard: the person is not known. Then `actor` is empty."""
+    """Null for a change outside the dashboard, whose author is unknown. Then `actor` is empty."""
     from_address = models.CharField(max_length=64)
     kind = models.CharField(max_length=16, choices=Kind)
     reason = models.TextField(blank=True)

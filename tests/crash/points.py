@@ -19,6 +19,7 @@ EDITING = "dashboard.server_groups.editing"
 SETTLING = "dashboard.server_groups.settling"
 LEDGER = "dashboard.audit.ledger.services"
 ARCHIVE = "dashboard.audit.integrity.archive"
+OUTSIDE = "dashboard.server_groups.outside"
 CLIENT = "dashboard.cloud.client:Client"
 
 
@@ -72,6 +73,14 @@ WHILE_ARCHIVING = {
     "archive marker written, nothing deleted": Point(ARCHIVE, "record_event", is_after=True),
     "rows deleted, not committed": Point(ARCHIVE, "missing_guards", time=2),
     "rows deleted, no checkpoint": Point(LEDGER, "write_checkpoint"),
+}
+
+WHILE_RECORDING_OUTSIDE = {
+    "nothing written": Point(OUTSIDE, "_own_changes", is_after=True),
+    "entry written, not committed": Point(OUTSIDE, "record_outside", is_after=True),
+    "differences deleted, not committed": Point(OUTSIDE, "_decide", is_after=True),
+    "committed, no checkpoint": Point(LEDGER, "write_checkpoint"),
+    "before the next group": Point(OUTSIDE, "_decide", time=2),
 }
 
 

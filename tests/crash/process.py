@@ -34,9 +34,10 @@ from dashboard.audit.integrity.verification import verify  # noqa: E402
 from dashboard.audit.ledger.guards import missing_guards  # noqa: E402 (Django is set up above)
 from dashboard.audit.ledger.services import Event, list_unsettled, record_event  # noqa: E402
 from dashboard.audit.models import EventKind  # noqa: E402 (Django is set up above)
+from dashboard.inventory.models import Difference  # noqa: E402 (Django is set up above)
 from dashboard.worker.jobs import Worker  # noqa: E402
 from tests.crash.dashboards import PASSWORD  # noqa: E402
-from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_SETTLING, arm  # noqa: E402
+from tests.crash.points import POINTS, WHILE_ARCHIVING, WHILE_RECORDING_OUTSIDE, WHILE_SETTLING, arm  # noqa: E402
 from tests.crash.quick import LEASE_SECONDS, shorten  # noqa: E402
 
 assert get_resolver().url_patterns  # load the views
@@ -113,6 +114,28 @@ def archive(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def find_outside(job: dict[str, Any]) -> dict[str, Any]:
+    """Store two differences of each group, as the inventory does."""
+    times = {
+        "since": datetime(2026, 3, 14, 10, 42, 7, tzinfo=UTC),
+        "until": datetime(2026, 3, 14, 10, 42, 22, tzinfo=UTC),
+    }
+    Difference.objects.bulk_create(
+        Difference(project="default", group_id=f"g-{number}", path=path, before="old", after="new", **times)
+        for number in range(job["groups"])
+        for path in ("name", "description")
+    )
+    return {}
+
+
+def record_outside(job: dict[str, Any]) -> dict[str, Any]:
+    """Record the changes from outside, and return the number of differences that are left."""
+    if job.get("point"):
+        arm(WHILE_RECORDING_OUTSIDE[job["point"]])
+    Worker().record_outside()
+    return {"left": Difference.objects.count()}
+
+
 def inspect(_job: dict[str, Any]) -> dict[str, Any]:
     numbers = [json.loads(row.json)["number"] for row in all_rows()]
     return {"numbers": numbers, "verified": verify().count, "unguarded": missing_guards()}
@@ -126,6 +149,8 @@ JOBS = {
     "read": read,
     "work": work,
     "archive": archive,
+    "find_outside": find_outside,
+    "record_outside": record_outside,
     "inspect": inspect,
 }
 

@@ -19,7 +19,7 @@ from dashboard.inventory.models import Difference, GroupCopy, ProjectCopy
 from dashboard.server_groups.outside import record_outside_changes
 from dashboard.server_groups.services import switch_server_group, update_server_group
 from dashboard.server_groups.settling import observe_due, settle_unsettled
-from tests.conftest import DESIGN_POOL, Simulated, fault
+from tests.conftest import DESIGN_POOL, Simulated, address, fault
 from tests.ledger import without_table
 from tests.markup import read, said, words
 from tests.server_groups.conftest import Entry, ledger
@@ -232,9 +232,9 @@ def test_a_broken_copy_does_not_change_the_outcome_of_a_write(
     assert GroupCopy.objects.get().status is True
 
 
-def test_pages_say_that_the_person_is_not_known(project: Project, client_as: Callable[[str], Client]) -> None:
+def test_pages_say_that_the_author_is_unknown(project: Project, client_as: Callable[[str], Client]) -> None:
     client, copy = client_as("administrator"), copied(project)
-    found("description", "CAD users", "CAD", since=datetime.now(UTC), until=datetime.now(UTC))
+    found("description", "CAD users", "CAD")
     record_outside_changes()
     entry = ChangeIntent.objects.get()
     copy.refresh_from_db()
@@ -250,6 +250,7 @@ def test_pages_say_that_the_person_is_not_known(project: Project, client_as: Cal
     assert "Someone outside the dashboard changed this group" in said(group)
     assert "Someone outside the dashboard changed design-pool" in said(page)
     assert "Not known. The change was made outside the dashboard" in said(page)
+    assert "between 24 Nov 2026, 10:42:07 UTC and 24 Nov 2026, 10:42:22 UTC" in said(page)
     assert "1 change was made outside the dashboard in the last 24 hours." in said(attention)
     assert f"{ACTIVITY}?kind=outside" in [link.attrs["href"] for link in read(attention).all("a")]
     assert "Someone outside" not in said(client.get(ACTIVITY, {"kind": "edit"}))
@@ -260,10 +261,47 @@ def test_pages_say_that_a_group_was_created_or_deleted(client_as: Callable[[str]
     found("", "gone", None, group_id="gone", group_name="old-pool")
     record_outside_changes()
 
-    page = words(said(client_as("auditor").get(ACTIVITY)))
+    client, created, deleted = client_as("administrator"), *ChangeIntent.objects.order_by("group_name")
+    page = said(client.get(ACTIVITY))
+    entries = [client.get(f"{ACTIVITY}{entry.number}/") for entry in (created, deleted)]
 
     assert "Someone outside the dashboard created design-pool" in page
+    assert f"Server group no value {DESIGN_POOL}" in page
     assert "Someone outside the dashboard deleted old-pool" in page
+    assert "Server group gone no value" in page
+    assert f"Two reads show the new group. It was created {BETWEEN}" in said(entries[0])
+    assert f"No read finds the group. It was deleted {BETWEEN}" in said(entries[1])
+    assert ["Revert" in said(entry) for entry in entries] == [False, False]
+
+
+def test_a_change_from_outside_is_reverted_like_any_other(
+    project: Project, simulator: Simulated, client_as: Callable[[str], Client]
+) -> None:
+    before, client = simulator.group()["description"], client_as("administrator")
+    simulator.change(description="theirs")
+    found("description", before, "theirs")
+    record_outside_changes()
+    number = ChangeIntent.objects.get().number
+
+    (link,) = [a.attrs["href"] for a in read(client.get(f"{ACTIVITY}{number}/")).all("a") if words(a.text) == "Revert"]
+    review = client.post(address("edit/review/"), read(client.get(link)).form("edit-form").fields)
+    client.post(address("edit/"), next(form.fields for form in read(review).forms if "key" in form.fields))
+
+    assert simulator.group()["description"] == before
+    assert [(entry.kind, entry.reason) for entry in ledger()] == [
+        ("outside", ""),
+        ("revert", f"Reverts entry {number}"),
+    ]
+
+
+def test_filters_of_a_person_show_no_change_from_outside(project: Project, client_as: Callable[[str], Client]) -> None:
+    client = client_as("auditor")
+    found("description", "CAD users", "theirs")
+    record_outside_changes()
+
+    pages = [client.get(ACTIVITY, query) for query in ({"actor": "auditor"}, {"q": "pool"}, {"field": "description"})]
+
+    assert ["Someone outside the dashboard changed design-pool" in said(page) for page in pages] == [False, True, True]
 
 
 def test_the_ledger_with_changes_from_outside_verifies(db: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -479,10 +479,11 @@ def test_the_worker_continues_after_any_error(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_job_that_hangs_does_not_delay_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = {
-        job: threading.Event()
-        for job in ("settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions")
-    }
+    names = (
+        *("settle", "observe", "record_outside", "verify", "write_checkpoint", "send_checkpoint", "clear_sessions"),
+        *("thin_out_loads", "refresh_inventory"),
+    )
+    turns = {job: threading.Event() for job in names}
 
     def hanging(job: str) -> Callable[[Worker], None]:
         def hang(_worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from django import template
@@ -11,8 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
-from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Outcome, Value
+from dashboard.audit.models import ChangeIntent, ChangeOutcome, FieldChange, Kind, Outcome, Value
 from dashboard.server_groups.fields import BY_PATH
+from dashboard.server_groups.outside import EXISTENCE, interval_of
 from dashboard.server_groups.reverting import entries_reverting, entry_reverted
 from dashboard.server_groups.text_differences import LONGEST, PartKind, TextPart, clip, compare, shorten
 
@@ -86,7 +88,7 @@ def _parts(change: FieldChange) -> list[TextPart]:
 def _marked(
     change: FieldChange, parts: Iterable[TextPart], between: str = "", marks: Mapping[PartKind, str] = MARKS
 ) -> SafeString:
-    is_known = {PartKind.REMOVED: change.before is not None}
+    is_known = {PartKind.REMOVED: change.before is not None or change.field == EXISTENCE}
     texts = ((marks[part.kind], _value(part.text, is_known=is_known.get(part.kind, True))) for part in parts)
     return mark_safe(between.join(format_html(mark, text) for mark, text in texts))  # noqa: S308 (each part is escaped)
 
@@ -138,6 +140,13 @@ def with_tickets(reason: str) -> SafeString:
 @register.filter
 def field_label(path: str) -> str:
     return str(BY_PATH[path].label) if path in BY_PATH else path
+
+
+@register.filter
+def interval(entry: ChangeIntent) -> tuple[datetime, datetime] | None:
+    """The times between which a change outside the dashboard happened; None for any other change."""
+    last = entry.last_outcome
+    return interval_of(last.proof) if last and entry.kind == Kind.OUTSIDE else None
 
 
 @register.filter
