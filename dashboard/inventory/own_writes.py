@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from dashboard.cloud.resources import ServerGroup
@@ -37,7 +36,8 @@ def store_written(
 
 
 def _store(row: GroupCopy, group: ServerGroup, read: Compared, written: Sequence[str], watched: Sequence[str]) -> None:
-    status = row.status
+    copy = ProjectCopy.objects.select_for_update().filter(slug=row.project).first()
+    counted = _counted(copy, row)
     for path in written:
         row.baseline[path] = group.value(path)
         row.suspected.pop(path, None)
@@ -48,9 +48,13 @@ def _store(row: GroupCopy, group: ServerGroup, read: Compared, written: Sequence
         setattr(row, name, value)
     row.read_at = row.written_at = row.details_as_of = read.begun_at
     row.save()
-    _count(row.project, status, row.status)
+    if copy is not None and counted != (now := _counted(copy, row)):
+        copy.groups_on += (now is True) - (counted is True)
+        copy.groups_off += (now is False) - (counted is False)
+        copy.save(update_fields=("groups_on", "groups_off"))
 
 
-def _count(project: str, before: bool | None, after: bool | None) -> None:
-    on, off = int(after is True) - int(before is True), int(after is False) - int(before is False)
-    ProjectCopy.objects.filter(pk=project).update(groups_on=F("groups_on") + on, groups_off=F("groups_off") + off)
+def _counted(copy: ProjectCopy | None, row: GroupCopy) -> bool | None:
+    """The status with which a group counts. The counts leave out a group that the last complete read lacks."""
+    is_latest = copy is not None and (copy.groups_as_of is None or row.read_at >= copy.groups_as_of)
+    return row.status if is_latest else None
