@@ -84,7 +84,7 @@ class CopyState:
     @property
     def is_refreshing(self) -> bool:
         """Whether a refresh that someone waits for has not ended."""
-        return (self.is_first or self.copy.is_asked_for) and self.problem is None
+        return self.copy.is_asked_for or (self.is_first and self.problem is None)
 
 
 def read_copy_state(project: Project, copy: ProjectCopy | None = None) -> CopyState:

@@ -18,8 +18,8 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
 def test_typing_filters_the_table_and_announces_the_number_of_groups(page: Page) -> None:
     page.get_by_role("searchbox").press_sequentially("finance")
 
-    expect(page.locator("#live")).to_have_text("3 groups found")
-    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("#live")).to_have_text("5 groups found")
+    expect(page.locator("tbody tr")).to_have_count(5)
     expect(page.get_by_role("searchbox")).to_be_focused()
     assert page.url.endswith(f"{LIST}?q=finance")
 
@@ -47,7 +47,7 @@ def test_back_and_forward_restore_filters_fields_and_table(site: Site, page: Pag
 
 
 def test_a_pasted_link_restores_the_view(page: Page) -> None:
-    page.goto(f"{LIST}?status=on&app_type=SESSION_DESKTOP_APP&sort=-servers")
+    page.goto(f"{LIST}?status=on&app_type=SESSION_DESKTOP_APP&sort=-ready")
 
     expect(page.get_by_label("Status")).to_have_value("on")
     expect(page.get_by_label("Application type")).to_have_value("SESSION_DESKTOP_APP")
@@ -64,11 +64,13 @@ def test_a_count_above_the_list_filters_the_list(page: Page) -> None:
 
 def test_sorting_keeps_the_filter_and_filtering_keeps_the_sort(page: Page) -> None:
     page.get_by_role("searchbox").fill("finance-")
-    expect(page.locator("#live")).to_have_text("3 groups found")
+    expect(page.locator("#live")).to_have_text("4 groups found")
 
     page.get_by_role("link", name="Name", exact=False).and_(page.locator("th a")).click()
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
-    expect(page.locator("tbody .cell-name a")).to_have_text(["finance-eu-standby", "finance-eu", "finance-apac"])
+    expect(page.locator("tbody .cell-name a")).to_have_text(
+        ["trading-floor", "finance-eu-standby", "finance-eu", "finance-apac"]
+    )
     page.get_by_role("searchbox").fill("finance-eu")
 
     expect(page.locator("tbody .cell-name a")).to_have_text(["finance-eu-standby", "finance-eu"])

@@ -326,16 +326,17 @@ def test_the_tab_order_of_the_list_is_its_reading_order(open_context: Callable[.
     page = open_context("help desk").new_page()
     page.goto(f"{LIST}?q=design-pool")
 
-    stops = _tab_stops(page, 28)
+    stops = _tab_stops(page, 29)
 
     assert stops[:5] == ["Skip to the content", "Streamwarden", "Server groups", "Activity", stops[4]]
     assert "help-desk: account" in stops[4]
     assert stops[5:] == [
         *("42 groups", "39 on", "3 off", "Refresh"),
         *("Name, description or ID", "Status", "Application type", "Role", "Image", "Tag"),
-        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "App groups"),
+        *("Status", "Name", "Application type", "Image", "System disk", "Servers ready", "Sessions"),
+        "App groups",
         *("design-pool", "design-pool", "design-pool-standby", "design-pool-standby"),
-        *stops[26:],
+        *stops[27:],
     ]
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 from dashboard.audit.models import ChangeIntent
 from tests.browser.browsing import LIST, Site, focused, switch_area, switch_of, switch_off
 from tests.conftest import address, fault
+from tests.inventory_copy import CopyBeforeLists
 
 EVERY_READ = {"match": {"method": "GET"}, "fault": "unavailable"}
 
@@ -136,7 +137,8 @@ def test_a_rejected_change_resets_the_switch_and_shows_the_error(site: Site, pag
     assert len(site.cloud.patches) == 1
 
 
-def test_the_counts_are_correct_after_a_switch_during_the_counting(page: Page) -> None:
+def test_the_counts_are_correct_after_a_switch_during_the_counting(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CopyBeforeLists, "is_on", False)
     held: list[tuple[Route, APIResponse]] = []
     page.route("**/counts/**", lambda route: held.append((route, route.fetch())), times=1)
 
@@ -202,11 +204,11 @@ def test_the_page_keeps_the_last_list_and_locks_switches_during_an_outage(site: 
     page.reload()
 
     notice = page.locator(".alert-warning")
-    expect(notice).to_contain_text("Data from just now.")
+    expect(notice).to_contain_text("The list is from just now.")
     expect(switch_of(page)).to_be_disabled()
     expect(switch_of(page)).to_have_attribute("aria-checked", "true")
     site.cloud.inject()
-    page.get_by_role("link", name="Refresh").click()
+    page.get_by_role("button", name="Refresh").click()
     expect(notice).to_have_count(0)
     expect(switch_of(page)).to_be_enabled()
 
