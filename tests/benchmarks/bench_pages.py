@@ -1,4 +1,4 @@
-"""Measure the list and the edit form with a simulator that responds at once.
+"""Measure the edit form and the ledger page with a simulator that responds at once.
 
 The figures are medians of one run on one machine. The reads of the cloud are also measured separately, so that you can
 subtract them.
@@ -46,7 +46,6 @@ def measure() -> None:
     from django.test import Client, RequestFactory
 
     from dashboard.accounts.models import User
-    from dashboard.cloud.client import client_for
     from dashboard.cloud.projects import load_projects
     from dashboard.server_groups.forms import ServerGroupForm
     from dashboard.server_groups.overview import read_shown
@@ -81,10 +80,6 @@ def measure() -> None:
             "edit form, rendered (no cloud)": render_form,
             "complete edit page, with three reads": lambda: browser.get(f"{group}edit/").content,
             "the three reads of the edit page": lambda: read_shown(project, DESIGN_POOL),
-            "complete list page, 50 of 300, with its read": lambda: (
-                browser.get("/projects/default/server-groups/").content
-            ),
-            "the read of 300 groups": lambda: client_for(project).list_server_groups(),
             "ledger page": lambda: browser.get("/projects/default/audit/").content,
         }
         lines = [f"{name}\t{_median_ms(page)}\t{_kb(page())}" for name, page in pages.items()]
