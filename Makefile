@@ -48,7 +48,7 @@ test: .venv/dev browser postgresql gettext
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/python manage.py makemigrations --check --dry-run
-	STREAMWARDEN_ENV=production STREAMWARDEN_ALLOWED_HOSTS=streamwarden.example \
+	STREAMWARDEN_ENV=production STREAMWARDEN_ALLOWED_HOSTS=streamwarden.example STREAMWARDEN_PROXIES=1 \
 		STREAMWARDEN_SECRET_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		STREAMWARDEN_AUDIT_KEY=$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(VENV)/python manage.py check --deploy --fail-level WARNING

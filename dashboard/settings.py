@@ -6,59 +6,47 @@ from pathlib import Path
 from typing import Any
 
 import bootstrap_wrapper
-import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.accounts.roles import EDIT, VIEW, VIEW_LEDGER
-from dashboard.cloud.projects import load_projects
+from dashboard.cloud.projects import Project, load_projects
+from dashboard.environment import Environment, hook_fault, hosts_fault, ticket_url_fault
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.CACHE_SCHEMES["locmem"] = env.CACHE_SCHEMES["locmemcache"]
+environment = Environment(os.environ)
 
-ENVIRONMENT = env.str("STREAMWARDEN_ENV", "production")
-if ENVIRONMENT not in {"production", "development"}:
-    raise ImproperlyConfigured(f"STREAMWARDEN_ENV is {ENVIRONMENT!r}; it must be production or development")
+ENVIRONMENT = environment.choice("STREAMWARDEN_ENV", ("production", "development"), "production")
 IS_PRODUCTION = ENVIRONMENT == "production"
+DEBUG = False
 
-SECRET_KEY = env.str("STREAMWARDEN_SECRET_KEY", "" if IS_PRODUCTION else "development-only")
-if not SECRET_KEY:
-    raise ImproperlyConfigured("STREAMWARDEN_SECRET_KEY is missing; production does not start without it")
-ALLOWED_HOSTS = env.list("STREAMWARDEN_ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["localhost", "127.0.0.1"])
-if not ALLOWED_HOSTS or (IS_PRODUCTION and "*" in ALLOWED_HOSTS):
-    raise ImproperlyConfigured("STREAMWARDEN_ALLOWED_HOSTS must list the host names of this dashboard")
-AUDIT_KEY = env.str("STREAMWARDEN_AUDIT_KEY", "" if IS_PRODUCTION else "development-only")
-if AUDIT_KEY.startswith("file:"):
-    try:
-        AUDIT_KEY = Path(AUDIT_KEY.removeprefix("file:")).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ImproperlyConfigured(f"STREAMWARDEN_AUDIT_KEY names a file that cannot be read: {error}") from error
-if not AUDIT_KEY:
-    raise ImproperlyConfigured("STREAMWARDEN_AUDIT_KEY is missing; without it, a forged ledger could pass as genuine")
-CHECKPOINT_DIRECTORY = env.str("STREAMWARDEN_CHECKPOINTS", "var/checkpoints")
+DEVELOPMENT_KEY = None if IS_PRODUCTION else "development-only"
+SECRET_KEY = environment.key("STREAMWARDEN_SECRET_KEY", default=DEVELOPMENT_KEY)
+AUDIT_KEY = environment.key("STREAMWARDEN_AUDIT_KEY", default=DEVELOPMENT_KEY)
+ALLOWED_HOSTS = environment.names("STREAMWARDEN_ALLOWED_HOSTS", "" if IS_PRODUCTION else "localhost,127.0.0.1")
+if IS_PRODUCTION:
+    environment.check("STREAMWARDEN_ALLOWED_HOSTS", hosts_fault(ALLOWED_HOSTS))
+PROXIES = environment.count("STREAMWARDEN_PROXIES", default=None if IS_PRODUCTION else 0)
+HSTS = environment.choice(
+    "STREAMWARDEN_HSTS", ("off", "host", "subdomains", "preload"), "host" if IS_PRODUCTION else "off"
+)
+CHECKPOINT_DIRECTORY = environment.text("STREAMWARDEN_CHECKPOINTS", "var/checkpoints")
 if CHECKPOINT_DIRECTORY:
     CHECKPOINT_DIRECTORY = str(BASE_DIR / CHECKPOINT_DIRECTORY)
     with suppress(OSError):  # the log reports every checkpoint that cannot be written
         Path(CHECKPOINT_DIRECTORY).mkdir(parents=True, exist_ok=True)
-CHECKPOINT_HOOK = env.str("STREAMWARDEN_CHECKPOINT_HOOK", "")
-WORKER = env.str("STREAMWARDEN_WORKER", "embedded")
-if WORKER not in {"embedded", "separate"}:
-    raise ImproperlyConfigured(f"STREAMWARDEN_WORKER is {WORKER!r}; it must be embedded or separate")
-PROXIES = env.int("STREAMWARDEN_PROXIES", 0)
-DEBUG = False
+CHECKPOINT_HOOK = environment.text("STREAMWARDEN_CHECKPOINT_HOOK")
+environment.check("STREAMWARDEN_CHECKPOINT_HOOK", hook_fault(CHECKPOINT_HOOK))
+WORKER = environment.choice("STREAMWARDEN_WORKER", ("embedded", "separate"), "embedded")
 
-CLOUD_PROJECTS = load_projects(os.environ)
+CLOUD_PROJECTS: tuple[Project, ...] = environment.parse(lambda: load_projects(os.environ), ())
 
-REASON_REQUIRED = env.bool("STREAMWARDEN_REASON_REQUIRED", default=False)
-TICKET_PATTERN = env.str("STREAMWARDEN_TICKET_PATTERN", "")
-TICKET_URL = env.str("STREAMWARDEN_TICKET_URL", "")
-if bool(TICKET_PATTERN) != bool(TICKET_URL) or (TICKET_URL and "{ticket}" not in TICKET_URL):
-    raise ImproperlyConfigured(
-        "STREAMWARDEN_TICKET_PATTERN, a regular expression, and STREAMWARDEN_TICKET_URL, an address with {ticket}, "
-        "go together"
-    )
+REASON_REQUIRED = environment.flag("STREAMWARDEN_REASON_REQUIRED")
+TICKET_PATTERN = environment.pattern("STREAMWARDEN_TICKET_PATTERN")
+TICKET_URL = environment.text("STREAMWARDEN_TICKET_URL")
+environment.check(
+    "STREAMWARDEN_TICKET_URL", ticket_url_fault(TICKET_URL, pattern=environment.text("STREAMWARDEN_TICKET_PATTERN"))
+)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -144,7 +132,7 @@ TEMPLATES = [
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-DATABASES = {"default": env.db("DATABASE_URL", default="sqlite:///var/streamwarden.sqlite3")}
+DATABASES = {"default": environment.database("DATABASE_URL", "sqlite:///var/streamwarden.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
@@ -162,7 +150,7 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # The just-in-time compiler takes longer than any query of a page.
     limits = {"connect_timeout": 5, "options": "-c lock_timeout=10s -c jit=off"}
     DATABASES["default"]["OPTIONS"] = limits | DATABASES["default"].get("OPTIONS", {})
-CACHES = {"default": env.cache("CACHE_URL", default="locmem://")}
+CACHES = {"default": environment.cache("CACHE_URL", "locmem://")}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["dashboard.accounts.backends.RoleBackend"]
@@ -209,13 +197,15 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_AGE = 60 * 60 * 12
 CSRF_COOKIE_HTTPONLY = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+SECURE_HSTS_SECONDS = 0 if HSTS == "off" else 60 * 60 * 24 * 365
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in {"subdomains", "preload"}
+SECURE_HSTS_PRELOAD = HSTS == "preload"
+# Whether HSTS covers other host names of the domain is the operator's decision: STREAMWARDEN_HSTS.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if IS_PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
@@ -233,3 +223,5 @@ LOGGING = {
         "urllib3": {"level": "ERROR"},
     },
 }
+
+environment.require_no_problems()

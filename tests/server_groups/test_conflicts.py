@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_the_clouds_message_is_at_the_field_that_it_names(
 def test_ticket_numbers_become_links_and_other_text_stays_text(
     client_as: Callable[[str], Client], project: Project, settings: Settings
 ) -> None:
-    settings.TICKET_PATTERN, settings.TICKET_URL = r"[A-Z]+-\d+", "https://tickets.example/browse/{ticket}"
+    settings.TICKET_PATTERN, settings.TICKET_URL = re.compile(r"[A-Z]+-\d+"), "https://tickets.example/browse/{ticket}"
     client = client_as("administrator")
     client.post(address("edit/"), {"name": "TEST", "reason": "<b>see</b> INC-4711"})
 

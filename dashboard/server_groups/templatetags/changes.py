@@ -1,6 +1,5 @@
 """Ledger entries on a page: values as the field table formats them, and links to related entries."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote, urlencode
@@ -129,7 +128,7 @@ def with_tickets(reason: str) -> SafeString:
     if not settings.TICKET_PATTERN:
         return format_html("{}", reason)
     parts, end = [], 0
-    for match in re.finditer(settings.TICKET_PATTERN, reason):
+    for match in settings.TICKET_PATTERN.finditer(reason):
         address = settings.TICKET_URL.replace("{ticket}", quote(match[0], safe=""))
         parts += [(reason[end : match.start()], address, match[0])] if match[0] else []
         end = match.end()
