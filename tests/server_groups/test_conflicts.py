@@ -2,11 +2,11 @@
 
 import os
 import random
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import re2
 from django.test import Client
 from pytest_django import Settings
 
@@ -14,6 +14,7 @@ from dashboard.accounts.models import User
 from dashboard.audit.models import ChangeIntent, Outcome
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import BY_PATH
+from dashboard.server_groups.templatetags.changes import with_tickets
 from tests.conftest import DESIGN_POOL, Simulated, address
 from tests.markup import Page, Rendered, read, said
 from tests.server_groups.conftest import ledger
@@ -116,7 +117,7 @@ def test_the_clouds_message_is_at_the_field_that_it_names(
 def test_ticket_numbers_become_links_and_other_text_stays_text(
     client_as: Callable[[str], Client], project: Project, settings: Settings
 ) -> None:
-    settings.TICKET_PATTERN, settings.TICKET_URL = re.compile(r"[A-Z]+-\d+"), "https://tickets.example/browse/{ticket}"
+    settings.TICKET_PATTERN, settings.TICKET_URL = re2.compile(r"[A-Z]+-\d+"), "https://tickets.example/browse/{ticket}"
     client = client_as("administrator")
     client.post(address("edit/"), {"name": "TEST", "reason": "<b>see</b> INC-4711"})
 
@@ -125,6 +126,13 @@ def test_ticket_numbers_become_links_and_other_text_stays_text(
     assert (
         '&lt;b&gt;see&lt;/b&gt; <a href="https://tickets.example/browse/INC-4711" rel="noreferrer">INC-4711</a>' in page
     )
+
+
+def test_no_ticket_pattern_is_slow(settings: Settings) -> None:
+    settings.TICKET_PATTERN, settings.TICKET_URL = re2.compile(r"(A+)+-(\d+)+$"), "https://tickets.example/{ticket}"
+
+    assert with_tickets("A" * 500 + "-" + "1" * 500 + "!") == "A" * 500 + "-" + "1" * 500 + "!"
+    assert with_tickets("ä A-1") == 'ä <a href="https://tickets.example/A-1" rel="noreferrer">A-1</a>'
 
 
 class Editor:
