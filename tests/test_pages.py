@@ -209,6 +209,7 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "not found, not signed in": (404, lambda _: Client().get("/nowhere/")),
     "no such group": (404, lambda s: s.get(address(group_id="nowhere"))),
     "form without token": (403, with_forged_post),
+    "too large": (413, lambda _: Client().generic("POST", LOGIN, b"x" * 300_000, "text/plain")),
     "unknown host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
     "server error": (500, with_server_error),
     "database unavailable": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
