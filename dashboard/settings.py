@@ -78,10 +78,11 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "dashboard.server_groups.middleware.CloudLimits",
-    "dashboard.web.middleware.BehindProxies",
+    "dashboard.web.middleware.ClientAddress",
     "dashboard.web.middleware.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "dashboard.web.input_checks.InputChecks",
+    "dashboard.web.middleware.Probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -90,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "dashboard.web.middleware.SignInRequired",
+    "dashboard.web.middleware.KnownProject",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "dashboard.server_groups.middleware.ProblemPages",
@@ -211,7 +213,7 @@ SECURE_HSTS_PRELOAD = HSTS == "preload"
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if IS_PRODUCTION:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]
+    SECURE_REDIRECT_EXEMPT = ["^(healthz|livez|readyz)$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-session"

@@ -6,15 +6,15 @@ from dashboard.web import pages
 
 
 class ProjectConverter:
-    """Converts between the slug in an address and the project. The page of an unknown slug is a 404."""
+    """Converts between the slug in an address and the project. The project of an unknown slug is None."""
 
     regex = "[a-z0-9][a-z0-9-]{0,62}"
 
-    def to_python(self, slug: str) -> Project:
+    def to_python(self, slug: str) -> Project | None:
         try:
             return get_project(slug)
-        except UnknownProjectError as error:
-            raise ValueError(slug) from error
+        except UnknownProjectError:
+            return None
 
     def to_url(self, project: Project | str) -> str:
         """The slug. The ledger stores only the slug of a project."""
@@ -27,6 +27,7 @@ handler500 = pages.server_error
 urlpatterns = [
     path("", pages.home, name="home"),
     path("healthz", pages.healthz, name="healthz"),
+    path("livez", pages.healthz, name="livez"),
     path("readyz", readyz, name="readyz"),
     path("theme/", pages.choose_theme, name="theme"),
     path("accounts/", include("dashboard.accounts.urls")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -330,6 +331,29 @@ def test_the_page_reports_a_ledger_that_cannot_be_written(
     assert len(scene.simulator.patches) == patches
 
 
+CONNECTION_FAILED = OperationalError('connection to server at "10.1.2.3", port 5432 failed: Connection refused')
+
+
+@pytest.mark.parametrize("path", ["/", LIST, LOGIN])
+def test_a_visitor_does_not_see_the_address_of_the_database(scene: Scene, caplog: Any, path: str) -> None:
+    scene.failing(SessionStore, "load", CONNECTION_FAILED)
+    client = Client(raise_request_exception=False)
+    client.cookies["sessionid"] = "x" * 32
+
+    response = client.get(path)
+
+    page = said(response)
+    assert (response.status_code, "The database is unavailable" in page) == (503, True)
+    assert [word for word in ("10.1.2.3", "5432", "reports") if word in response.content.decode()] == []
+    assert "10.1.2.3" in caplog.text
+
+
+def test_a_person_who_is_signed_in_sees_what_the_database_reports(scene: Scene) -> None:
+    page = said(with_server_error(scene, CONNECTION_FAILED))
+
+    assert f"The database reports: {CONNECTION_FAILED}." in page
+
+
 # Home, health, theme
 
 
@@ -338,6 +362,22 @@ def test_healthz_needs_no_sign_in_and_no_database(db: None, django_assert_num_qu
         response = Client().get("/healthz")
 
     assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz"])
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "[fe80::1]", "elsewhere.example", "-", ""])
+def test_probes_answer_under_any_host_name(db: None, path: str, host: str) -> None:
+    statuses = [
+        Client().generic(method, path, headers={"host": host}).status_code for method in ("GET", "HEAD", "POST")
+    ]
+
+    assert statuses == [200, 200, 405]
+
+
+def test_readyz_has_no_names_of_projects(scene: Scene) -> None:
+    report = Client().get("/readyz").json()
+
+    assert report == {"database": "ok", "ledger": [], "cloud": {"ok": 1}}
 
 
 def test_the_home_page_leads_to_the_first_project(scene: Scene) -> None:

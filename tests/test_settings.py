@@ -275,6 +275,7 @@ def test_creates_the_checkpoint_directory_if_there_is_one(tmp_path: Path) -> Non
         ("/accounts/login/", "streamwarden.example", "http", "301 https://streamwarden.example/accounts/login/ None"),
         ("/", "streamwarden.example", "https", "302 /accounts/login/?next=/ max-age=31536000"),
         ("/healthz", "streamwarden.example", "http", "200 None None"),
+        ("/livez", "10.0.0.7:8000", "http", "200 None None"),
     ],
 )
 def test_production_needs_tls(path: str, host: str, scheme: str, expected: str) -> None:
@@ -299,4 +300,4 @@ def test_production_allows_https_only() -> None:
 
     strict = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
     assert [production[name] for name in strict] == [True, True, True]
-    assert production["SECURE_REDIRECT_EXEMPT"] == ["^(healthz|readyz)$"]
+    assert production["SECURE_REDIRECT_EXEMPT"] == ["^(healthz|livez|readyz)$"]

@@ -1,6 +1,6 @@
-"""Middleware of every request: proxies, sign-in, caching, direction marks."""
+"""Middleware of every request: probes, client address, sign-in, projects, caching, direction marks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.core.exceptions import MiddlewareNotUsed
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
+from django.urls import resolve
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.text import show_direction_marks
@@ -52,23 +52,61 @@ class SignInRequired(LoginRequiredMiddleware):
         return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
 
 
-class BehindProxies:
-    """Read the client address from X-Forwarded-For, in a deployment with proxies.
+class KnownProject:
+    """Respond with 404 to a signed-in person if the address has no known project.
 
-    Each proxy appends the address of its client. Our own proxies wrote only the last `settings.PROXIES` entries. The
-    client can forge the others.
+    A visitor who is not signed in goes to the sign-in first, and so cannot tell which projects exist.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        if not settings.PROXIES:
-            raise MiddlewareNotUsed
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        addresses = request.headers.get("X-Forwarded-For", "").split(",")
-        with suppress(ValueError, IndexError):
-            request.META["REMOTE_ADDR"] = str(ip_address(addresses[-settings.PROXIES].strip()))
         return self.get_response(request)
+
+    def process_view(
+        self, _request: HttpRequest, _view: Callable[..., Any], _args: Any, view_kwargs: Mapping[str, Any]
+    ) -> None:
+        if "project" in view_kwargs and view_kwargs["project"] is None:
+            raise Http404
+
+
+class ClientAddress:
+    """Set REMOTE_ADDR to the address of the client, behind proxies and behind a unix socket.
+
+    Each proxy appends the address of its client to X-Forwarded-For. Our own proxies wrote only the last
+    `settings.PROXIES` entries. The client can forge the others. The client of a unix socket is on this machine.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.META["REMOTE_ADDR"] = _forwarded_address(request) or request.META.get("REMOTE_ADDR") or "127.0.0.1"
+        return self.get_response(request)
+
+
+def _forwarded_address(request: HttpRequest) -> str:
+    if not settings.PROXIES:
+        return ""
+    with suppress(ValueError, IndexError):
+        return str(ip_address(request.headers.get("X-Forwarded-For", "").split(",")[-settings.PROXIES].strip()))
+    return ""
+
+
+class Probes:
+    """Answer probes under any host name: a probe often uses the address of the machine."""
+
+    PATHS = ("/healthz", "/livez", "/readyz")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info not in self.PATHS:
+            return self.get_response(request)
+        response: HttpResponseBase = resolve(request.path_info).func(request)
+        return response
 
 
 class PrivatePages:

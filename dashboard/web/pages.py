@@ -12,6 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.web.frame import THEMES
+from dashboard.web.requests import shown_cause
 
 
 @require_safe
@@ -34,7 +35,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError | InterfaceError | ProgrammingError):
-        return render(request, "database_unavailable.html", {"problem": error}, status=503)
+        return render(request, "database_unavailable.html", {"problem": shown_cause(request, error)}, status=503)
     return render(request, "500.html", status=500)
 
 

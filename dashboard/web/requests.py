@@ -1,5 +1,6 @@
 """The request of a view: the person, the permissions, and input that was kept after an expired sign-in."""
 
+import sqlite3
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -62,6 +63,16 @@ def requires(
 
 def actor(request: SignedInRequest) -> Actor:
     return Actor(user=request.user, address=request.META.get("REMOTE_ADDR", ""))
+
+
+def shown_cause(request: HttpRequest, error: Exception) -> Exception | None:
+    """The error that a page may show. A message of PostgreSQL can have its host and port, so a visitor sees none.
+
+    `request.user` would read the database, so this uses the person only if an earlier step has read it.
+    """
+    user: User | None = getattr(request, "_cached_user", None)
+    is_harmless = isinstance(error.__cause__, sqlite3.Error)
+    return error if is_harmless or (user and user.is_authenticated) else None
 
 
 def keeps_input(view: Callable[P, R]) -> Callable[P, R]:

@@ -1,5 +1,6 @@
 """Middleware: proxies, sign-in, and input that is kept after an expired sign-in."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
-from dashboard.audit.models import SystemEvent
+from dashboard.audit.models import EventKind, SystemEvent
 from dashboard.cloud.projects import Project
 from dashboard.web.middleware import MAX_KEPT
 from tests.conftest import Simulated, address
@@ -121,6 +122,45 @@ def test_does_not_show_the_input_for_another_group(admin: User, project: Project
 
     assert response.status_code == 404
     assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "TEST"
+
+
+def visit(slug: str, method: str, path: str, client: Client, **headers: str) -> tuple[object, ...]:
+    """What a visitor sees of a page in a project, without the project's name."""
+    response = client.generic(method, path.replace("default", slug), headers=headers)
+    shown = {name: value.replace(slug, "default") for name, value in response.headers.items()}
+    text = re.sub(r'(csrfmiddlewaretoken" value=)"\w+"', r"\1", response.content.decode().replace(slug, "default"))
+    return response.status_code, shown, text, sorted(response.cookies)
+
+
+@pytest.mark.parametrize("path", [LIST, LIST[:-1], address(), address("edit/"), address("switch/"), f"{LIST}nowhere/x"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("enforce_csrf_checks", [False, True])
+def test_a_visitor_cannot_tell_an_existing_project_from_a_missing_one(
+    db: None, project: Project, path: str, method: str, enforce_csrf_checks: bool
+) -> None:
+    for headers in ({}, {"HX-Request": "true"}):
+        existing, missing = (
+            visit(slug, method, path, Client(enforce_csrf_checks=enforce_csrf_checks), **headers)
+            for slug in ("default", "missing")
+        )
+
+        assert existing == missing
+
+
+def test_a_missing_project_is_not_found_for_a_person(client_as: Callable[[str], Client], project: Project) -> None:
+    assert client_as("administrator").get(LIST.replace("default", "missing")).status_code == 404
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_people_can_sign_in_through_a_unix_socket(admin: User, settings: Settings, proxies: int) -> None:
+    settings.PROXIES = proxies
+    admin.set_password(PASSWORD)
+    admin.save()
+
+    response = Client(REMOTE_ADDR="").post(LOGIN, {"login": "administrator", "password": PASSWORD})
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/")
+    assert SystemEvent.objects.get(kind=EventKind.SIGN_IN).from_address == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
