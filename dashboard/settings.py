@@ -223,7 +223,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"short refusals": {"()": "dashboard.web.logs.ShortRefusals"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["short refusals"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # urllib3 logs response headers that it cannot parse, and a response can repeat our token.
     # Django's handlers send server errors by mail, or print them only with DEBUG. Here they go to stderr.

@@ -112,6 +112,11 @@ def with_server_error(scene: Scene, error: Exception | None = None) -> Any:
     return client.get(LIST)
 
 
+def with_too_many_attempts(scene: Scene) -> Any:
+    client = Client()
+    return [client.post(LOGIN, {"login": "a", "password": "b"}) for _ in range(31)][-1]
+
+
 def without_project(scene: Scene) -> Any:
     scene.settings.CLOUD_PROJECTS = ()
     return scene.get("/")
@@ -211,6 +216,7 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "no such group": (404, lambda s: s.get(address(group_id="nowhere"))),
     "form without token": (403, with_forged_post),
     "too large": (413, lambda _: Client().generic("POST", LOGIN, b"x" * 300_000, "text/plain")),
+    "too many attempts": (429, with_too_many_attempts),
     "unknown host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
     "server error": (500, with_server_error),
     "database unavailable": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
@@ -272,6 +278,8 @@ def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene
         ("no such group", "Page not found"),
         ("form without token", "This page has expired"),
         ("unknown host", "The request is invalid"),
+        ("too large", "The request is too large"),
+        ("too many attempts", "Wait a few minutes before you try again."),
         ("switch, invalid", "Send status=on or status=off, once."),
         ("server error", "An error occurred in this dashboard"),
         ("group, cloud unavailable", "The dashboard cannot read the cloud"),

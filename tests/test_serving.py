@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ print(json.dumps({
     "garbage": [is_left, left() is not None],
 }))
 """
+WRITE = """
+import dashboard.wsgi
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("create_admin", "alice")
+"""
 MIGRATE = """
 import django
 django.setup()
@@ -77,6 +84,7 @@ def python(*command: str, database: str, **changed: str) -> subprocess.Completed
         text=True,
         check=False,
         timeout=60,
+        umask=0o022,
     )
 
 
@@ -104,6 +112,27 @@ def test_collects_garbage_after_a_request_without_that_of_modules(tmp_path: Path
     results = results_of(START, database=f"sqlite:///{tmp_path}/db.sqlite3")
 
     assert (results["garbage"], results["are_modules_frozen"]) == ([True, False], True)
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [(("manage.py", "migrate"), ("manage.py", "create_admin", "alice")), (("-c", WRITE),)],
+    ids=["commands", "web"],
+)
+def test_other_users_cannot_read_the_files_of_the_dashboard(commands: Sequence[Sequence[str]], tmp_path: Path) -> None:
+    for command in commands:
+        done = python(
+            *command,
+            database=f"sqlite:///{tmp_path}/made/db.sqlite3",
+            STREAMWARDEN_CHECKPOINTS=f"{tmp_path}/kept",
+            STREAMWARDEN_ADMIN_PASSWORD="correct horse battery staple",
+        )
+        assert done.returncode == 0, done.stderr
+
+    places = list(tmp_path.rglob("*"))
+    assert {"made", "kept", "db.sqlite3"} <= {place.name for place in places}
+    assert [*tmp_path.glob("kept/checkpoints-*.jsonl")] != []
+    assert [place.name for place in places if place.stat().st_mode & 0o077] == []
 
 
 def test_does_not_start_without_a_guard_of_the_ledger(tmp_path: Path) -> None:
