@@ -79,8 +79,9 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "dashboard.server_groups.middleware.CloudLimits",
     "dashboard.web.middleware.ClientAddress",
-    "dashboard.web.middleware.PrivatePages",
+    "dashboard.web.browser_policy.PrivatePages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "dashboard.web.browser_policy.SameOriginRequests",
     "dashboard.web.input_checks.InputChecks",
     "dashboard.web.middleware.Probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -192,6 +193,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
+        "report-uri": "/csp-reports/",
     },
 }
 # Pages need far less. No page takes a file.

@@ -3,6 +3,7 @@ from django.urls import include, path, register_converter
 from dashboard.cloud.projects import Project, UnknownProjectError, get_project
 from dashboard.readiness import readyz
 from dashboard.web import pages
+from dashboard.web.csp_reports import csp_report
 
 
 class ProjectConverter:
@@ -29,6 +30,7 @@ urlpatterns = [
     path("healthz", pages.healthz, name="healthz"),
     path("livez", pages.healthz, name="livez"),
     path("readyz", readyz, name="readyz"),
+    path("csp-reports/", csp_report, name="csp-report"),
     path("theme/", pages.choose_theme, name="theme"),
     path("accounts/", include("dashboard.accounts.urls")),
     path("projects/<project:project>/server-groups/", include("dashboard.server_groups.urls")),

@@ -32,12 +32,19 @@ POLICY = {
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
+    "report-uri /csp-reports/",
 }
 HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), "
+        "geolocation=(), gyroscope=(), hid=(), magnetometer=(), microphone=(), midi=(), payment=(), "
+        "picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
+    ),
     "Referrer-Policy": "same-origin",
 }
 SECRETS = ("simulator-token", "development-only", "Traceback", "site-packages", "/dashboard/", "SECRET_KEY")
@@ -217,6 +224,7 @@ STATES: dict[str, tuple[int, Callable[[Scene], Any]]] = {
     "form without token": (403, with_forged_post),
     "too large": (413, lambda _: Client().generic("POST", LOGIN, b"x" * 300_000, "text/plain")),
     "too many attempts": (429, with_too_many_attempts),
+    "other site": (403, lambda s: s.post("/", {}, **{"Sec-Fetch-Site": "cross-site"})),
     "unknown host": (400, lambda _: Client().get(LOGIN, headers={"host": "elsewhere.example"})),
     "server error": (500, with_server_error),
     "database unavailable": (503, lambda s: with_server_error(s, OperationalError("database or disk is full"))),
@@ -278,6 +286,7 @@ def test_every_page_obeys_the_content_policy_and_contains_no_secret(scene: Scene
         ("no such group", "Page not found"),
         ("form without token", "This page has expired"),
         ("unknown host", "The request is invalid"),
+        ("other site", "Another site sent this request"),
         ("too large", "The request is too large"),
         ("too many attempts", "Wait a few minutes before you try again."),
         ("switch, invalid", "Send status=on or status=off, once."),

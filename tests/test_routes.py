@@ -55,6 +55,7 @@ ROUTES = {
     "readyz": Route("/readyz", everyone(200), everyone(405), everyone(405)),
     "healthz": Route("/healthz", everyone(200), everyone(405), everyone(405)),
     "livez": Route("/livez", everyone(200), everyone(405), everyone(405)),
+    "csp-report": Route("/csp-reports/", everyone(405), everyone(204), everyone(405)),
     "theme": Route("/theme/", everyone(405), everyone(302), everyone(405), data={"theme": "dark"}),
     "account_login": Route(LOGIN, (200, *(302,) * 5), (200, *(302,) * 5), (405, *(302,) * 5), put=(200, *(302,) * 5)),
     "account_logout": Route("/accounts/logout/", (302, *(200,) * 5), everyone(302), everyone(405)),

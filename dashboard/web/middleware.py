@@ -1,4 +1,4 @@
-"""Middleware of every request: probes, client address, sign-in, projects, caching, direction marks."""
+"""Middleware of every request: probes, client address, sign-in, projects, direction marks."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -106,19 +106,6 @@ class Probes:
         if request.path_info not in self.PATHS:
             return self.get_response(request)
         response: HttpResponseBase = resolve(request.path_info).func(request)
-        return response
-
-
-class PrivatePages:
-    """Tell browsers and proxies not to store pages, and browsers not to give them to other sites."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response
 
 
