@@ -38,7 +38,8 @@ def _require_utf8(request: HttpRequest) -> None:
     charset = (request.content_params or {}).get("charset", "utf-8")
     if charset.lower() not in {"utf-8", "utf8"}:
         raise BadRequest("The request has a charset other than UTF-8")
-    unquote_to_bytes(get_bytes_from_wsgi(request.META, "QUERY_STRING", "")).decode()
+    if request.method not in {"GET", "HEAD"}:  # filters in an address ignore what they cannot read
+        unquote_to_bytes(get_bytes_from_wsgi(request.META, "QUERY_STRING", "")).decode()
     if request.content_type == URLENCODED:
         unquote_to_bytes(request.body).decode()
     elif request.content_type == MULTIPART:

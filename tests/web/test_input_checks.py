@@ -64,8 +64,8 @@ def test_bytes_that_are_not_utf_8_are_refused_and_nothing_is_sent(
     assert (simulator.requests(), ChangeIntent.objects.count()) == ([], 0)
 
 
-def test_an_address_with_bytes_that_are_not_utf_8_is_invalid(clients: list[Client]) -> None:
-    assert [client.get(address(group_id=None) + "?q=M%FCnchen").status_code for client in clients] == [400, 400]
+def test_a_post_to_an_address_with_bytes_that_are_not_utf_8_is_refused(clients: list[Client]) -> None:
+    assert statuses(clients, address("edit/") + "?q=M%FCnchen", b"name=TEST") == [400, 400]
 
 
 def test_utf_8_reaches_the_cloud_unchanged(clients: list[Client], simulator: Simulated) -> None:
