@@ -11,9 +11,11 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.cache import cache
+from django.http import HttpResponse
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
+from dashboard.accounts.browsers import remember_person
 from dashboard.accounts.models import Actor, User
 from dashboard.cloud import client as cloud_client
 from dashboard.cloud.projects import Project, load_projects
@@ -147,8 +149,11 @@ def client_as(person: Callable[[str], User]) -> Callable[[str], Client]:
     """Return a function that makes a browser without JavaScript, signed in as a user with the role."""
 
     def sign_in(role: str) -> Client:
-        client = Client()
-        client.force_login(person(role), backend="dashboard.accounts.backends.RoleBackend")
+        client, user = Client(), person(role)
+        client.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
+        response = HttpResponse()
+        remember_person(response, user)
+        client.cookies.update(response.cookies)
         return client
 
     return sign_in

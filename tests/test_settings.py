@@ -223,11 +223,12 @@ def test_hsts_covers_what_the_operator_chose(hsts: str | None, expected: list[ob
 
 def test_cookies_in_production_are_for_this_host_over_tls_only() -> None:
     shown = show(
-        "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY "
+        "SESSION_COOKIE_NAME CSRF_COOKIE_NAME PERSON_COOKIE_NAME "
+        "SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY "
         "CSRF_COOKIE_HTTPONLY SESSION_COOKIE_DOMAIN CSRF_COOKIE_DOMAIN SESSION_COOKIE_PATH CSRF_COOKIE_PATH"
     )
 
-    assert shown == ["__Host-session", "__Host-csrf", *[True] * 4, None, None, "/", "/"]
+    assert shown == ["__Host-session", "__Host-csrf", "__Host-person", *[True] * 4, None, None, "/", "/"]
 
 
 def test_debug_is_off_in_every_environment() -> None:

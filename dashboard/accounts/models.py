@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractUser
 from django.utils.functional import cached_property
+from django.db import models
 
 from dashboard.accounts.roles import ROLE_LABELS
 
@@ -44,3 +45,18 @@ class Actor:
 
     def may(self, permission: str) -> bool:
         return self.user.has_perm(permission)
+
+
+class KeptInput(models.Model):
+    """The form that a person posted after the session had expired. Only this person sees it again."""
+
+    person = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
+    path = models.TextField()
+    """URL-encoded, as is `data`, because PostgreSQL cannot store a NUL character."""
+    data = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.path}"

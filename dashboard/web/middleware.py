@@ -15,13 +15,10 @@ from django.urls import resolve
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.text import show_direction_marks
-from dashboard.web.requests import KEPT_INPUT
+from dashboard.web.requests import keep_input
 
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
-
-MAX_KEPT = 20_000
-"""Characters of a form that a session keeps."""
 
 
 class SignInRequired(LoginRequiredMiddleware):
@@ -42,9 +39,8 @@ class SignInRequired(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # also returns a redirect for htmx
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:
-        data = request.POST.urlencode() if getattr(view_func, "keeps_input", False) else ""
-        if data and len(data) <= MAX_KEPT:
-            request.session[KEPT_INPUT] = (request.path, data)
+        if getattr(view_func, "keeps_input", False):
+            keep_input(request)
         htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by HtmxMiddleware
         if not htmx:
             return super().handle_no_permission(request, view_func)

@@ -4,19 +4,21 @@ import sqlite3
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
-from dashboard.accounts.models import Actor, User
+from dashboard.accounts.browsers import last_person
+from dashboard.accounts.models import Actor, KeptInput, User
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
 
-KEPT_INPUT = "kept_input"
-"""The key of the kept input in the session."""
+MAX_KEPT = 20_000
+"""Characters of a form, with its address, that are kept for a person."""
 
 
 class SignedInRequest(HttpRequest):
@@ -81,10 +83,19 @@ def keeps_input(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
-def take_kept_input(request: HttpRequest) -> QueryDict | None:
-    """Return the kept form of this page, or of a page below it, and delete it. None if there is none."""
-    path, data = request.session.get(KEPT_INPUT, ("", ""))
-    if not path.startswith(request.path):
+def keep_input(request: HttpRequest) -> None:
+    """Keep the posted form for the person who signed in last in this browser. Each person has at most one."""
+    path, data = quote(request.path), request.POST.urlencode()
+    if not data or len(path) + len(data) > MAX_KEPT:
+        return
+    if (person := last_person(request)) is not None:
+        KeptInput.objects.update_or_create(person=person, defaults={"path": path, "data": data})
+
+
+def take_kept_input(request: SignedInRequest) -> QueryDict | None:
+    """Return the person's kept form of this page, or of a page below it, and delete it. None if there is none."""
+    kept = KeptInput.objects.filter(person=request.user).first()
+    if kept is None or not kept.path.startswith(quote(request.path)):
         return None
-    del request.session[KEPT_INPUT]
-    return QueryDict(data)
+    kept.delete()
+    return QueryDict(kept.data)

@@ -81,8 +81,8 @@ class Site:
     errors: BrowserErrors
 
     def sign_in(self, context: BrowserContext, role: str) -> None:
-        cookie = self.client_as(role).cookies["sessionid"]
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.url}])
+        cookies = self.client_as(role).cookies.values()
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.url} for cookie in cookies])
 
     def inject_unknown_outcome(self, *, unreadable: int) -> None:
         """Apply the next PATCH, lose its response, and fail the next `unreadable` reads.

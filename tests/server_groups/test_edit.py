@@ -260,11 +260,12 @@ def test_an_open_form_undoes_nothing_after_a_new_secret_key(
 def test_a_kept_form_undoes_nothing_after_a_new_secret_key(
     client_as: People, project: Project, simulator: Simulated, settings: Settings
 ) -> None:
-    fields = form_of(client_as("administrator")).fields | {"name": "mine"}
+    client = client_as("administrator")
+    fields = form_of(client).fields | {"name": "mine"}
     simulator.change(description="theirs")
-    settings.SECRET_KEY = "another key"
-    client = Client()
+    del client.cookies["sessionid"]
     client.post(address("edit/review/"), fields)
+    settings.SECRET_KEY = "another key"
     user = User.objects.get(username="administrator")
     client.force_login(user, backend="dashboard.accounts.backends.RoleBackend")
 

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.accounts.models import User
+from dashboard.accounts.models import KeptInput, User
 from dashboard.audit.models import EventKind, SystemEvent
 from dashboard.cloud.projects import Project
-from dashboard.web.middleware import MAX_KEPT
+from dashboard.web.requests import MAX_KEPT
 from tests.conftest import Simulated, address
 from tests.markup import read, said
 
@@ -85,43 +86,100 @@ def test_sends_nothing_after_the_session_ended(
     assert simulator.requests() == []
 
 
-@pytest.mark.parametrize("below", ["edit/", "edit/review/"])
-def test_keeps_the_input_after_the_session_end(admin: User, project: Project, simulator: Simulated, below: str) -> None:
-    admin.set_password(PASSWORD)
-    admin.save()
-    client = Client()
-    client.post(address(below), {"name": "TEST", "ou_name": "OU=kept"})
+@pytest.fixture
+def expired(admin: User, db: None) -> Client:
+    """A browser in which the administrator signed in. The session has expired."""
+    client = sign_in(Client(), admin)
+    Session.objects.all().delete()
+    return client
 
-    client.post(LOGIN, {"login": "administrator", "password": PASSWORD})
-    first, second = client.get(address("edit/")), client.get(address("edit/"))
+
+def sign_in(client: Client, user: User) -> Client:
+    user.set_password(PASSWORD)
+    user.save()
+    assert client.post(LOGIN, {"login": user.username, "password": PASSWORD}).status_code == 302
+    return client
+
+
+def name_in_form(client: Client) -> str:
+    return read(client.get(address("edit/"))).form("edit-form").fields["name"]
+
+
+@pytest.mark.parametrize("below", ["edit/", "edit/review/"])
+def test_keeps_the_input_after_the_session_end(
+    expired: Client, admin: User, project: Project, simulator: Simulated, below: str
+) -> None:
+    expired.post(address(below), {"name": "TEST", "ou_name": "OU=kept\x00"})
+
+    sign_in(expired, admin)
+    first, second = expired.get(address("edit/")), expired.get(address("edit/"))
 
     fields = read(first).form("edit-form").fields
-    assert (fields["name"], fields["ou_name"]) == ("TEST", "OU=kept")
+    assert (fields["name"], fields["ou_name"]) == ("TEST", "OU=kept\x00")
     assert "Your session ended before the form was sent." in said(first)
     assert read(second).form("edit-form").fields["name"] == "design-pool"
     assert simulator.patches == []
 
 
-@pytest.mark.parametrize(("path", "size"), [(address("switch/"), 10), (address("edit/"), MAX_KEPT + 1), (LIST, 10)])
-def test_keeps_no_other_input(admin: User, project: Project, path: str, size: int) -> None:
+@pytest.mark.parametrize("path", [address("edit/"), address("edit/review/"), address("edit/", "x" * 2000)])
+@pytest.mark.parametrize("cookie", ["", "1", "1:1tAbCd:forged"])
+def test_a_post_without_an_earlier_sign_in_stores_nothing(
+    admin: User, project: Project, path: str, cookie: str
+) -> None:
     client = Client()
-    client.post(path, {"name": "x" * size})
+    client.cookies["person"] = cookie
 
-    client.force_login(admin, backend=BACKEND)
+    client.post(path, {"name": "x" * 10_000})
 
-    assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "design-pool"
+    assert (Session.objects.count(), KeptInput.objects.count()) == (0, 0)
 
 
-def test_does_not_show_the_input_for_another_group(admin: User, project: Project, simulator: Simulated) -> None:
+def test_each_person_has_at_most_one_kept_form(expired: Client, admin: User, project: Project) -> None:
+    for number in range(5):
+        expired.post(address("edit/"), {"name": f"TEST-{number}"})
+
+    assert (Session.objects.count(), KeptInput.objects.count()) == (0, 1)
+    assert name_in_form(sign_in(expired, admin)) == "TEST-4"
+
+
+def test_the_next_person_does_not_see_the_kept_form(
+    expired: Client, admin: User, project: Project, person: Callable[[str], User]
+) -> None:
+    expired.post(address("edit/"), {"name": "TEST"})
+    other = person("help desk")
+    other.groups.set([Group.objects.get(name="administrator")])
+
+    seen_by_other = name_in_form(sign_in(expired, other))
+    expired.post("/accounts/logout/")
+
+    assert seen_by_other == "design-pool"
+    assert name_in_form(sign_in(expired, admin)) == "design-pool"
+
+
+def test_keeps_no_input_of_a_deactivated_account(expired: Client, admin: User, project: Project) -> None:
+    User.objects.update(is_active=False)
+
+    expired.post(address("edit/"), {"name": "TEST"})
+
+    assert not KeptInput.objects.exists()
+
+
+@pytest.mark.parametrize(("path", "size"), [(address("switch/"), 10), (address("edit/"), MAX_KEPT), (LIST, 10)])
+def test_keeps_no_other_input(expired: Client, admin: User, project: Project, path: str, size: int) -> None:
+    expired.post(path, {"name": "x" * size})
+
+    assert name_in_form(sign_in(expired, admin)) == "design-pool"
+
+
+def test_does_not_show_the_input_for_another_group(expired: Client, admin: User, project: Project) -> None:
     other = "7b1d2c52-4f0e-4c57-9a3b-2f8f6a1c9e1"  # the address of the first begins with that of the second
-    client = Client()
-    client.post(address("edit/"), {"name": "TEST"})
-    client.force_login(admin, backend=BACKEND)
+    expired.post(address("edit/"), {"name": "TEST"})
+    sign_in(expired, admin)
 
-    response = client.get(address("edit/", other))
+    response = expired.get(address("edit/", other))
 
     assert response.status_code == 404
-    assert read(client.get(address("edit/"))).form("edit-form").fields["name"] == "TEST"
+    assert name_in_form(expired) == "TEST"
 
 
 def visit(slug: str, method: str, path: str, client: Client, **headers: str) -> tuple[object, ...]:

@@ -5,7 +5,9 @@ The migration has its own table of roles, because it must not change with the co
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
+import django.db.models.deletion
 import django.utils.timezone
+from django.conf import settings
 from django.db import migrations, models
 
 PERMISSIONS = {
@@ -123,6 +125,26 @@ class Migration(migrations.Migration):
             managers=[
                 ("objects", django.contrib.auth.models.UserManager()),
             ],
+        ),
+        migrations.CreateModel(
+            name="KeptInput",
+            fields=[
+                (
+                    "person",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("path", models.TextField()),
+                ("data", models.TextField()),
+            ],
+            options={
+                "default_permissions": (),
+            },
         ),
         migrations.RunPython(create_roles, migrations.RunPython.noop),
     ]
