@@ -74,6 +74,8 @@ class EventKind(models.TextChoices):
     SIGN_IN_FAILED = "sign_in_failed", _("{actor} failed to sign in")
     ROLES = "roles", _("The roles of {actor} changed")
     ACCOUNT = "account", _("The account of {actor} changed")
+    UNKNOWN_GROUP = "unknown_group", _("{actor} tried to change a group that the project does not have")
+    LIMITED = "limited", _("{actor} reached a limit")
     ARCHIVED = "archived", _("{actor} archived old ledger rows")
 
 
@@ -341,6 +343,10 @@ class SystemEvent(LedgerRow):
     def __str__(self) -> str:
         return f"{self.kind}, {self.actor or 'unknown'}: {self.proof}".removesuffix(": ")
 
+    @property
+    def is_denied(self) -> bool:
+        return self.kind in {EventKind.SIGN_IN_FAILED, EventKind.UNKNOWN_GROUP, EventKind.LIMITED}
+
 
 class TouchedField(LedgerRow):
     """The index of changed fields, which finds changes by field. A trigger of the database fills it."""
@@ -398,6 +404,31 @@ class OpenChange(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class Repeat(models.Model):
+    """Refusals since the last row about them that the ledger does not have yet, or the limit of a person or account.
+
+    A later row names their number. The table can be changed, so it is no evidence.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    limited = models.CharField(max_length=64, blank=True)
+    """The key of the limit that applies; empty in the row of a limit."""
+    since = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+    """Until then, repeats are only counted."""
+    count = models.PositiveIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    """The rows of the ledger that used this limit."""
+    facts = models.JSONField()
+    """The facts of the row that will name the count."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.count} since {self.since}"
 
 
 class Verification(models.Model):

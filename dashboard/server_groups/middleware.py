@@ -1,17 +1,21 @@
 """Error pages for an unavailable cloud or ledger, and limits for requests that wait for the cloud."""
 
 from collections.abc import Callable
+from typing import cast
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import ResolverMatch
 from django_htmx.http import reselect, reswap, retarget
 
 from dashboard.audit.ledger.services import ChangeUnderWayError, LedgerError, OutcomeNotRecordedError
 from dashboard.cloud.error_messages import explain
 from dashboard.cloud.errors import CloudError, NotFoundError
 from dashboard.cloud.request_limits import limited_request
+from dashboard.server_groups.refusals import record_unknown_group
+from dashboard.web.requests import SignedInRequest, actor
 
 
 class CloudLimits:
@@ -37,7 +41,7 @@ class ProblemPages:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         match exception:
             case NotFoundError() if request.resolver_match and "group_id" in request.resolver_match.kwargs:
-                return render(request, "404.html", status=404)
+                return _unknown_group(request, request.resolver_match)
             case CloudError():
                 context = {"problem": exception, "words": explain(exception)}
                 return render(request, "server_groups/cloud_unavailable.html", context, status=503)
@@ -57,3 +61,9 @@ def _ledger_unavailable(request: HttpRequest, error: LedgerError) -> HttpRespons
         return render(request, "server_groups/ledger_unavailable.html", context, status=503)
     except (DatabaseError, InterfaceError):  # the page frame reads the person and the roles from the database
         return render(request, "database_unavailable.html", context, status=503)
+
+
+def _unknown_group(request: HttpRequest, match: ResolverMatch) -> HttpResponse:
+    if request.method == "POST":
+        record_unknown_group(match.kwargs["project"], match.kwargs["group_id"], actor(cast("SignedInRequest", request)))
+    return render(request, "404.html", status=404)

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from dashboard.accounts.roles import VIEW
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.fields import FIELDS, STATUS
-from dashboard.server_groups.services import record_refusal, refuse
+from dashboard.server_groups.refusals import Refusal, record_refusal, refuse
 from dashboard.server_groups.submission import texts
 from dashboard.web.requests import SignedInRequest, actor
 
@@ -36,19 +36,18 @@ def changes_group(permission: str, because: str) -> Callable[[GroupView], GroupV
 def record_stale_form(request: SignedInRequest, project: Project, group_id: str, typed: Mapping[str, str]) -> None:
     """Record the values of a form that is too old or altered. They are not sent."""
     because = "The form was too old or was altered."
-    record_refusal(project=project, group_id=group_id, attempted=_attempted(typed), because=because, by=actor(request))
+    record_refusal(Refusal(project, group_id, because, actor(request)), _attempted(typed))
 
 
 def refuse_post(request: SignedInRequest, project: Project, group_id: str, *, because: str) -> None:
     """Record the posted values and raise PermissionDenied."""
-    attempted = _attempted(texts(request.POST))
-    refuse(project=project, group_id=group_id, attempted=attempted, because=because, by=actor(request))
+    refuse(Refusal(project, group_id, because, actor(request)), _attempted(texts(request.POST)))
 
 
 def _attempted(texts: Mapping[str, str]) -> dict[str, str | bool]:
     """The posted values by path, without NUL characters, because PostgreSQL refuses them."""
     posted = {name: text.replace("\x00", "") for name, text in texts.items()}
-    attempted: dict[str, str | bool] = {f.path: posted[f.name][:500] for f in FIELDS if f.name in posted}
+    attempted: dict[str, str | bool] = {f.path: posted[f.name] for f in FIELDS if f.name in posted}
     if wanted := posted.get("status"):
-        attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted[:500])
+        attempted[STATUS.path] = {"on": True, "off": False}.get(wanted, wanted)
     return attempted

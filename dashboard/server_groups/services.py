@@ -5,21 +5,15 @@ change without an outcome. `settling` then reads the group; it does not send the
 """
 
 import hashlib
-import logging
 import time
-import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NoReturn
 
-from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from dashboard.accounts.models import Actor
 from dashboard.audit.ledger.services import (
-    Attempt,
     ChangeUnderWayError,
-    LedgerError,
     LedgerMovedError,
     OutcomeDetails,
     find_by_key,
@@ -36,10 +30,9 @@ from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups import outcome_check
 from dashboard.server_groups.fields import BY_PATH, STATUS, missing_siblings
-from dashboard.server_groups.ledger_texts import field_change, field_labels, known_outcome
-from dashboard.server_groups.sending import Sending, WriteRequest, WriteResult, differs, last_known_name, send
-
-logger = logging.getLogger(__name__)
+from dashboard.server_groups.ledger_texts import field_labels, known_outcome
+from dashboard.server_groups.refusals import Refusal, record_refusal, refuse
+from dashboard.server_groups.sending import Sending, WriteRequest, WriteResult, differs, send
 
 QUEUE_SECONDS = 5.0
 """How long a write waits for another one to the same group."""
@@ -80,8 +73,9 @@ def update_server_group(
     )
     forbidden = [path for path in changes if not by.may(BY_PATH[path].permission)]
     if forbidden:
-        because = f"No permission to change: {field_labels(forbidden)}."
-        refuse(project=project, group_id=group_id, attempted=changes, because=because, by=by)
+        rule = "No permission to change"
+        because = f"{rule}: {field_labels(forbidden)}."
+        refuse(Refusal(project, group_id, because, by, rule), changes)
     if (first := find_by_key(request.key)) is not None:
         return _first_result(request, first)
     return _write_in_queue(request)
@@ -99,30 +93,6 @@ def switch_server_group(*, project: Project, group_id: str, on: bool, reason: st
         by=by,
         kind=Kind.SWITCH,
     )
-
-
-def refuse(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> NoReturn:
-    """Record an attempt that is not allowed, and raise PermissionDenied, also if the ledger is unavailable."""
-    record_refusal(project=project, group_id=group_id, attempted=attempted, because=because, by=by)
-    raise PermissionDenied(because)
-
-
-def record_refusal(*, project: Project, group_id: str, attempted: Mapping[str, Value], because: str, by: Actor) -> None:
-    """Record an attempt that is refused. If the ledger is unavailable, the log gets the failure."""
-    try:
-        attempt = Attempt(
-            project=project.slug,
-            group_id=group_id,
-            group_name=last_known_name(project, group_id),
-            changes=tuple(field_change(path, None, value) for path, value in attempted.items()),
-            kind=Kind.DENIED,
-            reason="",
-            by=by,
-            key=uuid.uuid4().hex,
-        )
-        record_closed(attempt, OutcomeDetails(Outcome.DENIED, because))
-    except LedgerError:
-        logger.exception("A refused attempt by %s could not be recorded", by.user.pk)
 
 
 def _write_in_queue(request: WriteRequest) -> WriteResult:
@@ -194,13 +164,9 @@ def _first_result(request: WriteRequest, first: ChangeIntent) -> WriteResult:
     """The first result of a key. Other changes under the same key are refused and recorded."""
     if not (others := _other_changes(request, first)):
         return WriteResult(first, is_repeat=True)
-    record_refusal(
-        project=request.project,
-        group_id=request.group_id,
-        attempted=others,
-        because=f"The form's key was used before, for change {first.number}.",
-        by=request.by,
-    )
+    rule = "The form's key was used before"
+    because = f"{rule}, for change {first.number}."
+    record_refusal(Refusal(request.project, request.group_id, because, request.by, rule), others)
     return WriteResult(first, is_repeat=True, is_misused=True)
 
 

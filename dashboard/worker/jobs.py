@@ -19,6 +19,7 @@ from django.utils import timezone
 from dashboard.audit.integrity.background_check import run_background_check
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, write_checkpoint
+from dashboard.audit.ledger.folding import record_counts
 from dashboard.inventory.loads import thin_out
 from dashboard.inventory.refresher import refresh_inventory
 from dashboard.server_groups.fields import BY_PATH
@@ -58,7 +59,7 @@ class Worker:
         A process may end at any time without `stop()`: every job survives a kill.
         """
         jobs = (
-            *(self.settle, self.observe, self.record_outside, self.verify),
+            *(self.settle, self.observe, self.record_outside, self.verify, self.record_counts),
             *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions, self.thin_out_loads),
         )
         for job, seconds in (*((job, EVERY_SECONDS) for job in jobs), (self.refresh_inventory, REFRESH_EVERY_SECONDS)):
@@ -107,6 +108,10 @@ class Worker:
 
     def verify(self) -> None:
         run_background_check(started=self._started)
+
+    def record_counts(self) -> None:
+        """Record how often refused attempts were repeated."""
+        record_counts()
 
     def clear_sessions(self) -> None:
         """Delete expired sessions once a day."""

@@ -1,4 +1,7 @@
-"""Read and append to the ledger. Only this module adds rows. A failed read or append raises `LedgerError`."""
+"""Read and append to the ledger. A failed read or append raises `LedgerError`.
+
+Only this module and `folding` add rows.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -330,7 +333,7 @@ def record_intent(attempt: Attempt, *, seen_number: int, max_duration: timedelta
             raise ChangeUnderWayError
         if earlier.filter(number__gt=seen_number).exists():
             raise LedgerMovedError
-        intent = _append_change(_intent_facts(attempt))
+        intent = _append_change(intent_facts(attempt))
     return intent, True
 
 
@@ -341,7 +344,9 @@ def record_outcome(intent: ChangeIntent, details: OutcomeDetails) -> ChangeOutco
             newest = intent.outcomes.order_by("-number").first()
             if newest is not None and not _may_correct(newest.outcome, details.outcome):
                 return newest
-            head = _append(read_facts(intent.number) | {"key": None, "intent": intent.number} | _outcome_facts(details))
+            head = append_row(
+                read_facts(intent.number) | {"key": None, "intent": intent.number} | outcome_facts(details)
+            )
             if details.outcome != Outcome.UNKNOWN:
                 _schedule(intent, details)
             return ChangeOutcome.objects.get(number=head.number)
@@ -406,7 +411,7 @@ def record_closed(attempt: Attempt, details: OutcomeDetails) -> ChangeIntent:
     with appending():
         if (known := find_by_key(attempt.key)) is not None:
             return known
-        return _append_change(_intent_facts(attempt) | _outcome_facts(details))
+        return _append_change(intent_facts(attempt) | outcome_facts(details))
 
 
 def record_outside(change: OutsideChange) -> ChangeIntent:
@@ -414,43 +419,30 @@ def record_outside(change: OutsideChange) -> ChangeIntent:
     facts = _group_facts(change.project, change.group_id, change.group_name, change.changes)
     nobody = {"key": None, "actor": "", "actor_id": None, "from_address": "", "kind": Kind.OUTSIDE, "reason": ""}
     with appending():
-        return _append_change(facts | nobody | _outcome_facts(OutcomeDetails(Outcome.APPLIED, change.proof)))
+        return _append_change(facts | nobody | outcome_facts(OutcomeDetails(Outcome.APPLIED, change.proof)))
 
 
 def record_event(event: Event) -> None:
     """Record a system event, in the transaction of the caller if there is one. Raises LedgerError."""
     with appending():
-        _append(
-            NO_OUTCOME
-            | {
-                "key": None,
-                "intent": None,
-                "project": "",
-                "group_id": "",
-                "group_name": "",
-                "reason": "",
-                "changes": _changes(event.changes),
-            }
-            | {"actor": _clean(event.actor, 150), "actor_id": event.actor_id, "from_address": event.address}
-            | {"kind": event.kind, "outcome": event.outcome, "proof": _clean(event.proof)}
-        )
+        append_row(event_facts(event))
 
 
 def _append_change(facts: dict[str, object]) -> ChangeIntent:
-    intent = ChangeIntent.objects.get(number=_append(facts).number)
+    intent = ChangeIntent.objects.get(number=append_row(facts).number)
     if facts["outcome"] in {None, Outcome.UNKNOWN}:
         group = {"project": intent.project, "group_id": intent.group_id}
         OpenChange.objects.create(number=intent.number, begun_at=timezone.now(), **group)
     return intent
 
 
-def _append(facts: Mapping[str, object]) -> Head:
+def append_row(facts: Mapping[str, object]) -> Head:
     head = append(facts)
     transaction.on_commit(lambda: write_checkpoint(head))
     return head
 
 
-def _intent_facts(attempt: Attempt) -> dict[str, object]:
+def intent_facts(attempt: Attempt) -> dict[str, object]:
     return _group_facts(attempt.project, attempt.group_id, attempt.group_name, attempt.changes) | {
         "key": attempt.key,
         "actor": attempt.by.user.get_username(),
@@ -471,6 +463,24 @@ def _group_facts(project: str, group_id: str, group_name: str, changes: tuple[Ch
     }
 
 
+def event_facts(event: Event) -> dict[str, object]:
+    return NO_OUTCOME | {
+        "key": None,
+        "intent": None,
+        "project": "",
+        "group_id": "",
+        "group_name": "",
+        "actor": _clean(event.actor, 150),
+        "actor_id": event.actor_id,
+        "from_address": event.address,
+        "kind": event.kind,
+        "reason": "",
+        "outcome": event.outcome,
+        "proof": _clean(event.proof),
+        "changes": _changes(event.changes),
+    }
+
+
 def _changes(changes: tuple[Change, ...]) -> list[dict[str, Value]]:
     return [
         {"field": row.field, "label": row.label, "before": _value(row.before), "after": _value(row.after)}
@@ -478,7 +488,7 @@ def _changes(changes: tuple[Change, ...]) -> list[dict[str, Value]]:
     ]
 
 
-def _outcome_facts(details: OutcomeDetails) -> dict[str, object]:
+def outcome_facts(details: OutcomeDetails) -> dict[str, object]:
     return {
         "outcome": details.outcome,
         "proof": _clean(details.proof),
@@ -499,5 +509,5 @@ def _clean(text: str, max_length: int = MAX_TEXT) -> str:
     return text.replace("\x00", "")[:max_length].encode("utf-8", "replace").decode()
 
 
-NO_OUTCOME = _outcome_facts(OutcomeDetails(Outcome.UNKNOWN, "")) | {"outcome": None}
+NO_OUTCOME = outcome_facts(OutcomeDetails(Outcome.UNKNOWN, "")) | {"outcome": None}
 """The facts of an outcome as an intent has them, so that all rows have the same members."""

@@ -130,6 +130,8 @@ class Migration(migrations.Migration):
                             ("sign_in_failed", "{actor} failed to sign in"),
                             ("roles", "The roles of {actor} changed"),
                             ("account", "The account of {actor} changed"),
+                            ("unknown_group", "{actor} tried to change a group that the project does not have"),
+                            ("limited", "{actor} reached a limit"),
                             ("archived", "{actor} archived old ledger rows"),
                         ],
                         max_length=16,
@@ -178,6 +180,21 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["number"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="Repeat",
+            fields=[
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("limited", models.CharField(blank=True, max_length=64)),
+                ("since", models.DateTimeField()),
+                ("until", models.DateTimeField(db_index=True)),
+                ("count", models.PositiveIntegerField(default=0)),
+                ("rows", models.PositiveIntegerField(default=0)),
+                ("facts", models.JSONField()),
+            ],
+            options={
                 "default_permissions": (),
             },
         ),
