@@ -36,6 +36,12 @@ class User(AbstractUser):
         return ", ".join(str(ROLE_LABELS.get(name, name)) for name in names)
 
 
+def find_account(name: str) -> User | None:
+    """The account that a typed name means at the sign-in, in any case of letters."""
+    found = list(User.objects.filter(username__iexact=name)[:2])
+    return found[0] if len(found) == 1 else None
+
+
 @dataclass(frozen=True)
 class Actor:
     """The person who acts, and the address, for permission checks and the ledger."""
@@ -60,3 +66,37 @@ class KeptInput(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id}: {self.path}"
+
+
+class PasswordAttempt(models.Model):
+    """A check of a password that failed or is under way. It counts for the limits."""
+
+    account = models.CharField(max_length=64)
+    """The id of the account, or a MAC of the typed name."""
+    address = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["account", "at"], name="accounts_attempt_account"),
+            models.Index(fields=["address", "at"], name="accounts_attempt_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} from {self.address}"
+
+
+class KnownAddress(models.Model):
+    """An address, or an IPv6 network, from which a person signed in."""
+
+    person = models.ForeignKey(User, models.CASCADE, related_name="+")
+    address = models.CharField(max_length=64)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["person", "address"], name="accounts_known_address")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} from {self.address}"

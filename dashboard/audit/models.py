@@ -72,6 +72,7 @@ class EventKind(models.TextChoices):
     SIGN_IN = "sign_in", _("{actor} signed in")
     SIGN_OUT = "sign_out", _("{actor} signed out")
     SIGN_IN_FAILED = "sign_in_failed", _("{actor} failed to sign in")
+    SIGN_IN_LIMITED = "sign_in_limited", _("{actor} tried to sign in too often")
     ROLES = "roles", _("The roles of {actor} changed")
     ACCOUNT = "account", _("The account of {actor} changed")
     UNKNOWN_GROUP = "unknown_group", _("{actor} tried to change a group that the project does not have")
@@ -79,6 +80,7 @@ class EventKind(models.TextChoices):
     ARCHIVED = "archived", _("{actor} archived old ledger rows")
 
 
+REFUSED = frozenset({EventKind.SIGN_IN_FAILED, EventKind.SIGN_IN_LIMITED, EventKind.UNKNOWN_GROUP, EventKind.LIMITED})
 OBSERVED_FOR = timedelta(hours=1)
 """The time after the start of a change in which the dashboard looks for a late application."""
 
@@ -345,7 +347,7 @@ class SystemEvent(LedgerRow):
 
     @property
     def is_denied(self) -> bool:
-        return self.kind in {EventKind.SIGN_IN_FAILED, EventKind.UNKNOWN_GROUP, EventKind.LIMITED}
+        return self.kind in REFUSED
 
 
 class TouchedField(LedgerRow):

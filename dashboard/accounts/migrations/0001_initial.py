@@ -146,5 +146,41 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
             },
         ),
+        migrations.CreateModel(
+            name="PasswordAttempt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("account", models.CharField(max_length=64)),
+                ("address", models.CharField(max_length=64)),
+                ("at", models.DateTimeField(db_index=True)),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["account", "at"], name="accounts_attempt_account"),
+                    models.Index(fields=["address", "at"], name="accounts_attempt_address"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="KnownAddress",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("address", models.CharField(max_length=64)),
+                ("last_at", models.DateTimeField()),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [models.UniqueConstraint(fields=("person", "address"), name="accounts_known_address")],
+            },
+        ),
         migrations.RunPython(create_roles, migrations.RunPython.noop),
     ]

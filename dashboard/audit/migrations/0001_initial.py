@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
                             ("sign_in", "{actor} signed in"),
                             ("sign_out", "{actor} signed out"),
                             ("sign_in_failed", "{actor} failed to sign in"),
+                            ("sign_in_limited", "{actor} tried to sign in too often"),
                             ("roles", "The roles of {actor} changed"),
                             ("account", "The account of {actor} changed"),
                             ("unknown_group", "{actor} tried to change a group that the project does not have"),
