@@ -17,7 +17,15 @@ from pytest_django import Settings
 from dashboard import serving
 from dashboard.cloud.request_limits import Slots
 
-JOBS = {"settle", "observe", "write_checkpoint", "send_checkpoint", "verify", "clear_sessions"} | {
+JOBS = {
+    "settle",
+    "observe",
+    "write_checkpoint",
+    "send_checkpoint",
+    "verify",
+    "clear_sessions",
+    "record_counts",
+    "compare_access",
     "refresh_inventory",
     "record_outside",
     "thin_out_loads",

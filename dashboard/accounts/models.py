@@ -1,8 +1,9 @@
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import AbstractUser
+from django.db import models, transaction
 from django.utils.functional import cached_property
-from django.db import models
 
 from dashboard.accounts.roles import ROLE_LABELS
 
@@ -28,6 +29,11 @@ class User(AbstractUser):
         """The roles and their permissions. `RoleBackend` reads them with the person."""
         columns = ("name", "permissions__content_type__app_label", "permissions__codename")
         return [Grant(*row) for row in self.groups.values_list(*columns)]
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save an account together with the rows of the ledger about it, or not at all."""
+        with transaction.atomic():
+            super().save(*args, **options)
 
     @property
     def role_names(self) -> str:

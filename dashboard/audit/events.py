@@ -6,11 +6,14 @@ allauth, in commands and in a shell, and a forgotten call would leave a gap that
 If the ledger is unavailable, people can still sign in and read: changes are refused anyway. A change of roles or of an
 account that cannot be recorded does not happen, because it changes a person's permissions. No page changes roles or
 accounts, so the recorded author is the operating system's user who ran the command.
+
+`access` finds the changes that cause no signal.
 """
 
 import logging
 import os
 import pwd
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.signals import password_changed, password_reset, password_set
@@ -22,13 +25,12 @@ from django.http import HttpRequest
 
 from dashboard.accounts.models import User, find_account
 from dashboard.accounts.sign_in_limits import limit_reached
+from dashboard.audit.access import ATTRIBUTES, fingerprint, note, note_deleted, note_roles
 from dashboard.audit.ledger.folding import Fold, record_refused_event
-from dashboard.audit.ledger.services import Event, LedgerError, record_event
+from dashboard.audit.ledger.services import Event, LedgerError, appending, record_event
 from dashboard.audit.models import EventKind, Outcome
 
 logger = logging.getLogger(__name__)
-RECORDED = ("username", "is_active", "is_superuser", "is_staff")
-"""The fields of an account whose changes are recorded."""
 
 
 @receiver(user_logged_in)
@@ -66,35 +68,43 @@ def _record_roles(
     ids = pk_set if pk_set is not None else set(memberships.values_list("user" if reverse else "group", flat=True))
     people = User.objects.filter(pk__in=ids) if reverse else User.objects.filter(pk=instance.pk)
     roles = Group.objects.filter(pk=instance.pk) if reverse else Group.objects.filter(pk__in=ids)
-    names = ", ".join(roles.order_by("name").values_list("name", flat=True))
+    names = list(roles.order_by("name").values_list("name", flat=True))
     for user in people if names else ():
-        _record_by_os_user(EventKind.ROLES, user, f"{words[action]}: {names}.")
+        _record_by_os_user(EventKind.ROLES, user, f"{words[action]}: {', '.join(names)}.")
+        note_roles(user, **{"given" if action == "post_add" else "taken": names})
 
 
 @receiver(pre_delete, sender=Group)
 def _record_deleted_role(instance: Group, **_kwargs: Any) -> None:
     for user in User.objects.filter(groups=instance):
         _record_by_os_user(EventKind.ROLES, user, f"Taken away: {instance.name}, because the role was deleted.")
+        note_roles(user, taken=[instance.name])
 
 
 @receiver(pre_save, sender=User)
-def _record_account(instance: User, **_kwargs: Any) -> None:
+def _record_account(instance: User, update_fields: frozenset[str] | None = None, **_kwargs: Any) -> None:
     """Record changes of an account. Raises LedgerError, so that no unrecorded change is saved."""
-    before = User.objects.filter(pk=instance.pk).first()
-    changes = [(name, getattr(before, name), getattr(instance, name)) for name in RECORDED] if before else []
-    proof = "; ".join(f"{name}: {old} to {new}" for name, old, new in changes if old != new)
-    if before and proof:
+    if (before := User.objects.filter(pk=instance.pk).first()) is None:
+        return
+    changes = [(name, getattr(before, name), getattr(instance, name)) for name in ATTRIBUTES]
+    if proof := "; ".join(f"{name}: {old} to {new}" for name, old, new in changes if old != new):
         _record_by_os_user(EventKind.ACCOUNT, before, f"{proof}.")
+        note(before, **{name: new for name, old, new in changes if old != new})
+    if update_fields and set(update_fields) == {"password"}:  # Django does this after a change of the hasher
+        _record_by_os_user(EventKind.ACCOUNT, before, "A new password, or a new hash of the same password.")
+        note(before, password=fingerprint(instance.password))
 
 
 @receiver(pre_delete, sender=User)
 def _record_deleted_account(instance: User, **_kwargs: Any) -> None:
     _record_by_os_user(EventKind.ACCOUNT, instance, "Deleted.")
+    note_deleted(instance)
 
 
 @receiver([password_changed, password_set, password_reset])
 def _record_new_password(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    _record(Event(EventKind.ACCOUNT, user.get_username(), user.pk, _address(request), proof="A new password."))
+    event = Event(EventKind.ACCOUNT, user.get_username(), user.pk, _address(request), proof="A new password.")
+    _record(event, lambda: note(user, password=fingerprint(user.password)))
 
 
 def name_of_os_user() -> str:
@@ -110,10 +120,12 @@ def _record_by_os_user(kind: EventKind, user: User, proof: str) -> None:
     record_event(Event(kind, user.get_username(), user.pk, proof=proof))
 
 
-def _record(event: Event) -> None:
+def _record(event: Event, then: Callable[[], None] = lambda: None) -> None:
     """Record an event that has happened. A failure is only logged."""
     try:
-        record_event(event)
+        with appending():
+            record_event(event)
+            then()
     except LedgerError:
         logger.exception("The event %s of %s could not be recorded", event.kind.value, event.actor or "unknown")
 

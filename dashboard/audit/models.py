@@ -74,6 +74,7 @@ class EventKind(models.TextChoices):
     SIGN_IN_FAILED = "sign_in_failed", _("{actor} failed to sign in")
     SIGN_IN_LIMITED = "sign_in_limited", _("{actor} tried to sign in too often")
     ROLES = "roles", _("The roles of {actor} changed")
+    PERMISSIONS = "permissions", _("A role changed")
     ACCOUNT = "account", _("The account of {actor} changed")
     UNKNOWN_GROUP = "unknown_group", _("{actor} tried to change a group that the project does not have")
     LIMITED = "limited", _("{actor} reached a limit")
@@ -431,6 +432,19 @@ class Repeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} since {self.since}"
+
+
+class AccessState(models.Model):
+    """The last seen state of an account or a role. It can be changed, so it is no evidence."""
+
+    subject = models.CharField(max_length=32, primary_key=True)
+    state = models.JSONField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.subject
 
 
 class Verification(models.Model):

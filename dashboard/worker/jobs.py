@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
+from dashboard.audit.access import record_outside_changes
 from dashboard.audit.integrity.background_check import run_background_check
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, write_checkpoint
@@ -37,6 +38,8 @@ YOUNG = timedelta(minutes=10)
 OLD_EVERY_SECONDS = 600.0
 HOOK_EVERY_SECONDS = 45.0
 """With EVERY_SECONDS added, the hook gets a checkpoint within a minute."""
+ACCESS_EVERY_SECONDS = 45.0
+"""With EVERY_SECONDS added, accounts and roles are compared once a minute."""
 SESSIONS_EVERY_SECONDS = 24 * 3600.0
 STOP_SECONDS = 20.0
 """Longer than one call to the cloud may take."""
@@ -48,6 +51,7 @@ class Worker:
         self._started = timezone.now()
         self._sent_number = 0
         self._sent_at = self._old_at = -OLD_EVERY_SECONDS
+        self._compared_at = -ACCESS_EVERY_SECONDS
         self._cleared_at = -SESSIONS_EVERY_SECONDS
         self._thinned_at = -THIN_OUT_EVERY_SECONDS
         self._stopping = threading.Event()
@@ -61,6 +65,7 @@ class Worker:
         jobs = (
             *(self.settle, self.observe, self.record_outside, self.verify, self.record_counts),
             *(self.write_checkpoint, self.send_checkpoint, self.clear_sessions, self.thin_out_loads),
+            self.compare_access,
         )
         for job, seconds in (*((job, EVERY_SECONDS) for job in jobs), (self.refresh_inventory, REFRESH_EVERY_SECONDS)):
             thread = threading.Thread(target=self._repeat, args=(job, seconds), name=job.__name__, daemon=True)
@@ -112,6 +117,12 @@ class Worker:
     def record_counts(self) -> None:
         """Record how often refused attempts were repeated."""
         record_counts()
+
+    def compare_access(self) -> None:
+        """Record changes of accounts, roles and permissions that were made outside the dashboard's pages."""
+        if time.monotonic() - self._compared_at >= ACCESS_EVERY_SECONDS:
+            record_outside_changes()
+            self._compared_at = time.monotonic()
 
     def clear_sessions(self) -> None:
         """Delete expired sessions once a day."""

@@ -130,6 +130,7 @@ class Migration(migrations.Migration):
                             ("sign_in_failed", "{actor} failed to sign in"),
                             ("sign_in_limited", "{actor} tried to sign in too often"),
                             ("roles", "The roles of {actor} changed"),
+                            ("permissions", "A role changed"),
                             ("account", "The account of {actor} changed"),
                             ("unknown_group", "{actor} tried to change a group that the project does not have"),
                             ("limited", "{actor} reached a limit"),
@@ -194,6 +195,16 @@ class Migration(migrations.Migration):
                 ("count", models.PositiveIntegerField(default=0)),
                 ("rows", models.PositiveIntegerField(default=0)),
                 ("facts", models.JSONField()),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="AccessState",
+            fields=[
+                ("subject", models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ("state", models.JSONField()),
             ],
             options={
                 "default_permissions": (),
