@@ -17,18 +17,19 @@ from django_htmx.http import HttpResponseClientRedirect
 from dashboard.accounts.roles import EDIT
 from dashboard.audit.ledger.services import find_change
 from dashboard.audit.models import ChangeIntent, ChangeOutcome, Outcome
+from dashboard.cloud.errors import CloudError
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
 from dashboard.server_groups.choices import find_image, name_problem, read_disk_types, read_images
 from dashboard.server_groups.fields import BY_PATH
 from dashboard.server_groups.forms import REASON_MISSING, ServerGroupForm
 from dashboard.server_groups.messages import failure_text
-from dashboard.server_groups.overview import read_shown
+from dashboard.server_groups.overview import Overview, read_overview, read_shown
 from dashboard.server_groups.permissions import changes_group, record_stale_form
 from dashboard.server_groups.reverting import kind_and_reason, revert
 from dashboard.server_groups.review import read_review
 from dashboard.server_groups.sending import WriteResult
-from dashboard.server_groups.services import ConflictError, update_server_group
+from dashboard.server_groups.services import ConflictError, switches_off, update_server_group
 from dashboard.server_groups.submission import (
     Scope,
     StaleFormError,
@@ -187,9 +188,13 @@ def _missing_confirmations(request: SignedInRequest, form: ServerGroupForm) -> l
     missing = []
     if form.replaces_image and "confirm_image" not in request.POST:
         missing.append(gettext("Confirm that you want to replace the image."))
-    if settings.REASON_REQUIRED and form.changes and not form.cleaned_data["reason"].strip():
+    if _is_reason_required(form) and not form.cleaned_data["reason"].strip():
         missing.append(str(REASON_MISSING))
     return missing
+
+
+def _is_reason_required(form: ServerGroupForm) -> bool:
+    return switches_off(form.changes) or (settings.REASON_REQUIRED and bool(form.changes))
 
 
 def _send(request: SignedInRequest, project: Project, form: ServerGroupForm) -> HttpResponseBase:
@@ -289,9 +294,18 @@ def _show_review(
         "signed": sign_submission(form.submission, _scope(request, project, form.group.id)),
         "review": read_review(project, form.group, form.changes),
         "unmet": unmet,
-        "is_reason_required": settings.REASON_REQUIRED,
+        "is_reason_required": _is_reason_required(form),
+        "overview": _read_overview(project, form.group) if switches_off(form.changes) else None,
     }
     return render(request, template, context, status=status)
+
+
+def _read_overview(project: Project, group: ServerGroup) -> Overview:
+    """The group's open sessions and servers. Without them, if the cloud is unavailable: the review is still shown."""
+    try:
+        return read_overview(project, group.id)
+    except CloudError:
+        return Overview(group, None, None, None)
 
 
 def _go(request: SignedInRequest, to: str | ChangeIntent, *arguments: Project | str) -> HttpResponseBase:

@@ -76,9 +76,16 @@ def update_server_group(
         rule = "No permission to change"
         because = f"{rule}: {field_labels(forbidden)}."
         refuse(Refusal(project, group_id, because, by, rule), changes)
+    if switches_off(changes) and not reason.strip():
+        refuse(Refusal(project, group_id, "Switching off needs a reason.", by), changes)
     if (first := find_by_key(request.key)) is not None:
         return _first_result(request, first)
     return _write_in_queue(request)
+
+
+def switches_off(changes: Mapping[str, Value]) -> bool:
+    """Whether the change interrupts people. It then needs a reason."""
+    return changes.get(STATUS.path) is False
 
 
 def switch_server_group(*, project: Project, group_id: str, on: bool, reason: str, key: str, by: Actor) -> WriteResult:

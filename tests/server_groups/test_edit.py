@@ -105,7 +105,7 @@ def test_an_unchanged_form_sends_nothing_and_says_so(client_as: People, project:
 def test_the_cloud_receives_exactly_the_typed_values(
     client_as: People, project: Project, simulator: Simulated, group: str, changes: dict[str, str]
 ) -> None:
-    save(client_as("administrator"), changes, group_id=GROUP_IDS[group])
+    save(client_as("administrator"), changes | {"reason": "why"}, group_id=GROUP_IDS[group])
 
     ((name, text),) = changes.items()
     value: Any = {"true": True, "false": False}.get(text, text.replace("\r\n", "\n"))
@@ -424,7 +424,7 @@ def test_texts_of_the_cloud_are_escaped(client_as: People, project: Project, sim
     simulator.change(name=evil, description=evil, ou_name=evil, image_id=evil, system_disk_type=evil, app_type=evil)
     simulator.inject(fault("status", status=400, body={"error_code": evil[:30], "error_msg": evil}))
 
-    response = save(client_as("administrator"), {"server_group_status": "false"})
+    response = save(client_as("administrator"), {"server_group_status": "false", "reason": "why"})
 
     page = read(response)
     assert response.status_code == 422

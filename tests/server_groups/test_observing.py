@@ -182,7 +182,7 @@ def test_an_accepted_change_is_not_applied_if_a_read_shows_the_old_value(
 ) -> None:
     hidden = {"match": {"method": "GET"}, "fault": "missing_members", "members": ["server_group_status"], "times": None}
     simulator.inject(fault("ignored"), fault("delay", "GET", times=1), hidden)
-    switch_server_group(project=project, group_id=DESIGN_POOL, on=False, reason="", key="k", by=acting("help desk"))
+    switch_server_group(project=project, group_id=DESIGN_POOL, on=False, reason="why", key="k", by=acting("help desk"))
     at_first = outcomes()
     simulator.inject()
 

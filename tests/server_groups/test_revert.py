@@ -149,7 +149,7 @@ def test_an_administrator_can_revert_a_switch(
     client_as: People, project: Project, simulator: Simulated, acting: Callable[[str], Actor]
 ) -> None:
     written = switch_server_group(
-        project=project, group_id=DESIGN_POOL, on=False, reason="", key="off", by=acting("help desk")
+        project=project, group_id=DESIGN_POOL, on=False, reason="why", key="off", by=acting("help desk")
     )
     assert written.intent is not None
 

@@ -247,6 +247,46 @@ def test_a_reason_can_be_required(
     assert simulator.patches == [{"name": "TEST"}]
 
 
+def test_switching_off_through_the_form_needs_a_reason_and_shows_the_sessions(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    off = inputs(client.get(address("edit/"))) | {"server_group_status": "false"}
+    dialog = said(client.get(address("switch/")))
+
+    review = client.post(address("edit/review/"), off)
+    without = client.post(address("edit/"), inputs(review))
+    sent = len(simulator.patches)
+    given = client.post(address("edit/"), inputs(review) | {"reason": "CHG-1"})
+
+    facts = dialog[dialog.index("active sessions") : dialog.index("standby")]
+    assert (facts in said(review), facts in said(without)) == (True, True)
+    assert "Reason required" in said(review)
+    assert (without.status_code, sent, given.status_code) == (422, 0, 302)
+    assert "Enter a reason. The next person needs it." in said(without)
+    assert simulator.patches == [{"server_group_status": False}]
+    assert [(entry.kind, entry.reason) for entry in ledger()] == [("edit", "CHG-1")]
+
+
+def test_the_review_of_another_change_shows_no_sessions(client_as: Callable[[str], Client], project: Project) -> None:
+    review = said(client_as("administrator").post(address("edit/review/"), {"name": "TEST"}))
+
+    assert ("active sessions" in review, "Reason required" in review) == (False, False)
+
+
+def test_the_review_of_switching_off_says_what_is_not_known(
+    client_as: Callable[[str], Client], project: Project, simulator: Simulated
+) -> None:
+    client = client_as("administrator")
+    off = inputs(client.get(address("edit/"))) | {"server_group_status": "false"}
+    simulator.inject({"match": {"method": "GET"}, "times": None, "fault": "internal_error"})
+
+    review = client.post(address("edit/review/"), off)
+
+    assert review.status_code == 200
+    assert "active sessions not known" in said(review)
+
+
 def test_an_invalid_form_has_no_review(client_as: Callable[[str], Client], project: Project) -> None:
     response = client_as("administrator").post(address("edit/review/"), {"name": "a b"})
 

@@ -190,7 +190,7 @@ def test_a_key_with_other_changes_is_refused_and_recorded(
 ) -> None:
     first = update(project, acting("administrator"), {"name": "TEST"})
 
-    again = update(project, acting("administrator"), asked)
+    again = update(project, acting("administrator"), asked, reason="why")
 
     assert again == WriteResult(first.intent, is_repeat=True, is_misused=True)
     assert len(simulator.patches) == 1
@@ -232,7 +232,7 @@ def test_an_unreadable_cloud_refuses_a_key_with_unrecorded_fields(
 def test_a_key_is_valid_for_one_person_and_one_group(
     project: Project, simulator: Simulated, acting: People, other: dict[str, str]
 ) -> None:
-    update(project, acting("administrator"), {"server_group_status": False})
+    update(project, acting("administrator"), {"server_group_status": False}, reason="why")
     by = acting(other.pop("role", "administrator"))
 
     try:
@@ -246,13 +246,12 @@ def test_a_key_is_valid_for_one_person_and_one_group(
 
 @pytest.mark.usefixtures("committed")
 def test_a_double_click_is_one_change(project: Project, simulator: Simulated, acting: People) -> None:
-    by = acting("administrator")
+    by, off = acting("administrator"), {"server_group_status": False}
     simulator.inject(fault("delay", delay_ms=150))
 
     with ThreadPoolExecutor(4) as pool:
         clicks = [
-            pool.submit(in_thread, lambda: update(project, by, {"server_group_status": False}, kind=Kind.SWITCH))
-            for _ in range(4)
+            pool.submit(in_thread, lambda: update(project, by, off, kind=Kind.SWITCH, reason="why")) for _ in range(4)
         ]
         responses = [click.result() for click in clicks]
 
@@ -648,11 +647,12 @@ def test_two_writes_to_one_group_are_sent_one_after_the_other(
     project: Project, simulator: Simulated, acting: People
 ) -> None:
     by = {role: acting(role) for role in ("administrator", "help desk")}
+    off = {"server_group_status": False}
     simulator.inject(fault("delay", times=None, delay_ms=150))
 
     with ThreadPoolExecutor(2) as pool:
         renames = pool.submit(in_thread, lambda: update(project, by["administrator"], {"name": "TEST"}))
-        switches = pool.submit(in_thread, lambda: update(project, by["help desk"], {"server_group_status": False}))
+        switches = pool.submit(in_thread, lambda: update(project, by["help desk"], off, reason="why"))
         renames.result(), switches.result()
 
     writes = [entry["method"] for entry in simulator.requests() if entry["method"] == "PATCH"]
@@ -893,6 +893,21 @@ def test_a_refusal_has_the_last_known_name_of_the_group(project: Project, acting
         update(project, acting("viewer"), {"name": "TEST"})
 
     assert [entry.group for entry in ledger()] == ["design-pool", "design-pool"]
+
+
+@pytest.mark.parametrize("kind", [Kind.EDIT, Kind.SWITCH])
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_switching_off_without_a_reason_is_refused_and_recorded(
+    project: Project, simulator: Simulated, acting: People, kind: Kind, reason: str
+) -> None:
+    off: dict[str, Value] = {"server_group_status": False, "name": "TEST"}
+
+    with pytest.raises(PermissionDenied, match="Switching off needs a reason"):
+        update(project, acting("administrator"), off, kind=kind, reason=reason)
+
+    attempted = {path: (None, value) for path, value in off.items()}
+    assert simulator.patches == []
+    assert ledger() == [Entry("denied", "administrator", "design-pool", attempted, ["denied"])]
 
 
 @pytest.mark.parametrize("on", [True, False])
