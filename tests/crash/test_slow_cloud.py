@@ -1,6 +1,7 @@
 """A dashboard while the cloud responds slowly: other pages stay available, and lists show the last copy."""
 
 import threading
+import time
 from pathlib import Path
 
 import requests
@@ -18,6 +19,10 @@ SLOW = {
     "delay_ms": 8000,
 }
 CLIENTS, THREADS = 24, 8
+
+
+SLOW_GROUPS = SLOW | {"match": {"path": "*/app-server-groups*"}, "delay_ms": 3000}
+EDITS = 12
 
 
 class ParallelReads:
@@ -72,3 +77,34 @@ def test_slow_reads_use_half_of_the_threads(simulator: Simulated, new_database: 
     )
     assert slow_reads == THREADS // 2
     assert (after.status_code, is_copy(after)) == (200, False)
+
+
+def test_probes_are_answered_while_slow_edits_use_all_slots(
+    simulator: Simulated, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    environ = environment(new_database(), simulator.url)
+    with served(environ, tmp_path / "log", threads=THREADS) as server:
+        admin = Browser(server.address)
+        admin.sign_in()
+        simulator.inject(SLOW_GROUPS)
+
+        groups = [f"00000000-0000-4000-8000-{number:012}" for number in range(EDITS)]
+        edits = [
+            threading.Thread(target=admin.post, args=(address("switch/", group), {"status": "on"})) for group in groups
+        ]
+        for edit in edits:
+            edit.start()
+        seconds = [_seconds_of_a_probe(server.address, path) for _ in range(10) for path in ("/healthz", "/readyz")]
+        still_running = sum(edit.is_alive() for edit in edits)
+        for edit in edits:
+            edit.join()
+
+    assert max(seconds) < 2
+    assert still_running >= THREADS // 2
+
+
+def _seconds_of_a_probe(server: str, path: str) -> float:
+    begun = time.monotonic()
+    assert requests.get(f"{server}{path}", timeout=30).status_code == 200
+    time.sleep(0.05)
+    return time.monotonic() - begun
