@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.audit",
     "dashboard.inventory",
+    "dashboard.cloud",
     "dashboard.server_groups",
     "dashboard.activity",
     "dashboard.web",

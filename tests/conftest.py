@@ -18,7 +18,9 @@ from pytest_django import DjangoDbBlocker, Settings
 from dashboard.accounts.browsers import remember_person
 from dashboard.accounts.models import Actor, User
 from dashboard.cloud import client as cloud_client
+from dashboard.cloud import sign_in_pauses
 from dashboard.cloud.projects import Project, load_projects
+from dashboard.cloud.sign_in_pauses import MemoryPauses
 from dashboard.server_groups import outcome_check
 from dashboard.simulator.server import SimulatorServer
 from tests.ledger import empty_ledger
@@ -98,6 +100,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the number of verifying reads, with short waits between them."""
     monkeypatch.setattr(outcome_check, "WAITS", (0.01, 0.02, 0.04, 0.08))
     monkeypatch.setattr(outcome_check, "WAITS_IN_REQUEST", (0.01, 0.02))
+
+
+@pytest.fixture(autouse=True)
+def _pauses_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests sign in to IAM without a database."""
+    monkeypatch.setattr(sign_in_pauses, "shared_pauses", MemoryPauses())
 
 
 @pytest.fixture(autouse=True)

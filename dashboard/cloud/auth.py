@@ -7,24 +7,23 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from django.utils.crypto import salted_hmac
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from dashboard.cloud import parsing
+from dashboard.cloud import parsing, sign_in_pauses
 from dashboard.cloud.credentials import PRINTABLE, KeyCredential, PasswordCredential, TokenCredential
 from dashboard.cloud.endpoints import Call
 from dashboard.cloud.errors import SignInError
 from dashboard.cloud.limits import Deadline
 from dashboard.cloud.projects import Project
 from dashboard.cloud.rules import CallKind, CallResult
+from dashboard.cloud.sign_in_pauses import Pauses, Record
 from dashboard.cloud.signature import sign
 from dashboard.cloud.transport import CallResponse, Transport
 
 TOKEN_LIFE = 24 * 3600.0  # seconds, if IAM does not report it (workspace-api.md 4.1)
 REFRESH_BEFORE_END = 3600.0
-REJECTIONS_BEFORE_PAUSE = 2  # IAM locks an account after a few more
-REJECTED_PAUSE = 15 * 60.0
-OUTAGE_PAUSE = 5.0
 REPLACED_PAUSE = 60.0  # seconds until a rejected token, which replaced a rejected one, is replaced too
 
 
@@ -74,7 +73,7 @@ class PasswordAuth(CloudAuth):
     """A token of an IAM user, stored in memory only, and renewed 60 minutes before it expires.
 
     One thread signs in, and the others that need a token wait for its result. After two rejections in a row, sign-in
-    pauses for 15 minutes, so that IAM does not lock the account.
+    pauses for 15 minutes, so that IAM does not lock the account. `pauses` has this rule for all clients.
     """
 
     def __init__(
@@ -83,14 +82,16 @@ class PasswordAuth(CloudAuth):
         project: Project,
         transport: Transport,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        pauses: Pauses,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._credential, self._project = credential, project
         self._transport, self._clock = transport, clock
+        self._pauses, self._wall_clock = pauses, wall_clock
         self._lock = threading.Lock()
         self._sign_in_result: Future[_Token | SignInError] | None = None
         self._token: _Token | None = None
-        self._rejections = 0
-        self._paused_until = clock()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._token is not None:
@@ -145,14 +146,22 @@ class PasswordAuth(CloudAuth):
             future.set_result(result)
 
     def _fetch(self, deadline: Deadline) -> _Token | SignInError:
-        wait = self._paused_until - self._clock()
-        if wait > 0:
-            return SignInError(f"sign-in is paused for another {wait:.0f} s after a failure")
-        response = self._transport.exchange(self._call(), None, deadline)
-        if response.result is CallResult.DONE and PRINTABLE.fullmatch(response.issued_token):
-            self._rejections = 0
-            return self._token_from(response.issued_token, response)
-        return self._failure(response)
+        with self._pauses.exclusive(self._key, deadline) as record:
+            wait = record.paused_until - self._wall_clock()
+            if wait > 0:
+                return SignInError(f"sign-in is paused for another {wait:.0f} s after a failure")
+            response = self._transport.exchange(self._call(), None, deadline)
+            if response.result is CallResult.DONE and PRINTABLE.fullmatch(response.issued_token):
+                record.succeed()
+                return self._token_from(response.issued_token, response)
+            return self._failure(response, record)
+
+    @property
+    def _key(self) -> str:
+        """Identifies the IAM user with this password. A corrected password has no pause."""
+        credential = self._credential
+        parts = (self._project.iam_endpoint, credential.domain_name, credential.user_name, credential.password)
+        return salted_hmac("iam-sign-in", "\n".join(parts), algorithm="sha256").hexdigest()
 
     def _token_from(self, value: str, response: CallResponse) -> _Token:
         token = parsing.members(parsing.members(response.body).get("token"))
@@ -167,12 +176,11 @@ class PasswordAuth(CloudAuth):
             replaceable_at=now + (REPLACED_PAUSE if was_rejected else 0),
         )
 
-    def _failure(self, response: CallResponse) -> SignInError:
-        is_rejected = response.result in {CallResult.UNAUTHENTICATED, CallResult.REJECTED}
-        self._rejections += is_rejected
-        must_pause_long = is_rejected and self._rejections >= REJECTIONS_BEFORE_PAUSE
-        if must_pause_long or not is_rejected:
-            self._paused_until = self._clock() + (REJECTED_PAUSE if must_pause_long else OUTAGE_PAUSE)
+    def _failure(self, response: CallResponse, record: Record) -> SignInError:
+        if response.result in {CallResult.UNAUTHENTICATED, CallResult.REJECTED}:
+            record.reject(self._wall_clock())
+        else:
+            record.fail(self._wall_clock())
         code, message = response.error
         return SignInError(
             f"sign-in to IAM {response.result.value}",
@@ -205,4 +213,4 @@ def auth_for(project: Project, transport: Transport) -> CloudAuth:
         return TokenAuth(credential)
     if isinstance(credential, KeyCredential):
         return KeyAuth(credential, project.project_id)
-    return PasswordAuth(credential, project, transport)
+    return PasswordAuth(credential, project, transport, pauses=sign_in_pauses.shared_pauses)

@@ -16,6 +16,7 @@ from dashboard.cloud.client import Client
 from dashboard.cloud.credentials import KeyCredential, PasswordCredential
 from dashboard.cloud.errors import CloudError
 from dashboard.cloud.limits import Deadline, Limits
+from dashboard.cloud.sign_in_pauses import MemoryPauses
 from dashboard.cloud.transport import Transport
 
 from .scripted import (
@@ -58,7 +59,9 @@ class Clock:
 
 
 def password_auth(cloud: ScriptedCloud, clock: Callable[[], float]) -> PasswordAuth:
-    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), Transport(cloud.project(), LONG_LIMITS), clock)
+    transport = Transport(cloud.project(), LONG_LIMITS)
+    pauses = MemoryPauses()
+    return PasswordAuth(OPS_BOT, cloud.project(OPS_BOT), transport, clock, pauses=pauses, wall_clock=clock)
 
 
 def sign_ins(cloud: ScriptedCloud) -> int:
