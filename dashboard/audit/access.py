@@ -57,7 +57,7 @@ class Difference:
         return " ".join((*([] if self.before else ["New."]), *parts, FOUND))
 
 
-def record_outside_changes() -> None:
+def record_access_changes() -> None:
     """Record each difference to the last seen state. Raises LedgerError."""
     with reading_ledger():
         is_changed = any(_differences())

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from dashboard.audit.access import record_outside_changes
+from dashboard.audit.access import record_access_changes
 from dashboard.audit.integrity.background_check import run_background_check
 from dashboard.audit.ledger.chain import read_head
 from dashboard.audit.ledger.checkpoints import has_checkpoint, send_to_hook, write_checkpoint
@@ -121,7 +121,7 @@ class Worker:
     def compare_access(self) -> None:
         """Record changes of accounts, roles and permissions that were made outside the dashboard's pages."""
         if time.monotonic() - self._compared_at >= ACCESS_EVERY_SECONDS:
-            record_outside_changes()
+            record_access_changes()
             self._compared_at = time.monotonic()
 
     def clear_sessions(self) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.accounts.models import User
-from dashboard.audit.access import FOUND, record_outside_changes
+from dashboard.audit.access import FOUND, record_access_changes
 from dashboard.audit.integrity.verification import verify
 from dashboard.audit.ledger.services import LedgerError
 from dashboard.audit.models import AccessState, SystemEvent
@@ -26,14 +26,14 @@ SIGN_IN = "/accounts/login/"
 def alice() -> User:
     """An account that the comparison has seen."""
     user = User.objects.create_user("alice", password="correct horse")
-    record_outside_changes()
+    record_access_changes()
     return user
 
 
 def found() -> list[tuple[str, str, str]]:
     """The new events of the comparison."""
     before = SystemEvent.objects.count()
-    record_outside_changes()
+    record_access_changes()
     rows = SystemEvent.objects.order_by("number")[before:]
     assert all(row.proof.endswith(FOUND) for row in rows)
     return [(row.kind, row.actor, row.proof.removesuffix(FOUND).strip()) for row in rows]
@@ -167,7 +167,7 @@ def test_a_difference_stays_until_the_ledger_can_record_it(alice: User, settings
     key, settings.AUDIT_KEY = settings.AUDIT_KEY, ""
 
     with pytest.raises(LedgerError):
-        record_outside_changes()
+        record_access_changes()
 
     settings.AUDIT_KEY = key
     assert found() == [("account", "alice", "is_superuser: False to True.")]
@@ -188,7 +188,7 @@ def test_the_page_of_system_events_shows_the_change_of_a_role(
     alice: User, client_as: Callable[[str], Client], project: Project
 ) -> None:
     Group.objects.get(name="viewer").permissions.clear()
-    record_outside_changes()
+    record_access_changes()
 
     page = said(client_as("auditor").get("/projects/default/audit/system/"))
 
