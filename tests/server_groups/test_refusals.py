@@ -142,7 +142,7 @@ def test_counts_hold_over_threads(project: Project, acting: Callable[[str], Acto
     assert (len(proofs()), Repeat.objects.get(key=refusal.fold.key).count) == (1, 7)
 
 
-@pytest.mark.parametrize("group", ["00000000-0000-4000-8000-000000000000", "x" * 500, "a b", "%00", "..", "é"])
+@pytest.mark.parametrize("group", ["00000000-0000-4000-8000-000000000000", "x" * 500, "a b", "..", "é"])
 @pytest.mark.parametrize("role", ["viewer", "administrator"])
 def test_groups_that_do_not_exist_share_one_row(client_as: People, project: Project, role: str, group: str) -> None:
     client = client_as(role)
@@ -151,6 +151,14 @@ def test_groups_that_do_not_exist_share_one_row(client_as: People, project: Proj
 
     assert (statuses, ChangeIntent.objects.count()) == ({404 if role == "administrator" else 403}, 0)
     assert len(events("unknown_group")) == 1
+
+
+def test_an_address_with_a_nul_character_does_not_exist(client_as: People, project: Project) -> None:
+    client = client_as("viewer")
+
+    statuses = [client.get(address("", "%00")).status_code, client.post(address("edit/", "a%00")).status_code]
+
+    assert statuses == [404, 404]
 
 
 def test_a_post_to_a_group_of_another_project_is_recorded(
