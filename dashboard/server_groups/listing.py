@@ -133,7 +133,7 @@ class Row:
     older_as_of: datetime | None = None
     load: RowLoad | None = None
     changed_outside_at: datetime | None = None
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,18 @@ def _short(at: datetime, form: str, text: str) -> SafeString:
     return format_html('<time data-local="{}" datetime="{}" title="{}">{}</time>', form, iso, exact, text)
 
 
+def age_step(moment: datetime) -> tuple[int, int]:
+    """The unit of an age in seconds, and the number of units. It differs exactly when the words of `ago` differ."""
+    seconds = int((timezone.now() - moment).total_seconds())
+    for unit, limit in ((0, MINUTE), (MINUTE, HOUR), (HOUR, DAY), (DAY, 14 * DAY)):
+        if seconds < limit:
+            return unit, seconds // unit if unit else 0
+    return 14 * DAY, 0
+
+
 def _age(moment: datetime) -> str:
-    seconds = (timezone.now() - moment).total_seconds()
-    if seconds < MINUTE:
-        return _("just now")
-    if seconds < HOUR:
-        return _("%(count)d min ago") % {"count": seconds // MINUTE}
-    if seconds < DAY:
-        return _("%(count)d h ago") % {"count": seconds // HOUR}
-    if seconds < 14 * DAY:
-        return _("%(count)d d ago") % {"count": seconds // DAY}
-    return dateformat.format(moment, pgettext("date format", "j M Y"))
+    unit, count = age_step(moment)
+    words = {0: _("just now"), MINUTE: _("%(count)d min ago"), HOUR: _("%(count)d h ago"), DAY: _("%(count)d d ago")}
+    if unit not in words:
+        return dateformat.format(moment, pgettext("date format", "j M Y"))
+    return words[unit] % {"count": count}
