@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from dashboard.cloud import errors
 from dashboard.cloud.error_messages import Explanation, explain
-from dashboard.cloud.errors import CircuitOpenError, CloudError, RejectedError
+from dashboard.cloud.errors import CircuitOpenError, CloudError, IncompleteListError, ListTooLargeError, RejectedError
 from dashboard.cloud.rules import REJECTIONS
 
 CALLS = {"groups": "ListServerGroups", "servers": "ListServers"}
@@ -16,9 +16,9 @@ def problem_name(error: CloudError) -> str:
 
 
 def is_outage(name: str) -> bool:
-    """Whether the problem means that the cloud does not respond. A refusal, such as too many calls, does not."""
+    """Whether the problem is that the cloud does not respond. A refusal or a faulty list is a response."""
     kind = _error_class(name)
-    return kind is not None and not issubclass(kind, RejectedError)
+    return kind is not None and not issubclass(kind, RejectedError | ListTooLargeError | IncompleteListError)
 
 
 def explain_problem(part: str, name: str) -> Explanation | None:

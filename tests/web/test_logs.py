@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from dashboard.cloud.projects import Project
-from dashboard.server_groups import views
+from dashboard.server_groups import list_views
 from tests.conftest import address
 
 
@@ -43,7 +43,7 @@ def test_a_refused_request_logs_no_traceback(
 def test_an_unexpected_error_logs_its_traceback(
     client_as: Callable[[str], Client], project: Project, log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "list_groups", None)
+    monkeypatch.setattr(list_views, "list_groups", None)
     client = client_as("viewer")
     client.raise_request_exception = False
 
