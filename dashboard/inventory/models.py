@@ -173,10 +173,8 @@ class GroupCopy(models.Model):
     @property
     def group(self) -> ServerGroup:
         """The group as the cloud's resource, with the details where they were read."""
-        group = ServerGroup.from_api({**self.data, **(self.details or {})})
-        if group is None:
-            raise ValueError(f"the copy of {self.group_id} has no id")
-        return group
+        group = ServerGroup.from_api({**self.data, **(self.details or {}), "id": self.group_id})
+        return group or ServerGroup(self.group_id)
 
 
 class SearchRow(models.Model):

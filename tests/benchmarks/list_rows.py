@@ -87,7 +87,7 @@ def register_in_admin() -> None:
 
 
 def sign_in() -> Client:
-    """The browser of an administrator who may also open the admin."""
+    """The browser of an administrator with access to the admin."""
     user, _ = User.objects.get_or_create(username="administrator", is_staff=True, is_superuser=True)
     user.groups.set([Group.objects.get(name="administrator")])
     browser = Client(headers={"accept-encoding": "gzip"})
