@@ -19,6 +19,7 @@ LARGEST_INTEGER = 2**63 - 1  # the limit of a database column
 LONGEST_TEXT = 1_000  # characters; a longer text of a resource is cut. The longest documented text has 255.
 MOST_ITEMS = 100  # a longer list inside a resource is cut
 LONGEST_ID = 128
+LONGEST_STORED_ID = 500  # characters; a longer id is cut. It is in an index, and one of PostgreSQL holds 2,704 bytes.
 
 
 def id_problem(value: str) -> str:
@@ -48,15 +49,15 @@ def _storable(value: str) -> str:
     return value.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def short_text(data: Members, name: str) -> str | None:
-    """The text, cut to LONGEST_TEXT, so that a list does not need too much memory."""
+def short_text(data: Members, name: str, longest: int = LONGEST_TEXT) -> str | None:
+    """The text, cut to `longest` characters, so that a list does not need too much memory."""
     value = data.get(name)
-    return _cut(value) if isinstance(value, str) else None
+    return _cut(value, longest) if isinstance(value, str) else None
 
 
-def _cut(value: str) -> str:
-    if len(value) > LONGEST_TEXT:
-        value = value[: LONGEST_TEXT - 1] + "…"
+def _cut(value: str, longest: int = LONGEST_TEXT) -> str:
+    if len(value) > longest:
+        value = value[: longest - 1] + "…"
     return _storable(value)
 
 

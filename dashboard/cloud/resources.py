@@ -107,7 +107,7 @@ class ServerGroup:
     @classmethod
     def from_api(cls, data: object) -> Self | None:
         group = parsing.members(data)
-        group_id = parsing.short_text(group, "id")
+        group_id = parsing.short_text(group, "id", parsing.LONGEST_STORED_ID)
         if not group_id:
             return None
         return cls(
