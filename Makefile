@@ -73,7 +73,7 @@ test-all: browser postgresql gettext
 
 # Tests that depend on the database: the ledger, its pages, the inventory, the write path, and both after a kill.
 ON_POSTGRESQL = tests/audit tests/activity tests/inventory \
-	$(addprefix tests/crash/, test_archive.py test_crash.py test_settlers.py test_worker.py) \
+	$(addprefix tests/crash/, test_archive.py test_crash.py test_settlers.py test_two_hosts.py test_worker.py) \
 	$(addprefix tests/server_groups/, test_fail_closed.py test_observing.py test_services.py test_settling.py)
 
 # All cases of the tests that `make test` samples: each point of the write path with each kind of change, several seeds and
