@@ -12,6 +12,7 @@ LIBRARIES = {
     "dates": "web",
     "changes": "server_groups",
     "entries": "server_groups",
+    "rows": "server_groups",
     "server_groups": "server_groups",
     "activity": "activity",
 }
