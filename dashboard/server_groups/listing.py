@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from django.utils import timezone
+
 from dashboard.audit.ledger.services import RecentChanges
 from dashboard.audit.models import ChangeIntent
 from dashboard.cloud.client import client_for
@@ -17,6 +19,8 @@ from dashboard.inventory.ordering import SORTS
 from dashboard.inventory.problems import explain_problem, is_outage
 from dashboard.inventory.queries import GroupPage, GroupQuery, find_groups, state_of
 
+MARKED_FOR = timedelta(days=1)
+"""How long the list marks a group that someone changed outside the dashboard."""
 PENDING_FOR = timedelta(minutes=1)
 """How long a page asks about an unsettled change by itself. After that the person presses a button."""
 
@@ -132,7 +136,8 @@ class Row:
     is_locked: bool = False
     older_as_of: datetime | None = None
     load: RowLoad | None = None
-    changed_outside_at: datetime | None = None
+    is_changed_outside: bool = False
+    """Whether someone changed the group outside the dashboard within the last day."""
     key: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
 
@@ -169,7 +174,7 @@ class Listing:
                 is_locked=self.state.is_locked or self._is_older(copy),
                 older_as_of=copy.read_at if self._is_older(copy) else None,
                 load=RowLoad.of(copy),
-                changed_outside_at=copy.changed_outside_at,
+                is_changed_outside=_is_recent(copy.changed_outside_at),
             )
             for copy in self.groups
         ]
@@ -178,6 +183,10 @@ class Listing:
         """Whether the latest complete read did not return the group."""
         as_of = self.state.copy.groups_as_of
         return copy.missing_since is not None or (as_of is not None and copy.read_at < as_of)
+
+
+def _is_recent(moment: datetime | None) -> bool:
+    return moment is not None and moment > timezone.now() - MARKED_FOR
 
 
 def list_groups(project: Project, query: Query) -> Listing:

@@ -260,3 +260,16 @@ def test_a_kept_row_has_the_values_permissions_and_keys_of_each_response(client_
     assert len(set(keys)) == 2
     assert [len(page.all("button", role="switch")) for page in pages] == [1, 1, 0]
     assert next(link.text for link in renamed.all("a") if group_id in link.attrs["href"]) == "training-lab-2"
+
+
+@pytest.mark.parametrize(("hours", "is_marked"), [(23, True), (25, False)])
+def test_a_change_outside_the_dashboard_is_marked_for_a_day(
+    client_as: People, copied: Project, hours: int, is_marked: bool
+) -> None:
+    changed_at = timezone.now() - timedelta(hours=hours)
+    GroupCopy.objects.filter(group_id=DESIGN_POOL).update(changed_outside_at=changed_at)
+
+    pages = [read(client_as(role).get(f"{LIST}?q=design-pool")) for role in ("auditor", "viewer")]
+
+    marks = [[mark.tag for mark in page.by_class("tag-attention")] for page in pages]
+    assert marks == ([["a"], ["span"]] if is_marked else [[], []])

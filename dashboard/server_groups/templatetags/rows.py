@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from dashboard.accounts.roles import SWITCH
+from dashboard.accounts.roles import SWITCH, VIEW_LEDGER
 from dashboard.cloud.projects import Project
 from dashboard.server_groups.listing import Row
 from dashboard.web.templatetags.dates import age_step
@@ -32,11 +32,12 @@ TOKEN, KEY = secrets.token_hex(16), secrets.token_hex(16)
 @register.simple_tag(takes_context=True)
 def listed_rows(context: RequestContext, rows: Iterable[Row]) -> SafeString:
     request, project = context["request"], context["project"]
-    may_switch, language = request.user.has_perm(SWITCH), get_language()
+    permissions = tuple(permission for permission in (SWITCH, VIEW_LEDGER) if request.user.has_perm(permission))
+    language = get_language()
     html = "".join(
-        _row_html(row, project, _age(row), may_switch=may_switch, language=language).replace(KEY, row.key)
+        _row_html(row, project, _age(row), permissions, language).replace(KEY, row.key)
         if row.pending is None
-        else _render(row, project, may_switch=may_switch)
+        else _render(row, project, permissions)
         for row in rows
     )
     return SafeString(html.replace(TOKEN, get_token(request)) if TOKEN in html else html)
@@ -52,21 +53,29 @@ def _row_html(
     row: Row,
     project: Project,
     _age: tuple[int, int] | None,
-    *,
-    may_switch: bool,
-    language: str,  # noqa: ARG001 (rendering reads the active language)
+    permissions: tuple[str, ...],
+    _language: str,
 ) -> str:
-    return _render(row, project, may_switch=may_switch)
+    return _render(row, project, permissions)
 
 
-def _render(row: Row, project: Project, *, may_switch: bool) -> str:
+def _render(row: Row, project: Project, permissions: tuple[str, ...]) -> str:
     name = "_unusable_row" if row.group.id_problem else "_row"
     context = {
         "row": row,
         "group": row.group,
         "project": project,
-        "perms": {"server_groups": {"switch_servergroup": may_switch}},
+        "perms": _perms(permissions),
         "csrf_token": TOKEN,
         "key": KEY,
     }
     return re.sub(r"\s*\n\s*", "\n", render_to_string(f"server_groups/{name}.html", context))
+
+
+def _perms(permissions: tuple[str, ...]) -> dict[str, dict[str, bool]]:
+    """The permissions in the form of the variable `perms` of templates."""
+    perms: dict[str, dict[str, bool]] = {}
+    for permission in permissions:
+        app, _, name = permission.partition(".")
+        perms.setdefault(app, {})[name] = True
+    return perms
