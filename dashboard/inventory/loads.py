@@ -110,7 +110,7 @@ def _new_samples(
             sessions=load["sessions"],
             ready=load["ready"],
             servers=load["servers"],
-            capacity=_capacity(limits[key], load["ready"]),
+            capacity=capacity_of(limits[key], load["ready"]),
         )
         before = last.get(key)
         if before is None or _hour(before.at) != _hour(at) or _figures(before) != _figures(sample):
@@ -123,8 +123,9 @@ def _last_samples(slug: str) -> QuerySet[LoadSample]:
     return LoadSample.objects.filter(pk__in=groups.values("newest"))
 
 
-def _capacity(max_session: int | None, ready: int) -> int | None:
-    return None if max_session is None else min(max(0, max_session) * ready, LARGEST_INTEGER)
+def capacity_of(max_session: int | None, ready: int | None) -> int | None:
+    """The number of sessions that the ready servers accept. None if it is not known."""
+    return None if max_session is None or ready is None else min(max(0, max_session) * ready, LARGEST_INTEGER)
 
 
 def _figures(sample: LoadSample) -> tuple[int | None, ...]:

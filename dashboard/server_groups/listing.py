@@ -14,6 +14,7 @@ from dashboard.cloud.client import client_for
 from dashboard.cloud.error_messages import Explanation
 from dashboard.cloud.projects import Project
 from dashboard.cloud.resources import ServerGroup
+from dashboard.inventory.loads import capacity_of
 from dashboard.inventory.models import GroupCopy, ProjectCopy
 from dashboard.inventory.ordering import SORTS
 from dashboard.inventory.problems import explain_problem, is_outage
@@ -21,6 +22,8 @@ from dashboard.inventory.queries import GroupPage, GroupQuery, find_groups, stat
 
 MARKED_FOR = timedelta(days=1)
 """How long the list marks a group that someone changed outside the dashboard."""
+NEARLY_FULL = 0.85
+"""The share of the capacity from which the list marks a group as nearly full."""
 PENDING_FOR = timedelta(minutes=1)
 """How long a page asks about an unsettled change by itself. After that the person presses a button."""
 
@@ -113,14 +116,12 @@ class RowLoad:
 
     @classmethod
     def of(cls, copy: GroupCopy) -> "RowLoad":
-        is_known = copy.ready is not None and copy.max_session is not None
-        capacity = copy.max_session * copy.ready if is_known else None  # type: ignore[operator]  # both are known
-        return cls(copy.ready, copy.servers, copy.sessions, capacity)
+        return cls(copy.ready, copy.servers, copy.sessions, capacity_of(copy.max_session, copy.ready))
 
     @property
     def nearly_full(self) -> int:
         """The number of sessions from which the group is nearly full."""
-        return round((self.capacity or 0) * 0.85)
+        return round((self.capacity or 0) * NEARLY_FULL)
 
 
 @dataclass(frozen=True)
